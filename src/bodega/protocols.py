@@ -1,0 +1,187 @@
+"""The verbs: what each exchangeable part must do. A part fits when it passes `bodega.testing`'s contract checks.
+
+Sources and stages compute on arrays and know no store; stores keep bytes and know no model; `wiring` picks one of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, World
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Which few hundred items could be right? One idea, one file in `retrieval/`, one name everywhere.
+
+    Contract: unknown shopper, unknown item, empty history or empty query give no candidates (or popular ones),
+    never an exception; an item the source knows nothing about scores NaN; the same context gives the same answer
+    whatever was asked before; `retrieve(context, k)` are the k best of `score(context, all items)`, best first,
+    without repeats, all finite; ties are broken by the lower item index.
+    """
+
+    name: str
+
+    def fit(self, world: World) -> Self:
+        """Learn from the world; returns itself. Same world, same result, whatever the number of threads."""
+        ...
+
+    def retrieve(self, context: Context, k: int) -> Candidates:
+        """At most k candidates, best first, with one score column named `self.name`."""
+        ...
+
+    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """This source's score of the given items, shape (len(items),); NaN where it has no opinion."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write flat arrays and JSON into the (existing, empty) folder: equal models give equal bytes, never pickle."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, items: ItemTable) -> Self:
+        """Memory-map what `save` wrote."""
+        ...
+
+
+class Stage(Protocol):
+    """In what order? Takes candidates, returns candidates (fewer, or in another order, with `score` set)."""
+
+    def rank(self, context: Context, candidates: Candidates) -> Candidates: ...
+
+
+class Progress(Protocol):
+    """How long work tells where it is. `NoProgress` is silent; the command line draws bars with rich."""
+
+    def start(self, task: str, total: float | None = None) -> None: ...
+
+    def advance(self, amount: float = 1.0) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class NoProgress:
+    """A `Progress` that says nothing."""
+
+    def start(self, task: str, total: float | None = None) -> None:
+        del task, total
+
+    def advance(self, amount: float = 1.0) -> None:
+        del amount
+
+    def finish(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a store did with a batch. Everything counted here is durable: it survives kill -9 and power loss."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    """Delivered before with the same content: counted once."""
+    conflicts: tuple[str, ...] = ()
+    """Ids that were delivered before with *another* content: refused, not stored."""
+
+
+class CatalogStore(Protocol):
+    """What is for sale, durably. Order of first arrival is kept: it becomes the item index."""
+
+    def upsert(self, items: Sequence[Item]) -> Written: ...
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove; returns how many were there."""
+        ...
+
+    def get(self, ids: Sequence[str]) -> dict[str, Item]: ...
+
+    def scan(self) -> Iterator[Item]:
+        """All items in order of first arrival, streamed."""
+        ...
+
+    def count(self) -> int: ...
+
+    def changes(self, since: int) -> tuple[int, list[tuple[str, Item | None]]]:
+        """(new cursor, [(id, item or None when deleted)]) after the cursor `since` (0 = from the start)."""
+        ...
+
+    def cursor(self) -> int:
+        """The cursor of the newest change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """A chunk of stored events as plain columns (text ids), in (time, id) order. All lists have the same length."""
+
+    time: NDArray[np.float64]
+    type: NDArray[np.int8]
+    user: list[str]
+    session: list[str]
+    item: list[str]
+    query: list[str]
+    quantity: NDArray[np.float32]
+    value: NDArray[np.float32]
+    position: NDArray[np.int32]
+
+
+class EventStore(Protocol):
+    """What happened, durably and once. When `append` returns, the batch is on disk (one transaction)."""
+
+    def append(self, events: Sequence[Event]) -> Written: ...
+
+    def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """All events in (time, id) order, streamed in chunks."""
+        ...
+
+    def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
+        """The newest `limit` events of this user or this session, oldest first."""
+        ...
+
+    def count(self) -> int: ...
+
+
+class DeadLetterBox(Protocol):
+    """Rows that could not be used, with the reason, for mending."""
+
+    def put(self, letters: Sequence[DeadLetter]) -> None: ...
+
+    def list(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]: ...
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """{(kind, reason): how many}."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did; printed by the command line, returned by `shop.catalog.add` and `shop.events.add`."""
+
+    source: str
+    kind: str
+    """`items` or `events`."""
+    format: str
+    """What the file was taken for: `csv`, `jsonl`, `parquet`, `shopify`, ..."""
+    rows: int
+    added: int
+    changed: int
+    unchanged: int
+    dead: int
+    """Rows in the dead letter box."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """{reason code: rows}."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """{field of ours: column of theirs}, as inferred or told."""
+    notes: tuple[str, ...] = ()
+    """Cleaning in words: "312 prices in cents turned into units", "41 items without a category"."""
+    seconds: float = 0.0
+
+
+Rows = Iterable[dict[str, object]]
+"""Raw rows as a feed gives them: column name -> value as read."""

@@ -1,0 +1,52 @@
+"""The nouns: what flows through the house. `nouns` cross the border, `arrays` and `table` are computed with."""
+
+from bodega.schema.arrays import Candidates, Context, Log, World
+from bodega.schema.nouns import (
+    ACTIVE,
+    EVENT_CODES,
+    INTEREST,
+    TURNED_AWAY,
+    Availability,
+    DeadLetter,
+    Event,
+    EventType,
+    Facet,
+    FacetValue,
+    Filter,
+    Hit,
+    Item,
+    Page,
+    Reason,
+    Request,
+    Sort,
+    to_plain,
+)
+from bodega.schema.table import Coded, ItemTable, Texts
+
+__all__ = [
+    "ACTIVE",
+    "EVENT_CODES",
+    "INTEREST",
+    "TURNED_AWAY",
+    "Availability",
+    "Candidates",
+    "Coded",
+    "Context",
+    "DeadLetter",
+    "Event",
+    "EventType",
+    "Facet",
+    "FacetValue",
+    "Filter",
+    "Hit",
+    "Item",
+    "ItemTable",
+    "Log",
+    "Page",
+    "Reason",
+    "Request",
+    "Sort",
+    "Texts",
+    "World",
+    "to_plain",
+]

@@ -1,0 +1,253 @@
+"""The nouns that cross a border: what a shop hands in and what a page hands out.
+
+All are msgspec Structs: frozen, typed, decoded from JSON in microseconds and rejected with a path when wrong.
+The arrays that the engine computes with live next door in `arrays.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+AttributeValue = str | float | bool | list[str]
+"""A typed attribute: text, number, flag, or several texts."""
+
+
+class Availability(StrEnum):
+    IN_STOCK = "in_stock"
+    OUT_OF_STOCK = "out_of_stock"
+    PREORDER = "preorder"
+    BACKORDER = "backorder"
+    DISCONTINUED = "discontinued"
+
+
+class EventType(StrEnum):
+    IMPRESSION = "impression"
+    VIEW = "view"
+    CLICK = "click"
+    CART = "cart"
+    PURCHASE = "purchase"
+    SEARCH = "search"
+    RATING = "rating"
+    DISMISS = "dismiss"
+    RETURN = "return"
+
+
+EVENT_CODES: dict[str, int] = {name.value: code for code, name in enumerate(EventType)}
+"""The small integer that stands for an event type in arrays and in the store. Append only: stored data uses it."""
+
+INTEREST: tuple[str, ...] = ("view", "click", "cart", "purchase")
+"""Event types that say a shopper wanted an item (`rating` counts too where its value is >= 3)."""
+
+ACTIVE: tuple[str, ...] = (*INTEREST, "rating")
+
+TURNED_AWAY: tuple[str, ...] = ("dismiss", "return")
+"""Event types that say the shopper does not want this item."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Something that can be found: a product by default; the *kind* is data, not code.
+
+    `price` is in major units of `currency` (ISO 4217); `category` is the path from the root, e.g.
+    ("Shoes", "Trail"); `group` names the variant group, `options` what sets this variant apart in it.
+
+    >>> Item(id="1", title="Trail shoe", price=89.0, currency="EUR", category=("Shoes", "Trail")).category
+    ('Shoes', 'Trail')
+    """
+
+    id: str
+    kind: str = "product"
+    title: str = ""
+    description: str = ""
+    brand: str = ""
+    category: tuple[str, ...] = ()
+    price: float | None = None
+    currency: str = ""
+    availability: Availability = Availability.IN_STOCK
+    stock: int | None = None
+    images: tuple[str, ...] = ()
+    attributes: dict[str, AttributeValue] = {}
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    options: dict[str, str] = {}
+    language: str = ""
+    created: datetime | None = None
+    updated: datetime | None = None
+    seller: str = ""
+    url: str = ""
+
+    @property
+    def available(self) -> bool:
+        """May a shopper buy it now? Sold-out and discontinued items may not; unknown stock counts as available."""
+        gone = (Availability.OUT_OF_STOCK, Availability.DISCONTINUED)
+        return self.availability not in gone and self.stock != 0
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Something a shopper did, once. Idempotent by `id`; without one, the id is the digest of the content.
+
+    `time` is timezone-aware (UTC inside); `price` is what one unit cost; `value` is the stars of a rating.
+    At least one of `user` and `session` is set; every type except `search` names an item.
+    """
+
+    type: EventType
+    time: datetime
+    id: str = ""
+    user: str = ""
+    session: str = ""
+    item: str = ""
+    query: str = ""
+    place: str = ""
+    position: int | None = None
+    request_id: str = ""
+    price: float | None = None
+    currency: str = ""
+    quantity: float = 1.0
+    channel: str = "web"
+    value: float | None = None
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Keep items whose `field` is one of `values` (text), or lies in [`low`, `high`] (number, both ends included).
+
+    Fields: `brand`, `category` (a path joined with " > "; matches everything below it), `price`, `available`,
+    `seller`, `kind`, `tags`, and every attribute by its name.
+    """
+
+    field: str
+    values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+class Sort(StrEnum):
+    RELEVANCE = "relevance"
+    PRICE_UP = "price_up"
+    PRICE_DOWN = "price_down"
+    NEWEST = "newest"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One question to the engine: which list (`place`), for whom, around what.
+
+    `items` are the anchors: the product on the page for `similar` and `together`, the basket for `basket`.
+    `user` and `session` may both be empty: then nobody in particular asks. `personal=False` switches
+    personalisation off for this list.
+    """
+
+    place: str = "home"
+    user: str = ""
+    session: str = ""
+    query: str = ""
+    items: tuple[str, ...] = ()
+    k: int = 20
+    offset: int = 0
+    filters: tuple[Filter, ...] = ()
+    facets: tuple[str, ...] = ()
+    sort: Sort = Sort.RELEVANCE
+    language: str = ""
+    personal: bool = True
+    time: datetime | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an item is on the list: which source put it there, how much of the score that is, and because of what."""
+
+    source: str
+    share: float
+    """Part of the fused score that this source gave, 0 to 1; the shares of one hit add up to 1."""
+    text: str
+    """In the shopper's language: "Often bought with Pasta"."""
+    because: tuple[str, ...] = ()
+    """Ids of the items (of the history, the basket or the page) that led here."""
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """One place of a page. `document` is the item as stored JSON; `item` decodes it on demand."""
+
+    id: str
+    position: int
+    score: float
+    document: msgspec.Raw
+    why: tuple[Reason, ...] = ()
+
+    @property
+    def item(self) -> Item:
+        return msgspec.json.decode(self.document, type=Item)
+
+
+class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
+    value: str
+    count: int
+
+
+class Facet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The values of one field among all matches (not only this page), most frequent first; numbers carry stats."""
+
+    field: str
+    values: tuple[FacetValue, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer. It behaves like the list of its hits: `len(page)`, `page[0].why`, `for hit in page`.
+
+    `degraded` names every fallback that was used ("popular: no history yet"); empty means the list is
+    as good as this shop can make it. `total` counts all matches of a search, or the candidates of a list.
+    """
+
+    request_id: str
+    place: str
+    hits: tuple[Hit, ...]
+    total: int
+    query: str = ""
+    corrected: str = ""
+    """What was searched instead, when the query as typed is not in the shop's vocabulary; else empty."""
+    facets: tuple[Facet, ...] = ()
+    degraded: tuple[str, ...] = ()
+    snapshot: str = ""
+    took_ms: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __getitem__(self, position: int) -> Hit:
+        return self.hits[position]
+
+    @property
+    def ids(self) -> list[str]:
+        return [hit.id for hit in self.hits]
+
+    def json(self) -> bytes:
+        """The page as JSON bytes; items are spliced in as stored, without decoding."""
+        return msgspec.json.encode(self)
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that could not be used: kept with the reason, so that it can be mended and sent again."""
+
+    kind: str
+    """`item` or `event`."""
+    reason: str
+    """Short stable code, e.g. `future_time`, `no_item`, `bad_price`; `events dead` groups by it."""
+    message: str
+    """For a person: what, allowed, got."""
+    source: str = ""
+    """File name, or `http`."""
+    line: int = 0
+    raw: str = ""
+    """The row as JSON, as it came (cut at 10,000 characters)."""
+    time: datetime | None = None
+
+
+def to_plain(value: Any) -> Any:
+    """Any noun as plain dicts and lists, for `--json` and templates."""
+    return msgspec.to_builtins(value)

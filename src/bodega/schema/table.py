@@ -1,0 +1,266 @@
+"""The catalog as columns: how the engine holds 100 items or 10 million.
+
+Texts are one blob of UTF-8 plus offsets, so a table is a handful of flat arrays: memory-mapped from a snapshot,
+shared between worker processes, equal bytes for equal catalogs. Everything a filter or a facet asks about is coded:
+a `Coded` column holds, for each item, zero or more codes into a sorted vocabulary.
+Cost: about 150 bytes an item beside its own JSON. Not for: reading single items by id (the catalog store does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.schema.nouns import Item
+
+PATH_SEPARATOR = " > "
+
+RESERVED = frozenset({"brand", "category", "seller", "kind", "tags", "price", "available"})
+"""Field names with a meaning of their own: an attribute of the same name does not replace them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Texts(Sequence[str]):
+    """n texts as one blob of UTF-8 and n + 1 offsets."""
+
+    blob: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Iterable[str | bytes]) -> Texts:
+        parts = [text.encode() if isinstance(text, str) else text for text in texts]
+        offsets = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(parts), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def raw(self, row: int) -> bytes:
+        start, end = self.offsets[row], self.offsets[row + 1]
+        return self.blob[start:end].tobytes()
+
+    def __getitem__(self, row: int) -> str:  # type: ignore[override]
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        return self.raw(row % len(self)).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        whole, ends = self.blob.tobytes(), self.offsets.tolist()
+        return (whole[start:end].decode() for start, end in pairwise(ends))
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Zero or more codes an item: item i has `codes[starts[i]:starts[i+1]]`, each a row of `vocabulary` (sorted)."""
+
+    starts: NDArray[np.int32]
+    codes: NDArray[np.int32]
+    vocabulary: Texts
+
+    @classmethod
+    def of(cls, values: Sequence[Sequence[str]]) -> Coded:
+        words = sorted({word for row in values for word in row})
+        code = {word: number for number, word in enumerate(words)}
+        starts = np.zeros(len(values) + 1, np.int32)
+        np.cumsum([len(row) for row in values], out=starts[1:])
+        codes = np.fromiter((code[word] for row in values for word in row), np.int32, int(starts[-1]))
+        return cls(starts, codes, Texts.of(words))
+
+    @cached_property
+    def code_of(self) -> dict[str, int]:
+        return {word: code for code, word in enumerate(self.vocabulary)}
+
+    def has(self, code: int) -> NDArray[np.bool_]:
+        """Which items carry the code: bool, (n_items,)."""
+        flags = np.zeros(len(self.starts) - 1, np.bool_)
+        flags[self._owner[self.codes == code]] = True
+        return flags
+
+    def count(self, items: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many of the items (indices without repeats) carry each code: (n_codes,)."""
+        lengths = self.starts[items + 1] - self.starts[items]
+        total = int(lengths.sum())
+        if total == 0:
+            return np.zeros(len(self.vocabulary), np.int64)
+        ends = np.cumsum(lengths)
+        flat = np.arange(total) + np.repeat(self.starts[items] - (ends - lengths), lengths)
+        return np.bincount(self.codes[flat], minlength=len(self.vocabulary))
+
+    def first(self) -> NDArray[np.int32]:
+        """The first code of each item, -1 where it has none: (n_items,)."""
+        out = np.full(len(self.starts) - 1, -1, np.int32)
+        some = self.starts[1:] > self.starts[:-1]
+        out[some] = self.codes[self.starts[:-1][some]]
+        return out
+
+    @cached_property
+    def _owner(self) -> NDArray[np.int32]:
+        return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
+
+
+@dataclass(frozen=True, eq=False)
+class ItemTable:
+    """The catalog as columns; row = item index. `coded` holds brand, category, seller, kind, tags and text attributes
+    (each under its own name), `numbers` holds price and numeric attributes (NaN where unknown)."""
+
+    ids: Texts
+    titles: Texts
+    documents: Texts
+    """Each item as JSON (what a page shows)."""
+    group: NDArray[np.int32]
+    """Variant group; an item without variants is its own group."""
+    available: NDArray[np.bool_]
+    created: NDArray[np.float64]
+    """Seconds since 1970 UTC; NaN unknown."""
+    coded: Mapping[str, Coded]
+    numbers: Mapping[str, NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> ItemTable:
+        """Columns from items, in the order given (the caller's order is the item index)."""
+        rows = list(items)
+        encode = msgspec.json.Encoder(order="sorted").encode
+        groups = {name: row for row, name in reversed(list(enumerate(item.group or f"\0{item.id}" for item in rows)))}
+        return cls(
+            ids=Texts.of(item.id for item in rows),
+            titles=Texts.of(item.title for item in rows),
+            documents=Texts.of(encode(item) for item in rows),
+            group=np.fromiter((groups[item.group or f"\0{item.id}"] for item in rows), np.int32, len(rows)),
+            available=np.fromiter((item.available for item in rows), np.bool_, len(rows)),
+            created=np.fromiter(
+                (item.created.timestamp() if item.created else np.nan for item in rows), np.float64, len(rows)
+            ),
+            coded=_coded_columns(rows),
+            numbers=_number_columns(rows),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Item id -> row."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def rows(self, ids: Iterable[str]) -> NDArray[np.int32]:
+        """The rows of the known ids among `ids`, in their order."""
+        known = [row for name in ids if (row := self.index.get(name)) is not None]
+        return np.asarray(known, np.int32)
+
+    def item(self, row: int) -> Item:
+        return msgspec.json.decode(self.documents.raw(row), type=Item)
+
+    @cached_property
+    def leaf_category(self) -> NDArray[np.int32]:
+        """Code of the deepest category (a row of `coded["category"].vocabulary`), -1 without one: (n_items,)."""
+        column = self.coded["category"]
+        out = np.full(len(self), -1, np.int32)
+        some = column.starts[1:] > column.starts[:-1]
+        out[some] = column.codes[column.starts[1:][some] - 1]
+        return out
+
+    def save(self, folder: Path) -> None:
+        """Write flat `.npy` files and one sorted JSON of names; equal tables give equal bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {"coded": sorted(self.coded), "numbers": sorted(self.numbers)}
+        (folder / "columns.json").write_bytes(msgspec.json.encode(names, order="sorted"))
+        for name in ("ids", "titles", "documents"):
+            _save_texts(folder, name, getattr(self, name))
+        for name in ("group", "available", "created"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        for number, name in enumerate(names["coded"]):
+            column = self.coded[name]
+            np.save(folder / f"coded{number}.starts.npy", column.starts)
+            np.save(folder / f"coded{number}.codes.npy", column.codes)
+            _save_texts(folder, f"coded{number}.words", column.vocabulary)
+        for number, name in enumerate(names["numbers"]):
+            np.save(folder / f"number{number}.npy", self.numbers[name])
+
+    @classmethod
+    def load(cls, folder: Path) -> ItemTable:
+        """Memory-map what `save` wrote."""
+        names = msgspec.json.decode((folder / "columns.json").read_bytes(), type=dict[str, list[str]])
+        return cls(
+            ids=_load_texts(folder, "ids"),
+            titles=_load_texts(folder, "titles"),
+            documents=_load_texts(folder, "documents"),
+            group=mapped(folder / "group.npy"),
+            available=mapped(folder / "available.npy"),
+            created=mapped(folder / "created.npy"),
+            coded={
+                name: Coded(
+                    mapped(folder / f"coded{number}.starts.npy"),
+                    mapped(folder / f"coded{number}.codes.npy"),
+                    _load_texts(folder, f"coded{number}.words"),
+                )
+                for number, name in enumerate(names["coded"])
+            },
+            numbers={name: mapped(folder / f"number{n}.npy") for n, name in enumerate(names["numbers"])},
+        )
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """A `.npy` file as a read-only memory map (an empty array cannot be mapped and is read)."""
+    small = path.stat().st_size <= 4096
+    array = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
+    return np.asarray(array)
+
+
+def _save_texts(folder: Path, name: str, texts: Texts) -> None:
+    np.save(folder / f"{name}.blob.npy", texts.blob)
+    np.save(folder / f"{name}.offsets.npy", texts.offsets)
+
+
+def _load_texts(folder: Path, name: str) -> Texts:
+    return Texts(mapped(folder / f"{name}.blob.npy"), mapped(folder / f"{name}.offsets.npy"))
+
+
+def category_paths(category: tuple[str, ...]) -> list[str]:
+    """A path as the names of all its levels: ("Shoes", "Trail") -> ["Shoes", "Shoes > Trail"]."""
+    return [PATH_SEPARATOR.join(category[: depth + 1]) for depth in range(len(category))]
+
+
+def _coded_columns(rows: list[Item]) -> dict[str, Coded]:
+    fixed: dict[str, Sequence[Sequence[str]]] = {
+        "brand": [(item.brand,) if item.brand else () for item in rows],
+        "category": [tuple(category_paths(item.category)) for item in rows],
+        "seller": [(item.seller,) if item.seller else () for item in rows],
+        "kind": [(item.kind,) for item in rows],
+        "tags": [tuple(sorted(set(item.tags))) for item in rows],
+    }
+    columns = {name: Coded.of(values) for name, values in fixed.items()}
+    sparse: dict[str, dict[int, set[str]]] = {}
+    for row, item in enumerate(rows):
+        for name, value in (*item.attributes.items(), *item.options.items()):
+            if name not in RESERVED and not _is_number(value):
+                texts = value if isinstance(value, list) else [str(value)]
+                sparse.setdefault(name, {}).setdefault(row, set()).update(texts)
+    for name, held in sparse.items():
+        columns[name] = Coded.of([sorted(held.get(row, ())) for row in range(len(rows))])
+    return columns
+
+
+def _number_columns(rows: list[Item]) -> dict[str, NDArray[np.float32]]:
+    columns = {"price": np.full(len(rows), np.nan, np.float32)}
+    for row, item in enumerate(rows):
+        if item.price is not None:
+            columns["price"][row] = item.price
+        for name, value in item.attributes.items():
+            if name not in RESERVED and _is_number(value):
+                if name not in columns:
+                    columns[name] = np.full(len(rows), np.nan, np.float32)
+                columns[name][row] = value
+    return columns
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

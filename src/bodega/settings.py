@@ -1,0 +1,115 @@
+"""One frozen, typed tree of settings. Unknown keys are refused, every value has its default here and nowhere else.
+
+A shop folder may hold `bodega.toml`; environment variables `BODEGA_<TABLE>_<KEY>` win over it. No secret is kept here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bodega.errors import BadSettings
+
+FILE = "bodega.toml"
+
+
+class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    """SQLAlchemy URL of the store; empty means SQLite in the shop's folder."""
+
+
+class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bad_rows_limit: float = 0.2
+    """A feed with a larger share of unusable rows stops (0 to 1)."""
+    batch: int = 5_000
+    """Rows a transaction."""
+    future_seconds: float = 300.0
+    """Events further ahead of the clock than this go to the dead letter box."""
+    bot_events_per_minute: int = 120
+    """A user or session with more events than this in one minute is taken for a bot and not learned from."""
+    text_limit: int = 20_000
+    """Longest title or description kept, in characters."""
+
+
+class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    validation_days: float = 14.0
+    """Length of the validation window before the test window, in days (shorter logs use a tenth of their span)."""
+    test_days: float = 14.0
+    evaluated_users: int = 2_000
+    """At most this many shoppers are evaluated in each window (chosen by a seeded draw)."""
+    seed: int = 7
+    ease_items: int = 20_000
+    """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    candidates: int = 200
+    """Candidates asked of each source."""
+    history: int = 1_000
+    """Newest events of a shopper that are looked at."""
+    k_limit: int = 1_000
+    """Largest `k` (and offset + k) a request may ask for."""
+
+
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 7700
+    body_limit: int = 5_000_000
+    """Largest request body in bytes."""
+    requests_per_second: float = 200.0
+    """Sustained rate of one key or address before 429; loopback without a key is not limited."""
+    burst: int = 400
+    keyless_loopback: bool = False
+    """Answer loopback clients without a key (search and events scopes only, never admin)."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = "My shop"
+    language: str = "en"
+    """Language of the storefront and of reasons when a request names none: `en` or `zh`."""
+    currency: str = "USD"
+    store: Store = Store()
+    ingest: Ingest = Ingest()
+    learn: Learn = Learn()
+    answer: Answer = Answer()
+    serve: Serve = Serve()
+
+
+def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """The shop's settings: defaults, then `bodega.toml`, then the environment. Raises BadSettings."""
+    path = folder / FILE
+    try:
+        tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(
+            "the settings file is not valid TOML", where=str(path), got=str(error), next="mend that line"
+        ) from error
+    _overlay(tree, os.environ if environment is None else environment)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(
+            "a setting is not one of ours or has a value it cannot take",
+            where=str(path),
+            allowed="the keys listed in docs/settings.md",
+            got=str(error),
+            next="correct or remove the key",
+        ) from error
+
+
+def _overlay(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Put BODEGA_LEARN_SEED=3 at tree["learn"]["seed"]; only names of known settings are looked at."""
+    for spec in msgspec.structs.fields(Settings):
+        name = f"BODEGA_{spec.name.upper()}"
+        if isinstance(spec.type, type) and issubclass(spec.type, msgspec.Struct):
+            for inner in msgspec.structs.fields(spec.type):
+                key = f"{name}_{inner.name.upper()}"
+                if key in environment:
+                    tree.setdefault(spec.name, {})[inner.name] = environment[key]
+        elif name in environment:
+            tree[spec.name] = environment[name]
