@@ -50,6 +50,15 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """A source that can tell which of the seeds led it to an item."""
+
+    def because(self, context: Context, item: int, limit: int) -> NDArray[np.int32]:
+        """At most `limit` items of the context (anchors or history) that gave the item its score, strongest first."""
+        ...
+
+
 class Stage(Protocol):
     """In what order? Takes candidates, returns candidates (fewer, or in another order, with `score` set)."""
 

@@ -1,0 +1,91 @@
+"""Which lists does a shop have, and which sources may feed each? Data, not code: the engine never asks for a name.
+
+The weights of a place's sources are fitted on validation by `learn`; a source that does not help there gets 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FALLBACK = "popular"
+"""The source that always has an answer: the last rung of every ladder but the plain order of the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One kind of list."""
+
+    name: str
+    weights: dict[str, float]
+    """The sources that may feed it, with the weights used where the log is too short to fit any."""
+    anchored: bool = False
+    """Asked around the items of the request (product page, basket); else around the shopper's history."""
+    personal: bool = True
+    """Does the shopper's history change the list?"""
+    fresh: bool = False
+    """May what the shopper already has be left out? (It is, where the log shows that people here rarely buy again.)"""
+    fill: bool = True
+    """Top the list up with popular items when the sources give too few."""
+    whole: bool = False
+    """Browse the whole shelf (category page) instead of the sources' candidates."""
+    sold_out: bool = False
+    """Show items that cannot be bought now (last); else they are left out."""
+    fitted: bool = False
+    """Does `learn` fit the weights on validation?"""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(self.weights)
+
+
+PLACES: dict[str, Place] = {
+    place.name: place
+    for place in (
+        Place(
+            "home",
+            {"transition": 1.0, "collaborative": 0.5, "repeat": 1.0, "popular": 0.2},
+            fresh=True,
+            fitted=True,
+        ),
+        Place("repeat", {"repeat": 1.0}, fill=False),
+        Place("recent", {"recent": 1.0}, fill=False),
+        Place("popular", {"popular": 1.0}, personal=False),
+        Place("trending", {"popular": 1.0}, personal=False),
+        Place(
+            "category",
+            {"popular": 1.0, "transition": 0.3, "collaborative": 0.3, "repeat": 0.3},
+            whole=True,
+            sold_out=True,
+        ),
+        Place(
+            "similar",
+            {"transition": 1.0, "collaborative": 0.5, "popular": 0.05},
+            anchored=True,
+            personal=False,
+            fitted=True,
+        ),
+        Place(
+            "together",
+            {"transition": 1.0, "collaborative": 0.3, "popular": 0.05},
+            anchored=True,
+            personal=False,
+            fitted=True,
+        ),
+        Place(
+            "basket",
+            {"transition": 1.0, "collaborative": 0.3, "popular": 0.05},
+            anchored=True,
+            personal=False,
+            fitted=True,
+        ),
+        # Words decide and behaviour breaks near-ties: thousands of supermarket items share one title.
+        Place(
+            "search",
+            {"lexical": 1.0, "popular": 0.15, "transition": 0.1, "repeat": 0.2},
+            fill=False,
+            sold_out=True,
+        ),
+    )
+}
+
+DEFAULT_WEIGHTS: dict[str, dict[str, float]] = {name: place.weights for name, place in PLACES.items()}

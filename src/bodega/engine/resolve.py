@@ -1,0 +1,77 @@
+"""Who asks, around what? A request with ids becomes a context with rows; what had to be given up is named.
+
+Unknown shoppers, unknown items and empty histories are ordinary: they make a thinner context, never an error.
+"""
+
+from __future__ import annotations
+
+import time
+
+from bodega.engine.online import History, Shoppers
+from bodega.engine.places import PLACES, Place
+from bodega.errors import BadRequest
+from bodega.schema import Context, ItemTable, Request
+from bodega.settings import Settings
+
+QUERY_LIMIT = 512
+"""Longest query that is looked at, in characters; the rest is ignored (and named in `degraded`)."""
+
+OFFSET_LIMIT = 10_000
+
+
+def place_of(request: Request, settings: Settings) -> Place:
+    """The place a request asks for; raises BadRequest for an unknown one, or a page out of range."""
+    place = PLACES.get(request.place)
+    if place is None:
+        raise BadRequest(
+            "there is no such list",
+            where="place",
+            allowed=", ".join(PLACES),
+            got=request.place,
+            next="use one of these",
+        )
+    limit = settings.answer.k_limit
+    if not (1 <= request.k <= limit and 0 <= request.offset <= OFFSET_LIMIT):
+        raise BadRequest(
+            "the page is out of range",
+            where="k, offset",
+            allowed=f"k from 1 to {limit}, offset from 0 to {OFFSET_LIMIT}",
+            got=f"k={request.k}, offset={request.offset}",
+            next="ask for k=20, offset=0",
+        )
+    return place
+
+
+def context_of(
+    request: Request, place: Place, table: ItemTable, shoppers: Shoppers, settings: Settings
+) -> tuple[Context, list[str]]:
+    """The context of a request over the snapshot's items, and what is missing in it, in words."""
+    asked = request.personal and bool(request.user or request.session)
+    history = shoppers.history(request.user, request.session, table) if asked else History()
+    anchors = table.rows(request.items)
+    notes = _missing(request, place, n_history=len(history.items), n_anchors=len(anchors))
+    context = Context(
+        place=request.place,
+        now=request.time.timestamp() if request.time else time.time(),
+        history=history.items,
+        times=history.times,
+        actions=history.actions,
+        items=anchors,
+        disliked=history.disliked,
+        query=request.query[:QUERY_LIMIT].strip(),
+        language=request.language or settings.language,
+    )
+    return context, notes
+
+
+def _missing(request: Request, place: Place, *, n_history: int, n_anchors: int) -> list[str]:
+    notes = []
+    if place.anchored and n_anchors == 0:
+        notes.append("cold_item: nothing is known yet about the items asked around; popular items instead")
+    if place.personal and not request.personal:
+        notes.append("not_personal: personalisation is switched off for this list")
+    elif place.personal and n_history == 0 and not request.query:
+        notes.append("cold_shopper: no history of this shopper yet; popular items first")
+    if len(request.query) > QUERY_LIMIT:
+        notes.append(f"long_query: only the first {QUERY_LIMIT} characters were searched")
+    return notes
