@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -165,6 +166,36 @@ class DeadLetterBox(Protocol):
 
     def counts(self) -> dict[tuple[str, str], int]:
         """{(kind, reason): how many}."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What the store knows of an API key: never the key itself, only its hash."""
+
+    id: str
+    label: str
+    scopes: tuple[str, ...]
+    """Of `search`, `events`, `admin`."""
+    created: datetime
+    revoked: bool = False
+
+
+class KeyStore(Protocol):
+    """Who may ask? Keys by their hash; a key is shown once, when it is made."""
+
+    def create(self, label: str, scopes: Sequence[str]) -> str:
+        """A new key in plain text, shown this once."""
+        ...
+
+    def find(self, key: str) -> KeyInfo | None:
+        """The key's facts, or None when it is unknown or revoked."""
+        ...
+
+    def list(self) -> list[KeyInfo]: ...
+
+    def revoke(self, id: str) -> bool:  # noqa: A002 - the noun of the column
+        """Refuse this key from now on; False when there is none (or it was revoked before)."""
         ...
 
 
