@@ -6,7 +6,9 @@ Sources and stages compute on arrays and know no store; stores keep bytes and kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
@@ -154,7 +156,38 @@ class EventStore(Protocol):
         """The newest `limit` events of this user or this session, oldest first."""
         ...
 
+    def submit(self, events: Sequence[Event]) -> Future[Written]:
+        """Like `append`, without waiting: many callers share one transaction (group commit)."""
+        ...
+
     def count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """An API key as the store knows it: never the key itself."""
+
+    id: str
+    label: str
+    scopes: tuple[str, ...]
+    created: datetime
+    revoked: bool = False
+
+
+class KeyStore(Protocol):
+    """API keys, hashed at rest. Scopes: `search`, `events`, `admin`."""
+
+    def create(self, label: str, scopes: Sequence[str]) -> str:
+        """A new key in plain text: shown this once, stored only as a hash."""
+        ...
+
+    def find(self, key: str) -> KeyInfo | None:
+        """Who this key is; None when unknown or revoked."""
+        ...
+
+    def list(self) -> list[KeyInfo]: ...
+
+    def revoke(self, key_id: str) -> bool: ...
 
 
 class DeadLetterBox(Protocol):

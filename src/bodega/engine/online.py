@@ -9,6 +9,7 @@ Cost: about 60 bytes an event; a cached request costs one dictionary look-up. No
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -88,25 +89,29 @@ class Shoppers:
         self._limit = limit
         self._capacity = capacity
         self._known: OrderedDict[tuple[str, str], _Shopper] = OrderedDict()
+        self._lock = threading.RLock()  # events arrive on the store's thread, requests on the caller's
 
     def observe(self, events: Iterable[Event]) -> None:
         """Take in events that are durable. Only shoppers in memory are updated; others are read when they come."""
-        for event in events:
-            shopper = self._known.get(_key(event.user, event.session))
-            if shopper is not None and _counts(event):
-                shopper.add(_moment(event), self._limit)
+        with self._lock:
+            for event in events:
+                shopper = self._known.get(_key(event.user, event.session))
+                if shopper is not None and _counts(event):
+                    shopper.add(_moment(event), self._limit)
 
     def history(self, user: str, session: str, table: ItemTable) -> History:
         """What this shopper did, newest last, as indices of `table`; empty for nobody."""
-        own = self._shopper("user", user).resolved(table) if user else None
-        guest = self._shopper("session", session).resolved(table) if session else None
+        with self._lock:
+            own = self._shopper("user", user).resolved(table) if user else None
+            guest = self._shopper("session", session).resolved(table) if session else None
         if own is None or guest is None or not (len(guest.items) or len(guest.disliked)):
             return own or guest or History()
         return _merged(own, guest)
 
     def forget_all(self) -> None:
         """Drop every state; they are read again from the store when needed."""
-        self._known.clear()
+        with self._lock:
+            self._known.clear()
 
     def _shopper(self, kind: str, name: str) -> _Shopper:
         key = (kind, name)

@@ -4,8 +4,8 @@ Items that are new or changed since the snapshot stand in a small second table, 
 `len(base)` is the snapshot's, from there on the delta's. A changed item keeps its old row for the models, which know it
 by that row, and is shown from its new one; a deleted item is shown from nowhere.
 A shelf is immutable: a change gives a new one, so that a request in flight sees one catalog from start to end.
-Cost: one flag and two numbers an item, rebuilt at a change (about 1 ms per 100,000 items). Not for: millions of changes,
-that is what `learn` is for.
+Cost: some numbers an item, rebuilt at a change (about 1 ms per 100,000 items). Not for: millions of changes, that is
+what `learn` is for.
 """
 
 from __future__ import annotations

@@ -1,0 +1,329 @@
+"""The whole shop behind one door: put items and events in, let it learn, ask it.
+
+`Shop` owns no bytes and picks no parts (`wiring` does): it takes open stores and keeps one engine in memory that is
+replaced, never changed, when the catalog changes or a new snapshot is published. Calls are safe from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
+from bodega.engine.answer import Engine
+from bodega.engine.learn import LearnReport, Parts, learn, open_learned
+from bodega.engine.online import Shoppers
+from bodega.engine.shelf import Shelf
+from bodega.engine.snapshot import SnapshotInfo, Snapshots
+from bodega.errors import NotLearned, UnknownItem
+from bodega.events import EventOptions, import_events, with_id
+from bodega.protocols import (
+    CatalogStore,
+    DeadLetterBox,
+    EventStore,
+    ImportReport,
+    KeyStore,
+    NoProgress,
+    Progress,
+    Written,
+)
+from bodega.retrieval.lexical import Suggestion
+from bodega.schema import DeadLetter, Event, Filter, Item, Page, Request, Sort
+from bodega.settings import Settings
+
+DELTA_LIMIT = 20_000
+"""More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
+
+
+class Stores(Protocol):
+    """The open stores of a shop."""
+
+    @property
+    def catalog(self) -> CatalogStore: ...
+    @property
+    def events(self) -> EventStore: ...
+    @property
+    def dead(self) -> DeadLetterBox: ...
+    @property
+    def keys(self) -> KeyStore: ...
+    def close(self) -> None: ...
+
+
+Source = Path | str | Iterable[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How a file is read: all optional, all inferred and shown otherwise."""
+
+    format: str | None = None
+    """csv, tsv, jsonl, parquet, xml, shopify, woocommerce, google, algolia, magento."""
+    mapping: Mapping[str, str] | None = None
+    """{field of ours: column of theirs}."""
+    bad_rows_limit: float | None = None
+    """Share of bad rows at which the import stops (default: settings.ingest.bad_rows_limit)."""
+
+
+class Catalog:
+    """`shop.catalog`: what is for sale."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def add(self, source: Source, *, how: Feeding = Feeding(), progress: Progress | None = None) -> ImportReport:
+        """Import a file (or rows); returns what was done. Raises BadFeed, TooManyBadRows."""
+        shop = self._shop
+        options = ItemOptions(
+            format=how.format,
+            mapping=dict(how.mapping) if how.mapping else None,
+            settings=shop.settings,
+            progress=progress or NoProgress(),
+            limit=how.bad_rows_limit,
+        )
+        report = import_items(_path(source), shop.stores.catalog, shop.stores.dead, options)
+        shop.restock()
+        return report
+
+    def upsert(self, items: Sequence[Item]) -> Written:
+        """Add or replace items: durable, and part of the next answer."""
+        written = self._shop.stores.catalog.upsert(items)
+        self._shop.restock()
+        return written
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items: durable, and gone from the next answer. Returns how many were there."""
+        count = self._shop.stores.catalog.delete(ids)
+        self._shop.restock()
+        return count
+
+    def get(self, item_id: str) -> Item:
+        """One item. Raises UnknownItem."""
+        found = self._shop.stores.catalog.get([item_id]).get(item_id)
+        if found is None:
+            raise UnknownItem("the catalog holds no such item", where="catalog.get", got=item_id, next="check the id")
+        return found
+
+    def count(self) -> int:
+        return self._shop.stores.catalog.count()
+
+    def doctor(self) -> Diagnosis:
+        """What hurts findability, with examples and fixes; asks the shop's own search where it has learned."""
+        search = None
+        if self._shop.learned:
+            search = lambda query, k: self._shop.search(query, k=k).ids  # noqa: E731
+        return examine(self._shop.stores.catalog.scan(), search)
+
+
+class Events:
+    """`shop.events`: what happened."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def add(self, source: Source, *, how: Feeding = Feeding(), progress: Progress | None = None) -> ImportReport:
+        """Import a file (or rows); bad rows go to the dead letter box. Raises BadFeed, TooManyBadRows."""
+        shop = self._shop
+        options = EventOptions(
+            format=how.format,
+            mapping=dict(how.mapping) if how.mapping else None,
+            settings=shop.settings,
+            progress=progress or NoProgress(),
+            limit=how.bad_rows_limit,
+        )
+        report = import_events(_path(source), shop.stores.events, shop.stores.dead, options)
+        shop.shoppers.forget_all()
+        return report
+
+    def submit(self, events: Sequence[Event]) -> Future[Written]:
+        """Store events; when the future is done they are durable and the next answer knows them."""
+        named = [with_id(event) for event in events]
+        done: Future[Written] = Future()
+
+        def acknowledge(stored: Future[Written]) -> None:
+            try:
+                written = stored.result()
+                refused = set(written.conflicts)
+                self._shop.shoppers.observe(event for event in named if event.id not in refused)
+                done.set_result(written)
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._shop.stores.events.submit(named).add_done_callback(acknowledge)
+        return done
+
+    def record(self, events: Sequence[Event]) -> Written:
+        """`submit` and wait."""
+        return self.submit(events).result()
+
+    def dead(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]:
+        """Rows that could not be used, newest first, with the reason and the raw row."""
+        return self._shop.stores.dead.list(kind=kind, reason=reason, limit=limit)
+
+    def count(self) -> int:
+        return self._shop.stores.events.count()
+
+
+class Shop:
+    """One shop: `catalog`, `events`, `learn`, and every list on its pages. Open one with `bodega.open(folder)`."""
+
+    def __init__(self, folder: Path, settings: Settings, stores: Stores, parts: Parts) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.stores = stores
+        self.catalog = Catalog(self)
+        self.events = Events(self)
+        self.shoppers = Shoppers(
+            lambda user, session, limit: stores.events.recent(user=user, session=session, limit=limit),
+            limit=settings.answer.history,
+        )
+        self._parts = parts
+        self._snapshots = Snapshots(folder / "snapshots")
+        self._engine: Engine | None = None
+        self._cursor = 0
+        self._lock = threading.RLock()
+
+    # -- learning -------------------------------------------------------------------------------------------------
+
+    def learn(self, progress: Progress | None = None) -> LearnReport:
+        """Train, evaluate, publish a snapshot and serve it (or refuse, and say why in the report)."""
+        report = learn(self.stores.catalog, self.stores.events, self._snapshots, self._parts, progress or NoProgress())
+        if report.published:
+            self.reload()
+        return report
+
+    def reload(self) -> str:
+        """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one."""
+        with self._lock:
+            opened = open_learned(self._snapshots, self._parts)
+            engine = Engine(opened.learned, Shelf.of(opened.items), self.shoppers, self.settings)
+            self._engine, self._cursor = engine, opened.cursor
+            self.restock()
+            return opened.learned.snapshot
+
+    def restock(self) -> None:
+        """Take in what changed in the catalog since it was last looked at."""
+        with self._lock:
+            if self._engine is None:
+                return
+            cursor, changes = self.stores.catalog.changes(self._cursor)
+            if not changes:
+                return
+            shelf = self._engine.shelf
+            if len(shelf.changed) + len(changes) > DELTA_LIMIT:
+                changes = [change for change in changes if change[1] is None]
+            self._engine = self._engine.restocked(shelf.with_changes(changes))
+            self._cursor = cursor
+
+    @property
+    def learned(self) -> bool:
+        """Is there a snapshot to answer from?"""
+        return self._engine is not None or bool(self._snapshots.list())
+
+    @property
+    def engine(self) -> Engine:
+        """The engine over the current snapshot, opened at the first use. Raises NotLearned, SnapshotCorrupt."""
+        engine = self._engine
+        if engine is None:
+            self.reload()
+            engine = self._engine
+        if engine is None:
+            raise NotLearned("this shop has not learned yet", where=str(self.folder), next="run `bodega learn`")
+        return engine
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> Page:
+        """One page. Raises BadRequest, NotLearned."""
+        return self.engine.answer(request)
+
+    def search(
+        self,
+        query: str,
+        *,
+        user: str = "",
+        session: str = "",
+        k: int = 20,
+        offset: int = 0,
+        filters: tuple[Filter, ...] = (),
+        facets: tuple[str, ...] = (),
+        sort: Sort = Sort.RELEVANCE,
+    ) -> Page:  # noqa: PLR0913 - one argument a control of the results page
+        """The results page for a query; an empty query browses the whole shelf."""
+        place = "search" if query.strip() else "category"
+        request = Request(
+            place=place,
+            query=query,
+            user=user,
+            session=session,
+            k=k,
+            offset=offset,
+            filters=filters,
+            facets=facets,
+            sort=sort,
+        )
+        return self.answer(request)
+
+    def recommend(self, place: str = "home", *, user: str = "", session: str = "", k: int = 20) -> Page:
+        """A list for a shopper: home, popular, trending, repeat, recent, category."""
+        return self.answer(Request(place=place, user=user, session=session, k=k))
+
+    def similar(self, item: str, *, user: str = "", session: str = "", k: int = 20) -> Page:
+        """Items that could stand in for this one."""
+        return self.answer(Request(place="similar", items=(item,), user=user, session=session, k=k))
+
+    def together(self, item: str, *, user: str = "", session: str = "", k: int = 20) -> Page:
+        """Items that are bought with this one."""
+        return self.answer(Request(place="together", items=(item,), user=user, session=session, k=k))
+
+    def complete(self, basket: Sequence[str], *, user: str = "", session: str = "", k: int = 20) -> Page:
+        """What is missing in this basket."""
+        return self.answer(Request(place="basket", items=tuple(basket), user=user, session=session, k=k))
+
+    def suggest(self, prefix: str, k: int = 8) -> list[Suggestion]:
+        """Completions of what was typed so far."""
+        return self.engine.words.suggest(prefix, k)
+
+    # -- operating ------------------------------------------------------------------------------------------------
+
+    @property
+    def keys(self) -> KeyStore:
+        """API keys: create, list, revoke."""
+        return self.stores.keys
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        return self._snapshots.list()
+
+    def rollback(self, snapshot: str = "") -> str:
+        """Serve an older snapshot (default: the one before); returns its id."""
+        chosen = self._snapshots.rollback(snapshot)
+        self.reload()
+        return chosen
+
+    def health(self) -> dict[str, Any]:
+        """Facts for `/readyz` and `bodega doctor`: counts, snapshot, warnings."""
+        engine = self._engine
+        return {
+            "items": self.catalog.count(),
+            "events": self.events.count(),
+            "snapshot": engine.learned.snapshot if engine else "",
+            "warnings": list(engine.learned.warnings) if engine else [],
+            "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,
+            "ready": engine is not None,
+        }
+
+    def close(self) -> None:
+        self.stores.close()
+
+    def __enter__(self) -> Shop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _path(source: Source) -> Path | Iterable[Mapping[str, object]]:
+    return Path(source) if isinstance(source, str) else source
