@@ -163,33 +163,6 @@ class EventStore(Protocol):
     def count(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
-    """An API key as the store knows it: never the key itself."""
-
-    id: str
-    label: str
-    scopes: tuple[str, ...]
-    created: datetime
-    revoked: bool = False
-
-
-class KeyStore(Protocol):
-    """API keys, hashed at rest. Scopes: `search`, `events`, `admin`."""
-
-    def create(self, label: str, scopes: Sequence[str]) -> str:
-        """A new key in plain text: shown this once, stored only as a hash."""
-        ...
-
-    def find(self, key: str) -> KeyInfo | None:
-        """Who this key is; None when unknown or revoked."""
-        ...
-
-    def list(self) -> list[KeyInfo]: ...
-
-    def revoke(self, key_id: str) -> bool: ...
-
-
 class DeadLetterBox(Protocol):
     """Rows that could not be used, with the reason, for mending."""
 
