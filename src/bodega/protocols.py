@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
