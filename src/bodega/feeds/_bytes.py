@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,8 @@ from charset_normalizer import from_bytes
 
 from bodega.errors import BadFeed
 
+DAMAGE = (OSError, EOFError, zlib.error)
+"""What reading a damaged file raises."""
 HEAD = 1 << 20
 PIECE = 1 << 16
 PIECES = 16
@@ -46,7 +49,7 @@ def first_bytes(path: Path, n: int = 512) -> bytes:
     try:
         with open_bytes(path) as file:
             return file.read(n)
-    except (OSError, EOFError) as error:
+    except DAMAGE as error:
         raise broken_off(path, 0, error) from error
 
 
@@ -93,7 +96,7 @@ def _pieces(path: Path) -> list[bytes]:
                     file.seek(start)
                     file.readline(PIECE)
                     pieces.append(file.read(PIECE))
-    except (OSError, EOFError) as error:
+    except DAMAGE as error:
         raise broken_off(path, 0, error) from error
     return pieces
 

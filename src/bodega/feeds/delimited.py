@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from bodega.errors import BadFeed
-from bodega.feeds._bytes import broken_off, encoding_of, open_text
+from bodega.feeds._bytes import DAMAGE, broken_off, encoding_of, open_text
 from bodega.feeds.feed import Feed, RawRow
 
 DELIMITERS = ",;\t|"
 FIELD_LIMIT = 16_000_000
 """Characters of one field. A quote that is never closed swallows rows up to here, then reading goes on behind it."""
-SNIFFED_ROWS = 60
+SNIFFED_LINES = 200
+SNIFFED_CHARACTERS = 1_000_000
 
 
 class DelimitedFeed(Feed):
@@ -29,7 +29,7 @@ class DelimitedFeed(Feed):
         super().__init__(path)
         self.encoding = encoding_of(path)
         csv.field_size_limit(max(FIELD_LIMIT, csv.field_size_limit()))
-        self.delimiter = self._sniffed("\t" if tabs else ",")
+        self.delimiter, self._escape = self._sniffed("\t" if tabs else ",")
         self.format = "tsv" if self.delimiter == "\t" else "csv"
         with open_text(path, self.encoding) as file:
             header = next(self._records(file), None)
@@ -59,12 +59,12 @@ class DelimitedFeed(Feed):
                         yield RawRow(line, dict(zip(columns, cells, strict=False)))
                     else:
                         yield RawRow(line, {}, f"{len(cells)} cells where the header has {width}")
-        except (OSError, EOFError) as error:
+        except DAMAGE as error:
             raise broken_off(self.path, count, error) from error
 
     def _records(self, file: Iterator[str]) -> Iterator[tuple[int, list[str], str]]:
         """(first line, cells, error) of every row that is not blank."""
-        reader = csv.reader(file, delimiter=self.delimiter)
+        reader = csv.reader(file, delimiter=self.delimiter, escapechar=self._escape)
         while True:
             line = reader.line_num + 1
             try:
@@ -77,30 +77,37 @@ class DelimitedFeed(Feed):
             if any(cells):
                 yield line, cells, ""
 
-    def _sniffed(self, fallback: str) -> str:
-        """The delimiter under which the first rows have the most columns and agree about their number."""
+    def _sniffed(self, fallback: str) -> tuple[str, str | None]:
+        """(delimiter, escape character) under which the first rows have the most columns and agree about it.
+
+        Exports of MySQL write a quote inside quotes as \\" instead of doubling it; read the usual way, such rows fall
+        into too many cells.
+        """
         with open_text(self.path, self.encoding) as file:
-            lines = list(islice(_limited(file), SNIFFED_ROWS))
-        best, best_score = fallback, 0.0
-        for delimiter in (fallback, *DELIMITERS.replace(fallback, "")):
-            try:
-                widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
-            except csv.Error:
-                continue
-            width = widths[0] if widths else 0
-            score = width * sum(one == width for one in widths) / len(widths) if width > 1 else 0.0
-            if score > best_score:
-                best, best_score = delimiter, score
-        return best
+            lines = list(_limited(file))
+        delimiters = (fallback, *DELIMITERS.replace(fallback, ""))
+        delimiter = max(delimiters, key=lambda one: _agreement(lines[:SNIFFED_LINES], one, None))
+        escapes = [None, "\\"] if any('\\"' in line for line in lines) else [None]
+        return delimiter, max(escapes, key=lambda one: _agreement(lines, delimiter, one))
+
+
+def _agreement(lines: list[str], delimiter: str, escape: str | None) -> float:
+    """Number of columns times the share of rows that have it; 0 where there is only one column."""
+    try:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, escapechar=escape) if row]
+    except csv.Error:
+        return 0.0
+    width = widths[0] if widths else 0
+    return width * sum(one == width for one in widths) / len(widths) if width > 1 else 0.0
 
 
 def _limited(lines: Iterator[str]) -> Iterator[str]:
-    """The lines up to a million characters: a sample stays a sample."""
+    """The lines up to the size of a sample."""
     total = 0
     for line in lines:
         yield line
         total += len(line)
-        if total > 1_000_000:
+        if total > SNIFFED_CHARACTERS:
             return
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgspec
 
 from bodega.errors import BadFeed
-from bodega.feeds._bytes import broken_off, encoding_of, open_bytes, open_text
+from bodega.feeds._bytes import DAMAGE, broken_off, encoding_of, open_bytes, open_text
 from bodega.feeds.feed import Feed, RawRow
 
 WINDOW = 1 << 20
@@ -57,7 +57,7 @@ class JsonFeed(Feed):
             for row in self._by_line() if self._lines else self._by_value():
                 count += 1
                 yield row
-        except (OSError, EOFError) as error:
+        except DAMAGE as error:
             raise broken_off(self.path, count, error) from error
 
     def _is_lines(self) -> bool:

@@ -16,7 +16,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from bodega.errors import BadFeed
-from bodega.feeds._bytes import broken_off, open_bytes
+from bodega.feeds._bytes import DAMAGE, broken_off, open_bytes
 from bodega.feeds.feed import Feed, RawRow
 
 RECORDS = frozenset({"item", "entry"})
@@ -64,7 +64,7 @@ class MerchantFeed(Feed):
                 got=repr(error),
                 next="remove the DOCTYPE from the file",
             ) from error
-        except (ParseError, OSError, EOFError) as error:
+        except (ParseError, *DAMAGE) as error:
             raise broken_off(self.path, count, error) from error
 
 
