@@ -19,6 +19,8 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  |- Unauthenticated
     |  `- Forbidden
     |- LimitError                 too large or too often
+    |  |- TooLarge                a body, a batch or an address that is too long
+    |  `- Overloaded              more requests wait than can be answered in time
     |- SnapshotCorrupt            bytes differ from their checksum
     |- LeakFound                  an evaluation could see its own answers
     `- StoreError                 the store did not take it (full disk, locked, broken)
@@ -160,6 +162,17 @@ class Forbidden(AccessError):
 
 class LimitError(BodegaError):
     status = 429
+    retry_after: int = 1
+    """Seconds after which asking again makes sense (0: never, the request itself must change)."""
+
+
+class TooLarge(LimitError):
+    status = 413
+    retry_after = 0
+
+
+class Overloaded(LimitError):
+    status = 503
 
 
 class SnapshotCorrupt(BodegaError):

@@ -66,6 +66,13 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: int = 400
     keyless_loopback: bool = False
     """Answer loopback clients without a key (search and events scopes only, never admin)."""
+    hosts: str = ""
+    """Host names that requests may be addressed to, separated by commas; empty means loopback's own names when bound
+    to loopback, any name otherwise. Set it behind a reverse proxy."""
+    origins: str = ""
+    """Web origins whose pages may call the API (CORS), separated by commas; empty means none but its own."""
+    waiting: int = 32
+    """Requests that may wait for the engine at one moment; the next one is refused with 503."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
