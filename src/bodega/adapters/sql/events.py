@@ -1,0 +1,213 @@
+"""What happened, durably and once: the event log in SQL.
+
+An event is kept under its id. Delivered again with the same content it is counted as unchanged; with another content
+it is refused as a conflict and the rest of the batch is stored. An event without an id gets one made of its content
+(time first, so that the id index grows at its end), hence importing a file twice adds nothing, and two rows that are
+equal in every field are one event. Inside one batch the order does not matter: of two contents under one id the earlier
+in time (then the lower digest) is kept.
+Cost: 20-25k events/s at 100 a batch, 60-70k/s at 5,000; 325 bytes an event on disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from bodega.adapters.sql.commit import GroupCommit, Row
+from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.tables import EVENTS
+from bodega.errors import BadRequest
+from bodega.protocols import EventRows, Written
+from bodega.schema import EVENT_CODES, Event, EventType
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TYPES = tuple(EventType)
+_LOOK_UP = 1_000
+"""Ids asked for in one SELECT."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SqlEvents:
+    """Implements `protocols.EventStore`, with `submit` for callers that do not want to wait."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commit = GroupCommit(self._write)
+
+    def append(self, events: Sequence[Event]) -> Written:
+        """Store a batch; it is on disk when this returns. Raises StoreError, BadRequest (nothing stored then)."""
+        return self.submit(events).result()
+
+    def submit(self, events: Sequence[Event], *, wait: float = 10.0) -> Future[Written]:
+        """Queue a batch for the next commit; the future resolves once it is on disk, or with the StoreError.
+
+        Raises BadRequest at once for an event that cannot be kept, LimitError when the queue stays full for `wait`
+        seconds (0 never blocks: what an event loop wants).
+        """
+        return self._commit.submit([event_row(event) for event in events], wait=wait)
+
+    def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """All events in (time, id) order, `chunk` at a time, as they were when the scan began."""
+        columns = EVENTS.c
+        query = select(
+            columns.time,
+            columns.type,
+            columns.user_id,
+            columns.session_id,
+            columns.item_id,
+            columns.query,
+            columns.quantity,
+            columns.value,
+            func.coalesce(columns.position, -1),
+        ).order_by(columns.time, columns.id)
+        with self._database.reading() as connection:
+            result = connection.execution_options(stream_results=True, max_row_buffer=chunk).execute(query)
+            while rows := result.fetchmany(chunk):
+                yield _as_columns(rows)
+
+    def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
+        """The newest `limit` events of this user or this session, oldest first; [] when both are empty."""
+        columns = EVENTS.c
+        found: dict[str, Any] = {}
+        with self._database.reading() as connection:
+            for column, value in ((columns.user_id, user), (columns.session_id, session)):
+                if value and limit > 0:
+                    found.update((row.id, row) for row in connection.execute(_newest(column == value, limit)))
+        rows = sorted(found.values(), key=lambda row: (row.time, row.id))
+        return [_event(row) for row in rows[-limit:]] if rows else []
+
+    def count(self) -> int:
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(EVENTS)) or 0
+
+    def close(self) -> None:
+        """Write what waits; later batches are refused."""
+        self._commit.close()
+
+    def _write(self, batches: Sequence[Sequence[Row]]) -> list[Written]:
+        """One transaction for all batches, each judged as if they had come one after the other."""
+        with self._database.writing() as connection:
+            digests = self._digests(connection, [row[1] for rows in batches for row in rows])
+            fresh: list[Row] = []
+            results = [_judge(rows, digests, fresh) for rows in batches]
+            fresh.sort(key=lambda row: row[:2])  # neighbours on disk: fewer pages are touched
+            self._database.insert_new(connection, EVENTS, fresh)
+        return results
+
+    def _digests(self, connection: Connection, ids: list[str]) -> dict[str, bytes]:
+        """{id: digest} of those that are stored already."""
+        found: dict[str, bytes] = {}
+        for start in range(0, len(ids), _LOOK_UP):
+            query = select(EVENTS.c.id, EVENTS.c.digest).where(EVENTS.c.id.in_(ids[start : start + _LOOK_UP]))
+            found.update((row[0], row[1]) for row in connection.execute(query))
+        return found
+
+
+def event_row(event: Event) -> Row:
+    """The event as the row that is kept, in the order of `tables.EVENTS`. Raises BadRequest."""
+    try:
+        time = (event.time - _EPOCH) // _MICROSECOND
+        content = (
+            time,
+            EVENT_CODES[event.type],
+            event.user,
+            event.session,
+            event.item,
+            event.query,
+            event.place,
+            event.position,
+            event.request_id,
+            _known(event.price),
+            event.currency,
+            float(event.quantity),
+            event.channel,
+            _known(event.value),
+        )
+        digest = blake2b(_encode(content), digest_size=16).digest()
+    except (TypeError, ValueError, OverflowError, KeyError) as error:
+        raise _not_kept(event, f"{error}") from error
+    position = event.position
+    if not math.isfinite(content[11]) or (position is not None and not -1 <= position < 2**31):
+        raise _not_kept(event, f"quantity {event.quantity}, position {position}")
+    return (time, event.id or f"{time:x}-{digest[:12].hex()}", digest, *content[1:])
+
+
+def _not_kept(event: Event, got: str) -> BadRequest:
+    return BadRequest(
+        "this event cannot be kept",
+        where=f"event {event.id or '(no id)'} of item {event.item!r}",
+        allowed="a timezone-aware time, text in Unicode, finite numbers, a position from 0 to 2**31 - 1",
+        got=got,
+        next="mend the event, or import it through shop.events.add, which keeps bad rows apart",
+    )
+
+
+def _known(number: float | None) -> float | None:
+    """NaN means the same as nothing."""
+    return None if number is None or number != number else float(number)
+
+
+def _judge(rows: Sequence[Row], digests: dict[str, bytes], fresh: list[Row]) -> Written:
+    """What becomes of one batch; `digests` and `fresh` (rows to insert) grow by what it adds."""
+    added = unchanged = 0
+    conflicts: dict[str, None] = {}
+    for row in sorted(rows, key=lambda row: row[:3]):
+        held = digests.get(row[1])
+        if held is None:
+            digests[row[1]] = row[2]
+            fresh.append(row)
+            added += 1
+        elif held == row[2]:
+            unchanged += 1
+        else:
+            conflicts[row[1]] = None
+    return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
+
+
+def _newest(where: ColumnElement[bool], limit: int) -> Select[Any]:
+    return select(EVENTS).where(where).order_by(EVENTS.c.time.desc(), EVENTS.c.id.desc()).limit(limit)
+
+
+def _as_columns(rows: Sequence[Any]) -> EventRows:
+    time, code, user, session, item, query, quantity, value, position = zip(*rows, strict=True)
+    return EventRows(
+        time=np.array(time, np.int64) / 1e6,
+        type=np.array(code, np.int8),
+        user=list(user),
+        session=list(session),
+        item=list(item),
+        query=list(query),
+        quantity=np.array(quantity, np.float32),
+        value=np.array(value, np.float32),  # None becomes NaN
+        position=np.array(position, np.int32),
+    )
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        type=_TYPES[row.type],
+        time=_EPOCH + row.time * _MICROSECOND,
+        id=row.id,
+        user=row.user_id,
+        session=row.session_id,
+        item=row.item_id,
+        query=row.query,
+        place=row.place,
+        position=row.position,
+        request_id=row.request_id,
+        price=row.price,
+        currency=row.currency,
+        quantity=row.quantity,
+        channel=row.channel,
+        value=row.value,
+    )

@@ -1,0 +1,58 @@
+"""Is this store's layout the one this version expects? If not, bring it there, once, whoever opens first.
+
+Alembic runs the numbered steps in `migrations/versions`. All steps run in *one* transaction that holds the write lock
+from its start (BEGIN IMMEDIATE; an advisory lock on PostgreSQL), so of two processes that open at once one migrates
+and the other finds it done; a kill midway leaves the old layout whole. A store that is up to date is recognised by one
+SELECT, without loading Alembic (0.2 s).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+
+from bodega.adapters.sql.database import Database
+from bodega.errors import StoreError
+
+HEAD = "0001"
+"""Newest revision in `migrations/versions`; a test compares it with the folder."""
+
+FOLDER = Path(__file__).parent / "migrations"
+_LOCK = 7_700_700_001
+"""Any number: the advisory lock that migrating processes meet at on PostgreSQL."""
+
+
+def migrate(database: Database) -> None:
+    """Bring the store to `HEAD`. Does nothing when it is there; refuses a store of a newer Bodega."""
+    if _revision(database) == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with database.writing() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                "this store was written by a newer version of Bodega",
+                where=database.url.render_as_string(hide_password=True),
+                allowed=f"layouts up to {HEAD}",
+                got=str(error),
+                next="upgrade bodega, or open another store",
+            ) from error
+
+
+def _revision(database: Database) -> str | None:
+    with database.reading() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return revision

@@ -1,0 +1,56 @@
+"""One durable store, four doors: catalog, events, dead letters, keys.
+
+>>> import tempfile
+>>> from bodega.schema import Item
+>>> with tempfile.TemporaryDirectory() as folder, SqlStore.open(f"sqlite:///{folder}/bodega.db") as store:
+...     store.catalog.upsert([Item(id="1", title="Pasta")]).added
+1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from bodega.adapters.sql.catalog import SqlCatalog
+from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.events import SqlEvents
+from bodega.adapters.sql.keys import SqlKeys
+from bodega.adapters.sql.letters import SqlLetters
+from bodega.adapters.sql.migrate import migrate
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStore:
+    """Several processes may open the same store: one writes at a time, all may read meanwhile."""
+
+    catalog: SqlCatalog
+    events: SqlEvents
+    dead: SqlLetters
+    keys: SqlKeys
+    database: Database
+
+    @classmethod
+    def open(cls, url: str) -> SqlStore:
+        """Open `sqlite:////path/to/bodega.db` (made when it is not there) or `postgresql://...`, layout up to date.
+
+        Raises BadSettings for a URL we cannot use, MissingExtra without the driver, StoreError when it does not open.
+        """
+        database = Database(url)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(SqlCatalog(database), SqlEvents(database), SqlLetters(database), SqlKeys(database), database)
+
+    def close(self) -> None:
+        """Commit what waits, then let go of the file. Closing twice is fine."""
+        self.events.close()
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
