@@ -240,7 +240,7 @@ class Shop:
         """One page. Raises BadRequest, NotLearned."""
         return self.engine.answer(request)
 
-    def search(
+    def search(  # noqa: PLR0913 - one argument a control of the results page
         self,
         query: str,
         *,
@@ -251,7 +251,7 @@ class Shop:
         filters: tuple[Filter, ...] = (),
         facets: tuple[str, ...] = (),
         sort: Sort = Sort.RELEVANCE,
-    ) -> Page:  # noqa: PLR0913 - one argument a control of the results page
+    ) -> Page:
         """The results page for a query; an empty query browses the whole shelf."""
         place = "search" if query.strip() else "category"
         request = Request(

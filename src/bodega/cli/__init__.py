@@ -1,0 +1,26 @@
+"""How does a person type it? One command a verb, each with `--json` for machines and `--help` with examples.
+
+Commands are thin: they open the shop, call it, and show the answer. Heavy libraries load inside the commands.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bodega.cli.app import app
+from bodega.errors import BodegaError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Entry point of `bodega`: an error of ours is shown as its facts, never as a stack trace."""
+    from bodega.cli import ask, benches, data, running, show  # noqa: F401 - each adds its commands to `app`
+
+    try:
+        app()
+    except BodegaError as error:
+        show.error(error, as_json="--json" in sys.argv)
+        sys.exit(2 if error.status < 500 else 1)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,166 @@
+"""Commands that put data in: init, import, doctor, events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bodega.cli import show
+from bodega.cli.app import HERE, AsJson, ShopFolder, app, shop_at
+
+importing = typer.Typer(help="Import a file of items or events.", no_args_is_help=True)
+events = typer.Typer(help="Look into the event log.", no_args_is_help=True)
+app.add_typer(importing, name="import")
+app.add_typer(events, name="events")
+
+File = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet, XML; or an export of a known shop system.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        help="csv, tsv, jsonl, parquet, shopify, woocommerce, google, algolia, magento.", show_default="inferred"
+    ),
+]
+Map = Annotated[list[str], typer.Option("--map", "-m", help="`field=column`, as often as needed.", show_default=False)]
+Limit = Annotated[
+    float,
+    typer.Option(
+        "--bad-rows", min=0, max=1, help="Share of unusable rows at which the import stops.", show_default="0.2"
+    ),
+]
+
+
+@app.command(epilog="Example: `bodega init my-shop --name 'Corner shop' --language zh --currency CNY`")
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")] = HERE,
+    name: Annotated[str, typer.Option(help="Name of the shop.")] = "My shop",
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    as_json: AsJson = False,
+) -> None:
+    """Make a folder a shop: settings file and an empty store."""
+    from bodega.settings import Settings
+    from bodega.wiring import init_shop, open_shop
+
+    file = init_shop(folder, Settings(name=name, language=language, currency=currency))
+    open_shop(folder, create=False).close()
+    if as_json:
+        show.json({"shop": str(folder), "settings": str(file)})
+    else:
+        show.console.print(f"[green]{escape(str(folder.absolute()))} is a shop now[/]; settings: {escape(str(file))}")
+        show.console.print(f"next: bodega import items products.csv --shop {escape(str(folder))}")
+
+
+@importing.command("items", epilog="Example: `bodega import items products.csv --map title=name --shop my-shop`")
+def import_items(
+    file: File,
+    shop: ShopFolder = HERE,
+    file_format: Annotated[str, typer.Option("--format", help="See above.", show_default="inferred")] = "",
+    mapping: Map = [],  # noqa: B006 - typer reads the default
+    bad_rows: Limit = -1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Import a catalog; columns are inferred and shown, bad rows kept with the reason."""
+    _import(file, shop, "items", _how(file_format, mapping, bad_rows), as_json)
+
+
+@importing.command("events", epilog="Example: `bodega import events log.parquet --map user=customer_id --shop my-shop`")
+def import_events(
+    file: File,
+    shop: ShopFolder = HERE,
+    file_format: Annotated[str, typer.Option("--format", help="See above.", show_default="inferred")] = "",
+    mapping: Map = [],  # noqa: B006 - typer reads the default
+    bad_rows: Limit = -1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Import an event log; delivering a file twice counts once."""
+    _import(file, shop, "events", _how(file_format, mapping, bad_rows), as_json)
+
+
+def _how(file_format: str, mapping: list[str], bad_rows: float) -> tuple[str, list[str], float]:
+    return file_format, mapping, bad_rows
+
+
+def _import(file: Path, folder: Path, kind: str, how: tuple[str, list[str], float], as_json: bool) -> None:
+    from bodega.engine.shop import Feeding
+    from bodega.errors import BadRequest
+
+    file_format, pairs, bad_rows = how
+    for pair in pairs:
+        if "=" not in pair:
+            raise BadRequest(
+                "a mapping is a pair", where="--map", allowed="field=column", got=pair, next="--map title=name"
+            )
+    feeding = Feeding(
+        format=file_format or None,
+        mapping=dict(pair.split("=", 1) for pair in pairs) or None,
+        bad_rows_limit=None if bad_rows < 0 else bad_rows,
+    )
+    with shop_at(folder) as shop, show.Bars() as bars:
+        done = getattr(shop, "catalog" if kind == "items" else "events").add(file, how=feeding, progress=bars)
+    if as_json:
+        show.json(done)
+    else:
+        show.report(done)
+
+
+@events.command("dead", epilog="Example: `bodega events dead --reason future_time --limit 5 --shop my-shop`")
+def dead(
+    shop: ShopFolder = HERE,
+    kind: Annotated[str, typer.Option(help="event or item.", show_default="both")] = "",
+    reason: Annotated[str, typer.Option(help="A reason code.", show_default="all")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Rows that could not be used: how many for which reason, and the newest of them as they came."""
+    from bodega.schema import to_plain
+
+    with shop_at(shop) as opened:
+        counts = opened.stores.dead.counts()
+        letters = opened.events.dead(kind=kind, reason=reason, limit=limit)
+    if as_json:
+        show.json(
+            {
+                "counts": [{"kind": k, "reason": r, "rows": n} for (k, r), n in sorted(counts.items())],
+                "letters": [to_plain(letter) for letter in letters],
+            }
+        )
+        return
+    for (letter_kind, code), count in sorted(counts.items()):
+        show.console.print(f"{count:>8,}  {letter_kind}  [bold]{code}[/]")
+    table = Table(title_justify="left")
+    for column in ("reason", "where", "message", "row"):
+        table.add_column(column)
+    for letter in letters:
+        table.add_row(
+            letter.reason, escape(f"{letter.source}:{letter.line}"), escape(letter.message), escape(letter.raw[:160])
+        )
+    show.console.print(table if letters else "[green]no dead letters[/]")
+
+
+@app.command(epilog="Example: `bodega doctor --shop my-shop --json`")
+def doctor(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
+    """What hurts findability in this catalog, with examples and fixes; and the state of the shop."""
+    from bodega.schema import to_plain
+
+    with shop_at(shop) as opened:
+        diagnosis = opened.catalog.doctor()
+        health = opened.health()
+    if as_json:
+        show.json({"health": health, "catalog": to_plain(diagnosis)})
+        return
+    show.console.print(" ".join(f"[dim]{name}[/] {value}" for name, value in health.items()))
+    if not diagnosis.findings:
+        show.console.print("[green]nothing found that hurts findability[/]")
+    for finding in diagnosis.findings:
+        colour = {"error": "red", "warning": "yellow"}.get(finding.severity, "cyan")
+        show.console.print(
+            f"[{colour}]{finding.severity:>8}[/] [bold]{escape(finding.title)}[/]: {finding.count:,} items"
+        )
+        show.console.print(
+            f"         [dim]e.g.[/] {escape(', '.join(str(example) for example in finding.examples[:3]))}"
+        )
+        show.console.print(f"         [dim]fix:[/] {escape(finding.fix)}")

@@ -1,0 +1,146 @@
+"""Commands that run: serve, keys, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from bodega.cli import show
+from bodega.cli.app import HERE, AsJson, ShopFolder, app, shop_at
+
+if TYPE_CHECKING:
+    from bodega.engine.shop import Shop
+
+keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one from the settings.")]
+STOREFRONT_KEY = "storefront"
+
+
+def run_server(shop: Shop, *, host: str, port: int, storefront: bool) -> None:
+    """Serve until stopped. The storefront gets a fresh search+events key; older ones of its kind are revoked."""
+    from bodega.service import create_app, run
+    from bodega.web.storefront import StorefrontOptions, storefront_handlers
+
+    shop.reload()
+    handlers = []
+    if storefront:
+        for info in shop.keys.list():
+            if info.label == STOREFRONT_KEY and not info.revoked:
+                shop.keys.revoke(info.id)
+        key = shop.keys.create(STOREFRONT_KEY, ("search", "events"))
+        settings = shop.settings
+        options = StorefrontOptions(
+            api_key=key, shop_name=settings.name, language=settings.language, currency=settings.currency
+        )
+        handlers = storefront_handlers(options)
+    show.stderr.print(
+        f"[green]{escape(shop.settings.name)}[/] answers at [bold]http://{host}:{port}[/] (stop with Ctrl+C)"
+    )
+    run(create_app(shop, handlers=handlers), host=host, port=port)
+
+
+@app.command(epilog="Example: `bodega serve --port 8080 --shop my-shop`")
+def serve(
+    shop: ShopFolder = HERE,
+    host: Annotated[str, typer.Option(help="Address; loopback unless told otherwise.")] = "",
+    port: Port = 0,
+    storefront: Annotated[bool, typer.Option(help="Serve the storefront pages too.")] = True,
+) -> None:
+    """Serve the HTTP API and the storefront."""
+    with shop_at(shop) as opened:
+        settings = opened.settings.serve
+        run_server(opened, host=host or settings.host, port=port or settings.port, storefront=storefront)
+
+
+@keys.command("create", epilog="Example: `bodega keys create --label web --scope search --scope events --shop my-shop`")
+def create_key(
+    label: Annotated[str, typer.Option(help="What it is for.")],
+    scopes: Annotated[list[str], typer.Option("--scope", help="search, events, admin.")],
+    shop: ShopFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key; it is shown this once and stored only as a hash."""
+    with shop_at(shop) as opened:
+        key = opened.keys.create(label, scopes)
+    if as_json:
+        show.json({"label": label, "scopes": scopes, "key": key})
+    else:
+        show.console.print(key)
+        show.stderr.print("[dim]shown this once: keep it now[/]")
+
+
+@keys.command("list", epilog="Example: `bodega keys list --shop my-shop`")
+def list_keys(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
+    """Every key's id, label and scopes; never the key."""
+    with shop_at(shop) as opened:
+        infos = opened.keys.list()
+    if as_json:
+        show.json(
+            [
+                {"id": i.id, "label": i.label, "scopes": i.scopes, "created": i.created, "revoked": i.revoked}
+                for i in infos
+            ]
+        )
+        return
+    for info in infos:
+        state = "[red]revoked[/]" if info.revoked else "       "
+        show.console.print(
+            f"{info.id}  {state}  {escape(info.label)}  {', '.join(info.scopes)}  {info.created:%Y-%m-%d}"
+        )
+
+
+@keys.command("revoke", epilog="Example: `bodega keys revoke 3f9a --shop my-shop`")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Id from `keys list`.")],
+    shop: ShopFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a key from now on."""
+    with shop_at(shop) as opened:
+        done = opened.keys.revoke(key_id)
+    if as_json:
+        show.json({"id": key_id, "revoked": done})
+    else:
+        show.console.print("revoked" if done else "there is no such key")
+    if not done:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `bodega demo --check`")
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo shop lives.")] = Path("demo-shop"),
+    check: Annotated[bool, typer.Option("--check", help="Run a shopper's journey over HTTP, then stop.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Import and learn again even if it is there.")] = False,
+    port: Port = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A real supermarket, from files to a storefront: import, learn, evaluate, serve."""
+    from bodega.demo.build import build
+    from bodega.demo.journey import check_shop
+
+    with show.Bars() as bars:
+        built = build(folder, fresh=fresh or check, progress=bars)
+    if not as_json:
+        for imported in built.imports:
+            show.report(imported)
+        if built.learned is not None:
+            show.learned(built.learned)
+    if not check:
+        with shop_at(folder) as opened:
+            settings = opened.settings.serve
+            run_server(opened, host=settings.host, port=port or settings.port, storefront=True)
+        return
+    result = check_shop(folder, built)
+    if as_json:
+        show.json(result)
+    else:
+        for step in result.steps:
+            mark = "[green]ok[/]  " if step.passed else "[red]FAIL[/]"
+            show.console.print(f"{mark} {escape(step.name)} [dim]{step.milliseconds:.1f} ms[/] {escape(step.detail)}")
+        show.console.print(" ".join(f"[dim]{name}[/] {value:,.2f}" for name, value in result.figures.items()))
+    raise typer.Exit(0 if result.passed else 1)

@@ -1,0 +1,139 @@
+"""Answers for eyes (tables, bars) or for machines (one JSON object). Nothing here computes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from bodega.errors import BodegaError
+
+if TYPE_CHECKING:
+    from bodega.engine.learn import LearnReport
+    from bodega.protocols import ImportReport
+    from bodega.schema import Page
+
+console = Console()
+stderr = Console(stderr=True)
+
+
+def json(value: Any) -> None:
+    """One object on one line of standard output."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    print(msgspec.json.encode(plain, enc_hook=str).decode())  # noqa: T201 - standard output is the product here
+
+
+def error(problem: BodegaError, *, as_json: bool) -> None:
+    """What went wrong, on standard error."""
+    if as_json:
+        stderr.print_json(data={"error": problem.as_dict()})
+        return
+    facts = {label: value for label, value in problem.as_dict().items() if value and label not in ("type", "what")}
+    lines = [
+        f"[bold]{escape(problem.what)}[/]",
+        *(f"[dim]{label:>8}[/] {escape(value)}" for label, value in facts.items()),
+    ]
+    stderr.print(Panel("\n".join(lines), title=type(problem).__name__, border_style="red", expand=False))
+
+
+class Bars:
+    """A `protocols.Progress` drawn with rich on standard error; one line a task, finished tasks stay."""
+
+    def __init__(self) -> None:
+        self._rich = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<34}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=stderr,
+        )
+        self._tasks: list[Any] = []
+
+    def __enter__(self) -> Bars:
+        self._rich.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rich.stop()
+
+    def start(self, task: str, total: float | None = None) -> None:
+        self._tasks.append(self._rich.add_task(task, total=total))
+
+    def advance(self, amount: float = 1.0) -> None:
+        if self._tasks:
+            self._rich.advance(self._tasks[-1], amount)
+
+    def finish(self) -> None:
+        if self._tasks:
+            task = self._tasks.pop()
+            total = next((known.total for known in self._rich.tasks if known.id == task), None)
+            self._rich.update(task, total=total or 1, completed=total or 1)
+
+
+def report(done: ImportReport) -> None:
+    """What an import did."""
+    console.print(
+        f"[bold]{escape(done.source)}[/] read as [bold]{done.format}[/]: {done.rows:,} rows in {done.seconds:.1f} s: "
+        f"[green]{done.added:,} added[/], {done.changed:,} changed, {done.unchanged:,} unchanged, "
+        f"[{'red' if done.dead else 'dim'}]{done.dead:,} unusable[/]"
+    )
+    if done.mapping:
+        pairs = ", ".join(f"{ours} <- {theirs}" for ours, theirs in done.mapping.items())
+        console.print(f"  [dim]columns:[/] {escape(pairs)}")
+    for reason, count in sorted(done.reasons.items(), key=lambda pair: -pair[1]):
+        console.print(f"  [dim]{count:,} rows:[/] {escape(reason)}")
+    for note in done.notes:
+        console.print(f"  [dim]note:[/] {escape(note)}")
+
+
+def page(answer: Page) -> None:
+    """One list."""
+    title = f"{answer.place}: {answer.query}" if answer.query else answer.place
+    table = Table(
+        title=escape(title), caption=f"{answer.total:,} in all, {answer.took_ms:.1f} ms", title_justify="left"
+    )
+    for column in ("#", "id", "title", "price", "why"):
+        table.add_column(column, justify="right" if column in ("#", "price") else "left")
+    for hit in answer:
+        item = hit.item
+        price = f"{item.price:,.2f} {item.currency}" if item.price is not None else ""
+        why = "; ".join(f"{reason.text} ({reason.share:.0%})" for reason in hit.why)
+        table.add_row(str(hit.position + 1), escape(hit.id), escape(item.title), price, escape(why))
+    console.print(table)
+    if answer.corrected:
+        console.print(f"searched for [bold]{escape(answer.corrected)}[/]")
+    for facet in answer.facets:
+        values = ", ".join(f"{value.value} ({value.count:,})" for value in facet.values[:8])
+        console.print(f"[dim]{facet.field}:[/] {escape(values)}")
+    for note in answer.degraded:
+        console.print(f"[yellow]{escape(note)}[/]")
+
+
+def learned(done: LearnReport) -> None:
+    """The evaluation table, and what was published."""
+    for place in done.places:
+        table = Table(title=f"{place.place}: {place.cases:,} test cases", title_justify="left")
+        metrics = list(next(iter(place.figures.values()))) if place.figures else []
+        table.add_column("source")
+        for metric in metrics:
+            table.add_column(metric, justify="right")
+        table.add_column("weight", justify="right")
+        best = {metric: max(row[metric] for row in place.figures.values()) for metric in metrics}
+        for source, row in place.figures.items():
+            cells = [f"[bold]{row[m]:.4f}[/]" if row[m] == best[m] else f"{row[m]:.4f}" for m in metrics]
+            weight = place.weights.get(source)
+            table.add_row(source, *cells, "" if weight is None else f"{weight:.2f}")
+        console.print(table)
+        console.print(f"  [dim]{escape(place.verdict)}[/]")
+    for note in done.notes:
+        console.print(f"[dim]note:[/] {escape(note)}")
+    colour = "green" if done.published else "red"
+    console.print(f"[{colour}]{escape(done.verdict)}[/] ({done.seconds:.1f} s)")
