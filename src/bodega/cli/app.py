@@ -15,7 +15,8 @@ app = typer.Typer(
     help="Search and recommendations for a shop: put items and events in, let it learn, ask it.",
     epilog=(
         "Start: `bodega init my-shop`, `bodega import items products.csv --shop my-shop`, "
-        "`bodega import events events.csv --shop my-shop`, `bodega learn --shop my-shop`, `bodega serve --shop my-shop`."
+        "`bodega import events events.csv --shop my-shop`, `bodega learn --shop my-shop`, "
+        "`bodega serve --shop my-shop`."
     ),
     no_args_is_help=True,
     rich_markup_mode="markdown",
