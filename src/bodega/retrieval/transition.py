@@ -1,0 +1,211 @@
+"""What comes after this? Order-aware item-to-item: what shoppers took a few steps later.
+
+Two items of one shopper that lie `gap` steps apart vote 0.85^(gap-1) for "the first leads to the second" and 0.3 of
+that for the way back; votes are divided by row^0.4 x column^0.1, so that bestsellers do not lead everywhere; a request
+spreads the shopper's newest items (0.65 for each step back) over their 200 best followers. A basket is one step: inside
+it there is no order. A second matrix of the same make, `together`, counts only what was bought within one visit.
+Cost: 198k events of 12k items .3 s, 1.2M lines of 66k items 5 s and 600 MB; a request reads 200 entries a seed.
+Not for: items nobody has touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from bodega.retrieval._index import (
+    Neighbours,
+    Steps,
+    interest,
+    item_blocks,
+    load_facts,
+    only,
+    save_facts,
+    step_weights,
+    top_k,
+)
+from bodega.schema import Candidates, Context, ItemTable, World
+from bodega.schema.arrays import NO_INTS, Floats, Ints
+from bodega.schema.table import mapped
+
+BOUGHT = ("cart", "purchase")
+"""What "together" means: put into one basket. Logs without either count all interest within one visit."""
+
+TOGETHER_PLACES = frozenset({"together", "basket"})
+
+
+class TransitionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The few numbers, chosen on the validation items of Beauty, Sports and the supermarket (docs/log.md)."""
+
+    window: int = 20
+    """How far apart two items may lie, in items; with baskets this is window / mean basket size steps."""
+    gap_decay: float = 0.85
+    reverse: float = 0.3
+    within: float = 0.5
+    """Vote of two items of the same step, both ways."""
+    row: float = 0.4
+    column: float = 0.1
+    history_decay: float = 0.65
+    """Weight of a seed for each step that it lies before the newest one."""
+    together_row: float = 0.5
+    together_column: float = 0.3
+    closeness: float = 4.0
+    """On `similar`, an item of the anchor's own deepest category counts this much more."""
+    top: int = 200
+
+
+class Transition:
+    """Order-aware item-to-item.
+
+    Answers: home (from the history), similar, together, basket (from the anchors), and any list that has seeds.
+    Needs: events; more than one a shopper. Good for: the next step of a session, tail items. Not for: new items.
+    Cost: see the top of the file; about 12 bytes a kept pair. Relations: `collaborative` knows no order and shares
+    its mistakes least where the history is long. Paper: Sarwar et al. 2001 (item-to-item); the window, decay and
+    damping are ours, chosen on validation.
+    """
+
+    name = "transition"
+
+    def __init__(self, options: TransitionOptions | None = None) -> None:
+        self.options = options or TransitionOptions()
+        nobody = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
+        self.follows, self.together = nobody, nobody
+        self.leaf: Ints = NO_INTS
+        """Deepest category of each item, -1 without one."""
+
+    def fit(self, world: World) -> Self:
+        options, n_items = self.options, len(world.items)
+        log = interest(world.log)
+        self.leaf = world.items.leaf_category
+        self.follows = relate(Steps.of(log, n_items), options)
+        bought = only(log, BOUGHT)
+        visits = Steps.of(bought if len(bought) else log, n_items, by_session=True)
+        damped = msgspec.structs.replace(options, row=options.together_row, column=options.together_column)
+        self.together = relate(visits, damped, ordered=False)
+        return self
+
+    def retrieve(self, context: Context, k: int) -> Candidates:
+        scores = self._scores(context)
+        best = top_k(scores, k)
+        return Candidates.of(self.name, best, scores[best])
+
+    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._scores(context)[items]
+
+    def _scores(self, context: Context) -> Floats:
+        """One score an item, NaN where no seed leads to it."""
+        if context.place in TOGETHER_PLACES and len(context.items):
+            seeds, weights = _plain(context.items)
+            if np.any(self.together.lengths(seeds)):
+                return _without(self.together.spread(seeds, weights), context.items)
+        if len(context.items):
+            scores = self.follows.spread(*_plain(context.items))
+            if context.place == "similar":
+                leaves = self.leaf[context.items]
+                scores[np.isin(self.leaf, leaves[leaves >= 0])] *= np.float32(self.options.closeness)
+            return _without(scores, context.items)
+        return self.follows.spread(*step_weights(context, self.options.history_decay))
+
+    def save(self, folder: Path) -> None:
+        self.follows.save(folder, "follows")
+        self.together.save(folder, "together")
+        np.save(folder / "leaf.npy", self.leaf)
+        save_facts(folder, self.options)
+
+    @classmethod
+    def load(cls, folder: Path, items: ItemTable) -> Self:
+        del items
+        source = cls(load_facts(folder, TransitionOptions))
+        source.follows = Neighbours.load(folder, "follows")
+        source.together = Neighbours.load(folder, "together")
+        source.leaf = mapped(folder / "leaf.npy")
+        return source
+
+
+def _plain(anchors: Ints) -> tuple[Ints, Floats]:
+    """Anchors are a set: each once, all alike."""
+    seeds = np.unique(anchors)
+    return seeds, np.ones(len(seeds), np.float32)
+
+
+def _without(scores: Floats, anchors: Ints) -> Floats:
+    """Nobody needs the product on the page as its own neighbour."""
+    scores[anchors] = np.nan
+    return scores
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """Steps, and how two of them `gap` apart vote: `forward[gap]` for what comes after, `backward[gap]` for before."""
+
+    steps: Steps
+    forward: Floats
+    backward: Floats
+
+    def near(self, sizes: Floats, *, turned: bool = False) -> Floats:
+        """Sum over near steps of vote x size, a step: the row (or, turned, column) sums without the matrix."""
+        user, out = self.steps.user, self.forward[0] * (sizes - 1)
+        ahead, behind = (self.backward, self.forward) if turned else (self.forward, self.backward)
+        for gap in range(1, len(self.forward)):
+            same = user[:-gap] == user[gap:]
+            out[:-gap] += ahead[gap] * sizes[gap:] * same
+            out[gap:] += behind[gap] * sizes[:-gap] * same
+        return out
+
+    def rows(self, held: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Rows of the item x item votes for `held` (items x steps): spread over near steps, then over their items."""
+        user = self.steps.user
+        item = np.repeat(np.arange(held.shape[0], dtype=np.int32), np.diff(held.indptr))
+        step = held.indices
+        parts = [(item, step, np.full(len(step), self.forward[0], np.float32))]
+        for gap in range(1, len(self.forward)):
+            for shift, vote in ((gap, self.forward[gap]), (-gap, self.backward[gap])):
+                if vote:
+                    there = step + shift
+                    ok = (there >= 0) & (there < len(user))
+                    ok[ok] = user[there[ok]] == user[step[ok]]
+                    parts.append((item[ok], there[ok], np.full(np.count_nonzero(ok), vote, np.float32)))
+        item, step, vote = (np.concatenate(column) for column in zip(*parts, strict=True))
+        near = sparse.csr_matrix((vote, (item, step)), shape=held.shape)
+        return (near @ self.steps.held).tocsr()
+
+
+def relate(steps: Steps, options: TransitionOptions, *, ordered: bool = True) -> Neighbours:
+    """The damped, cut item x item matrix of what follows what; not `ordered`: only what shares a step."""
+    n_items = steps.held.shape[1]
+    if not len(steps):
+        return Neighbours(np.zeros(n_items + 1, np.int64), NO_INTS, np.empty(0, np.float32))
+    reach = max(1, round(options.window * len(steps) / steps.held.nnz)) if ordered else 0
+    gaps = np.arange(reach + 1)
+    forward = (options.gap_decay ** np.maximum(gaps - 1, 0)).astype(np.float32)
+    backward = forward * np.float32(options.reverse)
+    forward[0] = options.within
+    votes = _Votes(steps, forward, backward)
+    sizes = steps.sizes
+    by_item = steps.held.T.tocsr()
+    row, column = by_item @ votes.near(sizes), by_item @ votes.near(sizes, turned=True)
+    return Neighbours.cut(
+        _damped(votes, by_item, _power(row, options.row), _power(column, options.column)), options.top
+    )
+
+
+def _damped(votes: _Votes, by_item: sparse.csr_matrix, row: Floats, column: Floats) -> Iterator[sparse.csr_matrix]:
+    """Blocks of rows of votes x row x column, without the diagonal."""
+    work = by_item @ votes.near(votes.steps.sizes + 1) + np.diff(by_item.indptr)
+    for low, high in item_blocks(work):
+        block = votes.rows(by_item[low:high])
+        owner = np.repeat(np.arange(low, high), np.diff(block.indptr))
+        block.data *= row[owner] * column[block.indices] * (owner != block.indices)
+        yield block
+
+
+def _power(sums: Floats, exponent: float) -> Floats:
+    out: Floats = np.where(sums > 0, np.maximum(sums, 1e-12) ** -exponent, 0).astype(np.float32)
+    return out
