@@ -1,0 +1,264 @@
+"""Which weights, and is the fusion worth it? Coordinate search on validation NDCG@10, with a prior toward 0.
+
+All candidates' z-scores are computed once; a trial is then one multiply-add and two comparisons over that array (5,000
+cases x 500 candidates: 5 ms). The search starts from the best single source and from equal weights, moves one weight at
+a time over a coarse grid, then finer, and keeps the best. A source has to earn its place: every unit of weight (the
+largest being 1) costs `PRIOR` of the best single source's NDCG, so what adds nothing goes to 0.
+
+The decision is made on other cases than the weights were fitted on (two folds, each fitted on one and judged on the
+other): the fusion is served only if it beats the best single source there and with the final weights;
+otherwise that source alone is served, and `Weighted.chosen` says so.
+Cost: seconds. Deterministic. Not for: test data, ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.errors import BadRequest
+from bodega.evaluation import Case
+from bodega.ranking.scale import CANDIDATES, rrf_scores, z_scores
+from bodega.schema import Candidates
+from bodega.schema.arrays import Doubles, Flags, Floats
+
+PRIOR = 0.002
+"""Part of the best single source's NDCG that a weight of 1 must earn; .002 turned off what gained less than noise."""
+
+FEWEST = 30
+"""Below this many cases nothing is fitted: RRF(20) is served."""
+
+MOST = 5_000
+"""Cases used for the search; more cost time and move no weight by a grid step."""
+
+GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2, 3.3, 5.0)
+FINER = (0.75, 0.87, 1.15, 1.33)
+PADDING = np.float32(-1e6)
+"""Score of the empty places that make all cases equally long: below every z-score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """What was found for one place. `weights` is what to serve; empty means RRF(20)."""
+
+    place: str
+    weights: dict[str, float]
+    """{source: weight}; the largest is 1, a source that adds nothing is 0."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """NDCG@10 on validation: `<source>`, `fusion` (the fitted weights), `fusion.crossfit` (judged on other cases
+    than fitted on), `rrf`; and `cases`, `candidates.recall` (part of the relevant items that the candidates hold)."""
+    chosen: str = "rrf"
+    """`fusion`, the name of the single source that is better, or `rrf` when there were too few cases."""
+
+
+def fit_weights(
+    place: str, cases: Sequence[Case], candidates: Sequence[Candidates], *, k: int = 10, per_source: int = CANDIDATES
+) -> Weighted:
+    """Weights for one place from validation cases and their gathered candidates (all with the same sources).
+
+    `k` is the depth of NDCG, `per_source` what was asked of each source.
+    """
+    if not cases or len(cases) != len(candidates) or len({found.sources for found in candidates}) != 1:
+        if not cases:
+            return Weighted(place, {}, {"cases": 0.0})
+        raise BadRequest(
+            "cases and candidates do not belong together",
+            where="fit_weights(cases, candidates)",
+            allowed="one Candidates a case, all with the same sources",
+            got=f"{len(cases)} cases, {len(candidates)} candidates, sources {sorted({c.sources for c in candidates})}",
+        )
+    trial = _Trial.of(cases, candidates, k, per_source)
+    return _fitted(place, trial)
+
+
+def ablate(
+    cases: Sequence[Case], candidates: Sequence[Candidates], *, k: int = 10, per_source: int = CANDIDATES
+) -> dict[str, float]:
+    """NDCG of the refitted fusion without each source: {source: figure}, and `all` with every source."""
+    trial = _Trial.of(cases, candidates, k, per_source)
+    figures = {"all": trial.ndcg(_search(trial))}
+    for column, source in enumerate(trial.sources):
+        allowed = np.ones(len(trial.sources), np.bool_)
+        allowed[column] = False
+        if allowed.any():
+            figures[source] = trial.ndcg(_search(trial, allowed))
+    return figures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """Validation cases as arrays: how good is a weight vector?"""
+
+    sources: tuple[str, ...]
+    z: Floats
+    """(n_sources, rows, width): z-scores of the cases whose candidates hold something relevant."""
+    ranks_only: Floats
+    """The same as reciprocal ranks, for the RRF figure."""
+    row: NDArray[np.int64]
+    """(pairs,) row of each relevant candidate, ascending."""
+    column: NDArray[np.int64]
+    """(pairs,) its place in the row."""
+    case: NDArray[np.int64]
+    """(rows,) number of the case."""
+    ideal: Doubles
+    """(n_cases,) best DCG possible."""
+    reached: float
+    """Part of the relevant items that is among the candidates."""
+    k: int
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], candidates: Sequence[Candidates], k: int, per_source: int) -> _Trial:
+        picked = range(len(cases))
+        if len(cases) > MOST:  # evenly spread: the callers' cases are in seeded or arbitrary order
+            picked = np.linspace(0, len(cases) - 1, MOST).astype(int).tolist()
+        kept, found, marks = [], [], []
+        for number, at in enumerate(picked):
+            case, own = cases[at], candidates[at]
+            if len(case.masked):
+                own = own.take(~np.isin(own.items, case.masked))
+            mark = np.flatnonzero(np.isin(own.items, case.relevant))
+            if len(mark):
+                kept.append(number)
+                found.append(own.scores)
+                marks.append(mark)
+        relevant = np.array([len(cases[at].relevant) for at in picked])
+        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[np.minimum(relevant, k) - 1]
+        sources = candidates[0].sources
+        width = max((len(scores) for scores in found), default=1)
+        z = np.full((len(sources), len(found), width), PADDING, np.float32)
+        ranks_only = np.full((len(found), width), PADDING, np.float32)
+        for row, scores in enumerate(found):
+            z[:, row, : len(scores)] = z_scores(scores, per_source).T
+            ranks_only[row, : len(scores)] = rrf_scores(scores).sum(axis=1)
+        sizes = np.array([len(mark) for mark in marks], np.int64)
+        return cls(
+            sources=sources,
+            z=z,
+            ranks_only=ranks_only,
+            row=np.repeat(np.arange(len(found)), sizes),
+            column=np.concatenate([np.empty(0, np.int64), *marks]),
+            case=np.array(kept, np.int64),
+            ideal=ideal,
+            reached=float(sizes.sum() / relevant.sum()),
+            k=k,
+        )
+
+    def rows(self, keep: Flags) -> _Trial:
+        """Only the cases where `keep` (n_cases,) holds."""
+        own = keep[self.case]
+        pair = own[self.row]
+        number = np.cumsum(keep) - 1
+        return _Trial(
+            sources=self.sources,
+            z=self.z[:, own],
+            ranks_only=self.ranks_only[own],
+            row=(np.cumsum(own) - 1)[self.row[pair]],
+            column=self.column[pair],
+            case=number[self.case[own]],
+            ideal=self.ideal[keep],
+            reached=self.reached,
+            k=self.k,
+        )
+
+    def ndcg(self, weights: Floats) -> float:
+        return self.judged(np.tensordot(weights.astype(np.float32), self.z, axes=1))
+
+    def judged(self, score: Floats) -> float:
+        """Mean NDCG@k over all cases; cases whose candidates miss everything count 0; average ranks on ties."""
+        row, target = self.row, score[self.row, self.column]
+        against = score
+        if len(row) != len(score):  # several relevant items a case: only those level with the k best need a rank
+            last = score.shape[1] - min(self.k, score.shape[1])
+            near = target >= np.partition(score, last, axis=1)[row, last]
+            row, target = row[near], target[near]
+            against = score[row]
+        above = np.count_nonzero(against > target[:, None], axis=1)
+        rank = above + (np.count_nonzero(against >= target[:, None], axis=1) - above + 1) / 2
+        gain = np.where(rank <= self.k, 1 / np.log2(1 + rank), 0.0)
+        per_row = np.bincount(row, weights=gain, minlength=len(self.case))
+        return float(np.minimum(per_row / self.ideal[self.case], 1.0).sum() / len(self.ideal))
+
+
+def _fitted(place: str, trial: _Trial) -> Weighted:
+    n_cases = len(trial.ideal)
+    figures = {source: trial.ndcg(_one(trial, column)) for column, source in enumerate(trial.sources)}
+    best = max(trial.sources, key=lambda source: figures[source])
+    single = figures[best]
+    figures["rrf"] = trial.judged(trial.ranks_only)
+    figures["cases"] = float(n_cases)
+    figures["candidates.recall"] = trial.reached
+    if n_cases < FEWEST or single == 0:
+        return Weighted(place, {}, figures)
+    weights = _search(trial)
+    figures["fusion"] = trial.ndcg(weights)
+    figures["fusion.crossfit"] = _crossfit(trial)
+    if min(figures["fusion"], figures["fusion.crossfit"]) > single:
+        return Weighted(place, _named(trial, weights), figures, "fusion")
+    return Weighted(place, {source: float(source == best) for source in trial.sources}, figures, best)
+
+
+def _crossfit(trial: _Trial) -> float:
+    """NDCG of cases whose weights were fitted on the other half."""
+    even = np.arange(len(trial.ideal)) % 2 == 0
+    first, second = trial.rows(even), trial.rows(~even)
+    parts = [(first.ndcg(_search(second)), even.sum()), (second.ndcg(_search(first)), (~even).sum())]
+    return float(sum(value * size for value, size in parts) / len(even))
+
+
+def _search(trial: _Trial, allowed: Flags | None = None) -> Floats:
+    """Best weights, the largest 1. `allowed` (n_sources,) shuts sources out."""
+    columns = np.arange(len(trial.sources)) if allowed is None else np.flatnonzero(allowed)
+    price = PRIOR * max(trial.ndcg(_one(trial, int(column))) for column in columns)
+    best, best_value = np.zeros(len(trial.sources)), -np.inf
+    starts = [_one(trial, int(column)).astype(np.float64) for column in columns]
+    together = np.zeros(len(trial.sources))
+    together[columns] = 1
+    starts.sort(key=lambda start: -trial.ndcg(start.astype(np.float32)))
+    for start in (starts[0], together):
+        weights, value = _climb(trial, start.copy(), columns, price)
+        if value > best_value:
+            best, best_value = weights, value
+    top: Floats = (best / best.max()).astype(np.float32)
+    return top
+
+
+def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: float) -> tuple[Doubles, float]:
+    """Move one weight at a time until none helps: coarse grid first, then factors around the value."""
+    value = _worth(trial, weights, price)
+    for finer in (False, True):
+        for _ in range(6):
+            before = value
+            for column in columns:
+                rest = weights.copy()
+                rest[column] = 0
+                if not rest.any():
+                    continue
+                base = np.tensordot(rest.astype(np.float32), trial.z, axes=1)
+                steps = weights[column] * np.array(FINER) if finer else rest.max() * np.array(GRID)
+                for step in steps:
+                    tried = rest.copy()
+                    tried[column] = step
+                    score = base + np.float32(step) * trial.z[column]
+                    reached = trial.judged(score) - price * (tried.sum() / tried.max() - 1)
+                    if reached > value + 1e-9:
+                        weights, value = tried, reached
+            if value <= before:
+                break
+    return weights, value
+
+
+def _worth(trial: _Trial, weights: Doubles, price: float) -> float:
+    return trial.ndcg(weights.astype(np.float32)) - price * float(weights.sum() / weights.max() - 1)
+
+
+def _one(trial: _Trial, column: int) -> Floats:
+    weights = np.zeros(len(trial.sources), np.float32)
+    weights[column] = 1
+    return weights
+
+
+def _named(trial: _Trial, weights: Floats) -> dict[str, float]:
+    return {source: round(float(weights[column]), 4) for column, source in enumerate(trial.sources)}
