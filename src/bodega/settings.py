@@ -40,8 +40,8 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation_days: float = 14.0
     """Length of the validation window before the test window, in days (shorter logs use a tenth of their span)."""
     test_days: float = 14.0
-    evaluated_users: int = 2_000
-    """At most this many shoppers are evaluated in each window (chosen by a seeded draw)."""
+    evaluated_users: int = 1_000
+    """At most this many cases a list are looked at in each window (chosen by a seeded draw)."""
     seed: int = 7
     ease_items: int = 20_000
     """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""

@@ -1,0 +1,165 @@
+"""Which weights, and how good is the result? One place at a time, as `learn` asks.
+
+Validation cases fit the weights; test cases, which nothing was chosen on, give the figures: every source alone, the
+fusion, popularity always among them, with bootstrap intervals and the paired difference to the best single source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bodega.engine.places import Place
+from bodega.evaluation import (
+    Case,
+    CaseOptions,
+    Scorer,
+    TimeSplit,
+    Window,
+    check_no_leak,
+    evaluate,
+    intervals,
+    paired,
+    per_case,
+    place_cases,
+)
+from bodega.protocols import Progress, Source
+from bodega.ranking.fit import Weighted, fit_weights
+from bodega.ranking.fuse import Fusion, gather
+from bodega.schema import Candidates, Context, World
+from bodega.schema.arrays import Floats
+from bodega.settings import Settings
+
+METRICS = ("ndcg@10", "recall@10", "hit@10", "mrr", "auc")
+REPEATS_FROM = 0.05
+"""Part of what shoppers take that they had before, from which on a shop is one where people buy again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReport:
+    """One place's table: every source and the fusion on the test window."""
+
+    place: str
+    cases: int
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    """{source or "fusion": {metric: mean over the test cases}}."""
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    """The same names: 95 % bootstrap intervals."""
+    weights: dict[str, float] = field(default_factory=dict)
+    chosen: str = ""
+    validation: dict[str, float] = field(default_factory=dict)
+    """NDCG@10 on the validation window, which the choice rests on."""
+    verdict: str = ""
+
+
+@dataclass(slots=True)
+class Trial:
+    """What is being judged, and the weights found so far."""
+
+    sources: dict[str, Source]
+    split: TimeSplit | None
+    settings: Settings
+    repeats: bool
+    weights: dict[str, dict[str, float]]
+    whole: World | None = None
+    found: dict[str, Weighted] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, sources: dict[str, Source], whole: World, split: TimeSplit, settings: Settings) -> Trial:
+        trial = cls(sources, split, settings, repeats=True, weights={}, whole=whole)
+        cases = trial.cases("home", split.valid)
+        trial.repeats = _repeat_share(cases) >= REPEATS_FROM
+        return trial
+
+    def cases(self, place: str, window: Window, *, fresh: bool = False) -> list[Case]:
+        """Leak-checked cases of one place inside a window."""
+        assert self.whole is not None
+        assert self.split is not None
+        options = CaseOptions(
+            limit=self.settings.learn.evaluated_users,
+            seed=self.settings.learn.seed,
+            history=self.settings.answer.history,
+            mask_seen=fresh and not self.repeats,
+        )
+        cases = place_cases(self.whole.log, place, window, options)
+        check_no_leak(self.split.train, cases, start=self.split.valid.start)
+        return cases
+
+    def sources_of(self, place: Place) -> list[Source]:
+        return [self.sources[name] for name in place.sources]
+
+
+def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
+    """Fit this place's weights on validation; keeps the defaults where there are too few cases."""
+    assert trial.split is not None
+    cases = trial.cases(place.name, trial.split.valid, fresh=place.fresh)
+    progress.start(f"weigh: {place.name}", len(cases))
+    candidates = []
+    for case in cases:
+        candidates.append(gather(trial.sources_of(place), case.context, trial.settings.answer.candidates))
+        progress.advance()
+    found = fit_weights(place.name, cases, candidates, per_source=trial.settings.answer.candidates)
+    progress.finish()
+    trial.found[place.name] = found
+    trial.weights[place.name] = found.weights or place.weights
+
+
+def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
+    """This place's table on the test window."""
+    assert trial.split is not None
+    assert trial.whole is not None
+    cases = trial.cases(place.name, trial.split.test, fresh=place.fresh)
+    found = trial.found[place.name]
+    if not cases:
+        return PlaceReport(place.name, 0, verdict="no test cases in the log: nothing judged")
+    scorers = _scorers(trial, place)
+    outcomes = evaluate(scorers, cases, len(trial.whole.items), progress=progress)
+    rng = np.random.default_rng(trial.settings.learn.seed)
+    values = {name: per_case(outcome.masked, METRICS) for name, outcome in outcomes.items()}
+    best = max(place.sources, key=lambda name: found.figures.get(name, 0.0))
+    gap = paired(values["fusion"]["ndcg@10"], values[best]["ndcg@10"], rng)
+    return PlaceReport(
+        place=place.name,
+        cases=len(cases),
+        figures={name: {m: round(float(np.nanmean(v)), 6) for m, v in row.items()} for name, row in values.items()},
+        intervals={name: intervals(row, rng, resamples=400) for name, row in values.items()},
+        weights=trial.weights[place.name],
+        chosen=found.chosen,
+        validation={name: round(value, 6) for name, value in found.figures.items()},
+        verdict=_verdict(found, best, (gap.mean, gap.low, gap.high)),
+    )
+
+
+def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
+    assert trial.whole is not None
+    rows = np.arange(len(trial.whole.items), dtype=np.int32)
+    fusion = Fusion({place.name: trial.weights[place.name]})
+    sources = trial.sources_of(place)
+
+    def alone(source: Source) -> Callable[[Context], Floats]:
+        return lambda context: source.score(context, rows)
+
+    def fused(context: Context) -> Candidates:
+        return fusion.rank(context, gather(sources, context, trial.settings.answer.candidates))
+
+    return {**{source.name: alone(source) for source in sources}, "fusion": fused}
+
+
+def _verdict(found: Weighted, best: str, gap: tuple[float, float, float]) -> str:
+    mean, low, high = gap
+    change = f"fusion against {best} on test: NDCG@10 {mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
+    if found.chosen == "fusion":
+        return f"{change}; chosen on validation: the fusion"
+    if found.chosen == "rrf":
+        return f"{change}; too few validation cases to fit weights: the default weights are served"
+    return f"on validation no fusion beat {found.chosen} alone, so {found.chosen} alone is served"
+
+
+def _repeat_share(cases: Sequence[Case]) -> float:
+    """Part of the relevant items that the shopper had before."""
+    if not cases:
+        return 0.0
+    again = [np.isin(case.relevant, case.context.history).mean() for case in cases]
+    return float(np.mean(again))

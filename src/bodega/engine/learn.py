@@ -1,0 +1,176 @@
+"""How does a shop learn? Read, split by time, fit, weigh, judge, fit again on everything, publish.
+
+The log is cut at two moments for everybody. Sources learn from what lies before the first, weights are fitted per place
+on the window between, figures are taken on the window after the second, which nothing was chosen on. The models that are
+judged do not see either window, so the printed figures are those of a shop that last learned some weeks ago: the
+published ones, fitted on everything, are fresher. A leak check runs on every set of cases.
+Cost: two fits of the behaviour sources and one of the words; see `bodega demo --check`. Not for: public data sets with
+their own protocol (`bodega bench recommend`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bodega import __version__
+from bodega.engine.answer import Learned
+from bodega.engine.judging import PlaceReport, Trial, judge_place, weigh_place
+from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
+from bodega.engine.snapshot import Snapshots
+from bodega.evaluation import TimeSplit, by_time
+from bodega.events import LogFacts, build_log
+from bodega.protocols import CatalogStore, EventStore, Progress, Source
+from bodega.ranking.fuse import Fusion
+from bodega.schema import ItemTable, Log, World
+from bodega.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The sources a shop uses: how a fresh one is made, how a saved one is opened."""
+
+    make: Mapping[str, Callable[[], Source]]
+    load: Mapping[str, Callable[[Path, ItemTable], Source]]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LearnReport:
+    """What was learned, how good it is, and whether it is served."""
+
+    published: bool
+    verdict: str
+    snapshot: str = ""
+    places: tuple[PlaceReport, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot, open."""
+
+    learned: Learned
+    items: ItemTable
+    cursor: int
+    """Catalog changes after this one are not in it."""
+
+
+def learn(
+    catalog: CatalogStore, events: EventStore, snapshots: Snapshots, parts: Parts, progress: Progress
+) -> LearnReport:
+    """Train, evaluate, publish. Refuses (published=False) an empty catalog. Raises LeakFound."""
+    started = time.perf_counter()
+    cursor = catalog.cursor()
+    progress.start("read the catalog")
+    items = ItemTable.of(catalog.scan())
+    progress.finish()
+    if len(items) == 0:
+        return LearnReport(False, "not published: the catalog is empty; next: bodega import items")
+    progress.start("read the events")
+    log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
+    progress.finish()
+    whole = World(items, log, until=_after(log))
+    sources = {"lexical": _fitted("lexical", parts, whole, progress)}
+    trial, reports, notes = _weighed(whole, sources, parts, progress)
+    for name in parts.make:
+        if name not in sources:
+            sources[name] = _fitted(name, parts, whole, progress)
+    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights})
+    facts = _facts(whole, log_facts, trial, cursor)
+    progress.start("publish the snapshot")
+    snapshot = snapshots.publish(
+        lambda folder: _write(folder, items, sources, fusion, reports) or facts, code=__version__
+    )
+    snapshots.prune()
+    progress.finish()
+    verdict = f"published snapshot {snapshot}: {len(items):,} items, {len(log):,} events"
+    seconds = time.perf_counter() - started
+    return LearnReport(True, verdict, snapshot, reports, facts, (*notes, *_log_notes(log_facts)), seconds)
+
+
+def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
+    """Open the current snapshot, every byte verified. Raises NotLearned, SnapshotCorrupt."""
+    folder, manifest, warnings = snapshots.open()
+    items = ItemTable.load(folder / "items")
+    sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items()}
+    fusion = Fusion.from_json((folder / "fusion.json").read_bytes())
+    learned = Learned(sources, fusion, bool(manifest.facts["repeats"]), folder.name, warnings)
+    return Opened(learned, items, int(manifest.facts["catalog_cursor"]))
+
+
+def _fitted(name: str, parts: Parts, world: World, progress: Progress) -> Source:
+    progress.start(f"learn: {name}")
+    source = parts.make[name]().fit(world)
+    progress.finish()
+    return source
+
+
+def _weighed(
+    whole: World, ready: Mapping[str, Source], parts: Parts, progress: Progress
+) -> tuple[Trial, tuple[PlaceReport, ...], tuple[str, ...]]:
+    """Weights per place from the validation window, figures from the test window."""
+    if len(whole.log) == 0:
+        trial = Trial(dict(ready), None, parts.settings, repeats=False, weights={})
+        return trial, (), ("no events yet: nothing to evaluate, default weights are served",)
+    split = _split(whole.log, parts.settings)
+    past = World(whole.items, split.train, until=split.valid.start)
+    needed = dict.fromkeys(name for place in PLACES.values() if place.fitted for name in place.sources)
+    sources = {**ready, **{name: _fitted(name, parts, past, progress) for name in needed if name not in ready}}
+    trial = Trial.begin(sources, whole, split, parts.settings)
+    for place in PLACES.values():
+        if place.fitted:
+            weigh_place(trial, place, progress)
+    reports = tuple(judge_place(trial, place, progress) for place in PLACES.values() if place.fitted)
+    return trial, tuple(report for report in reports if report.cases), ()
+
+
+def _split(log: Log, settings: Settings) -> TimeSplit:
+    day = 86_400.0
+    return by_time(log, validation=settings.learn.validation_days * day, test=settings.learn.test_days * day)
+
+
+def _after(log: Log) -> float:
+    """The moment after the newest event: "now" for everything that decays."""
+    return float(np.nextafter(log.time[-1], np.inf)) if len(log) else 0.0
+
+
+def _write(
+    folder: Path, items: ItemTable, sources: Mapping[str, Source], fusion: Fusion, reports: tuple[PlaceReport, ...]
+) -> None:
+    items.save(folder / "items")
+    for name, source in sources.items():
+        own = folder / "sources" / name
+        own.mkdir(parents=True)
+        source.save(own)
+    (folder / "fusion.json").write_bytes(fusion.to_json())
+    (folder / "evaluation.json").write_bytes(msgspec.json.encode(reports, order="sorted"))
+
+
+def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict[str, Any]:
+    """What the manifest says of the snapshot: nothing that depends on the clock."""
+    log = whole.log
+    return {
+        "items": len(whole.items),
+        "events": len(log),
+        "users": log.n_users,
+        "from": float(log.time[0]) if len(log) else None,
+        "until": float(log.time[-1]) if len(log) else None,
+        "catalog_cursor": cursor,
+        "repeats": trial.repeats,
+        "weights": trial.weights,
+        "log": msgspec.to_builtins(log_facts),
+    }
+
+
+def _log_notes(facts: LogFacts) -> tuple[str, ...]:
+    counts = msgspec.to_builtins(facts)
+    return tuple(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items() if count)
