@@ -1,0 +1,248 @@
+"""Stores that live in memory: the whole promise of `bodega.protocols` except durability.
+
+They hold plain dicts and lists behind one lock, and give the same answers as the SQL stores, call by call (a test
+compares them). Cost: everything in memory, `scan` sorts. Not for: keeping anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+
+from bodega.errors import BadRequest
+from bodega.protocols import EventRows, KeyInfo, Written
+from bodega.schema import EVENT_CODES, DeadLetter, Event, Item
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class MemoryCatalog:
+    """Implements `protocols.CatalogStore`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._items: dict[str, Item | None] = {}
+        """In order of first arrival; None where the item was deleted (its place is kept for a return)."""
+        self._changed: dict[str, int] = {}
+        self._cursor = 0
+
+    def upsert(self, items: Sequence[Item]) -> Written:
+        """Add or replace; of several with one id the last counts. Raises BadRequest for an item without an id."""
+        nameless = next((item for item in items if not item.id), None)
+        if nameless is not None:
+            raise BadRequest("this item cannot be kept", allowed="an id that is not empty", got=nameless.title)
+        added = changed = 0
+        with self._lock:
+            for item in {item.id: item for item in items}.values():
+                held = self._items.get(item.id)
+                if held is not None and _encode(held) == _encode(item):
+                    continue
+                added, changed = added + (held is None), changed + (held is not None)
+                self._set(item.id, item)
+        return Written(added=added, changed=changed, unchanged=len(items) - added - changed)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove; returns how many were there."""
+        with self._lock:
+            gone = [name for name in dict.fromkeys(ids) if self._items.get(name) is not None]
+            for name in gone:
+                self._set(name, None)
+        return len(gone)
+
+    def get(self, ids: Sequence[str]) -> dict[str, Item]:
+        with self._lock:
+            return {name: item for name in ids if (item := self._items.get(name)) is not None}
+
+    def scan(self) -> Iterator[Item]:
+        """All items in order of first arrival, as they were when the scan began."""
+        with self._lock:
+            items = [item for item in self._items.values() if item is not None]
+        return iter(items)
+
+    def count(self) -> int:
+        with self._lock:
+            return sum(item is not None for item in self._items.values())
+
+    def changes(self, since: int) -> tuple[int, list[tuple[str, Item | None]]]:
+        with self._lock:
+            later = sorted((number, name) for name, number in self._changed.items() if number > since)
+            return max(self._cursor, since), [(name, self._items[name]) for _, name in later]
+
+    def cursor(self) -> int:
+        with self._lock:
+            return self._cursor
+
+    def _set(self, name: str, item: Item | None) -> None:
+        self._cursor += 1
+        self._items[name] = item
+        self._changed[name] = self._cursor
+
+
+class MemoryEvents:
+    """Implements `protocols.EventStore`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, Event] = {}
+
+    def append(self, events: Sequence[Event]) -> Written:
+        """Keep a batch. Raises BadRequest for an event that cannot be kept; then nothing of the batch is."""
+        added = unchanged = 0
+        conflicts: dict[str, None] = {}
+        rows = sorted((_normal(event) for event in events), key=_order)
+        with self._lock:
+            for event in rows:
+                held = self._events.setdefault(event.id, event)
+                if held is event:
+                    added += 1
+                elif held == event:
+                    unchanged += 1
+                else:
+                    conflicts[event.id] = None
+        return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
+
+    def submit(self, events: Sequence[Event]) -> Future[Written]:
+        """Like `append`; the future is done when it is returned. Raises BadRequest at once."""
+        future: Future[Written] = Future()
+        future.set_result(self.append(events))
+        return future
+
+    def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """All events in (time, id) order, as they were when the scan began."""
+        with self._lock:
+            rows = sorted(self._events.values(), key=_order)
+        for start in range(0, len(rows), chunk):
+            yield event_rows(rows[start : start + chunk])
+
+    def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
+        """The newest `limit` events of this user or this session, oldest first; [] when both are empty."""
+        with self._lock:
+            events = list(self._events.values())
+        mine = [event for event in events if (user and event.user == user) or (session and event.session == session)]
+        return sorted(mine, key=_order)[-limit:] if limit > 0 else []
+
+    def count(self) -> int:
+        with self._lock:
+            return len(self._events)
+
+
+class MemoryLetters:
+    """Implements `protocols.DeadLetterBox`; the same row is kept once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._letters: dict[tuple[str, str, str, int, str], DeadLetter] = {}
+
+    def put(self, letters: Sequence[DeadLetter]) -> None:
+        with self._lock:
+            for letter in letters:
+                key = (letter.kind, letter.reason, letter.source, letter.line, letter.raw)
+                dated = letter if letter.time else msgspec.structs.replace(letter, time=datetime.now(UTC))
+                self._letters.setdefault(key, dated)
+
+    def list(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]:
+        """The newest letters first, of this kind and reason where given."""
+        with self._lock:
+            letters = list(self._letters.values())
+        wanted = [one for one in letters if one.kind == (kind or one.kind) and one.reason == (reason or one.reason)]
+        wanted.sort(key=lambda one: (one.time, one.line), reverse=True)
+        return wanted[: max(limit, 0)]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """{(kind, reason): how many}."""
+        with self._lock:
+            return dict(Counter((letter.kind, letter.reason) for letter in self._letters.values()))
+
+
+class MemoryKeys:
+    """Implements `protocols.KeyStore`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[str, KeyInfo] = {}
+
+    def create(self, label: str, scopes: Sequence[str]) -> str:
+        key = f"bodega_{secrets.token_urlsafe(24)}"
+        info = KeyInfo(secrets.token_hex(4), label, tuple(scopes), datetime.now(UTC))
+        with self._lock:
+            self._keys[_hash(key)] = info
+        return key
+
+    def find(self, key: str) -> KeyInfo | None:
+        with self._lock:
+            info = self._keys.get(_hash(key))
+        return None if info is None or info.revoked else info
+
+    def list(self) -> list[KeyInfo]:
+        with self._lock:
+            return list(self._keys.values())
+
+    def revoke(self, id: str) -> bool:  # noqa: A002 - the noun of the protocol
+        with self._lock:
+            for digest, info in self._keys.items():
+                if info.id == id and not info.revoked:
+                    self._keys[digest] = replace(info, revoked=True)
+                    return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStores:
+    """All the stores of a shop, in memory: what `Shop` takes instead of a `SqlStore`."""
+
+    catalog: MemoryCatalog = field(default_factory=MemoryCatalog)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    dead: MemoryLetters = field(default_factory=MemoryLetters)
+    keys: MemoryKeys = field(default_factory=MemoryKeys)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def event_rows(events: Sequence[Event]) -> EventRows:
+    """Events as the columns that a store hands to training, in the order given."""
+    return EventRows(
+        time=np.array([event.time.timestamp() for event in events], np.float64),
+        type=np.array([EVENT_CODES[event.type] for event in events], np.int8),
+        user=[event.user for event in events],
+        session=[event.session for event in events],
+        item=[event.item for event in events],
+        query=[event.query for event in events],
+        quantity=np.array([event.quantity for event in events], np.float32),
+        value=np.array([event.value for event in events], np.float32),  # None becomes NaN
+        position=np.array([-1 if event.position is None else event.position for event in events], np.int32),
+    )
+
+
+def _normal(event: Event) -> Event:
+    """The event in UTC and with an id; NaN means the same as nothing, as in the SQL store."""
+    if event.time.tzinfo is None:
+        raise BadRequest(
+            "this event cannot be kept", where=f"event {event.id or '(no id)'}", allowed="a time with its zone"
+        )
+    if not np.isfinite(event.quantity):
+        raise BadRequest("this event cannot be kept", allowed="a finite quantity", got=event.quantity)
+    known = msgspec.structs.replace(
+        event,
+        time=event.time.astimezone(UTC),
+        price=None if event.price is None or event.price != event.price else event.price,
+        value=None if event.value is None or event.value != event.value else event.value,
+    )
+    return known if known.id else msgspec.structs.replace(known, id=_hash(_encode(known).decode()))
+
+
+def _order(event: Event) -> tuple[datetime, str]:
+    return event.time, event.id
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
