@@ -124,7 +124,8 @@ def _days_to_now(connection: duckdb.DuckDBPyConnection, now: datetime) -> int:
     """Whole weeks, so that weekdays stay weekdays and nothing lies in the future."""
     row = connection.execute("select max(transaction_timestamp) from lines").fetchone()
     assert row is not None
-    return (now.replace(tzinfo=None) - row[0]).days // 7 * 7
+    days: int = (now.replace(tzinfo=None) - row[0]).days
+    return days // 7 * 7
 
 
 def _items_query() -> str:

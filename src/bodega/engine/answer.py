@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from bodega.engine import browse
 from bodega.engine.explain import Explainer
@@ -102,12 +103,12 @@ class Engine:
         """Sorted as asked, what is sold out last, one row a variant group."""
         shelf = self.shelf
         if request.sort is not Sort.RELEVANCE:
-            key = {
+            keys: dict[Sort, NDArray[np.floating]] = {
                 Sort.PRICE_UP: shelf.price[rows],
                 Sort.PRICE_DOWN: -shelf.price[rows],
                 Sort.NEWEST: -shelf.created[rows],
-            }[request.sort]
-            rows = rows[np.argsort(key, kind="stable")]  # NaN (unknown) sorts last in each
+            }
+            rows = rows[np.argsort(keys[request.sort], kind="stable")]  # NaN (unknown) sorts last in each
         if place.sold_out:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
         _, first = np.unique(shelf.group[rows], return_index=True)

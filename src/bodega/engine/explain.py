@@ -78,7 +78,7 @@ class Explainer:
 
     def _because(self, context: Context, row: int, source: str) -> list[int]:
         """Rows of the shelf that led this source to the item, the strongest first."""
-        model = self._sources.get(source)
+        model: object = self._sources.get(source)
         known_as = int(self._shelf.known_as[row])
         if known_as == GONE or not isinstance(model, Explains):
             return []

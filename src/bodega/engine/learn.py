@@ -1,9 +1,9 @@
 """How does a shop learn? Read, split by time, fit, weigh, judge, fit again on everything, publish.
 
-The log is cut at two moments for everybody. Sources learn from what lies before the first, weights are fitted per place
-on the window between, figures are taken on the window after the second, which nothing was chosen on. The models that are
-judged do not see either window, so the printed figures are those of a shop that last learned some weeks ago: the
-published ones, fitted on everything, are fresher. A leak check runs on every set of cases.
+The log is cut at two moments for everybody. Sources learn from what lies before the first, weights are fitted per
+place on the window between, figures are taken on the window after the second, which nothing was chosen on. The models
+that are judged see neither window, so the printed figures are those of a shop that last learned some weeks ago: the
+published models, fitted on everything, are fresher. A leak check runs on every set of cases.
 Cost: two fits of the behaviour sources and one of the words; see `bodega demo --check`. Not for: public data sets with
 their own protocol (`bodega bench recommend`).
 """
@@ -88,7 +88,7 @@ def learn(
     facts = _facts(whole, log_facts, trial, cursor)
     progress.start("publish the snapshot")
     snapshot = snapshots.publish(
-        lambda folder: _write(folder, items, sources, fusion, reports) or facts, code=__version__
+        lambda folder: _write(folder, items, sources, fusion, reports, facts), code=__version__
     )
     snapshots.prune()
     progress.finish()
@@ -144,8 +144,13 @@ def _after(log: Log) -> float:
 
 
 def _write(
-    folder: Path, items: ItemTable, sources: Mapping[str, Source], fusion: Fusion, reports: tuple[PlaceReport, ...]
-) -> None:
+    folder: Path,
+    items: ItemTable,
+    sources: Mapping[str, Source],
+    fusion: Fusion,
+    reports: tuple[PlaceReport, ...],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
     items.save(folder / "items")
     for name, source in sources.items():
         own = folder / "sources" / name
@@ -153,6 +158,7 @@ def _write(
         source.save(own)
     (folder / "fusion.json").write_bytes(fusion.to_json())
     (folder / "evaluation.json").write_bytes(msgspec.json.encode(reports, order="sorted"))
+    return facts
 
 
 def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict[str, Any]:

@@ -42,32 +42,31 @@ class History:
 
 @dataclass(order=True, frozen=True, slots=True)
 class _Moment:
-    """One event, as little as is needed; ordered by (time, id) like the log."""
+    """One event, as little as is needed, in time order; the same item, type and moment twice is once."""
 
     time: float
-    id: str
-    item: str = field(compare=False)
-    code: int = field(compare=False)
+    item: str
+    code: int
 
 
 class _Shopper:
     """One shopper's moments, and the arrays last made of them."""
 
-    __slots__ = ("history", "ids", "moments", "table")
+    __slots__ = ("history", "known", "moments", "table")
 
     def __init__(self) -> None:
         self.moments: list[_Moment] = []
-        self.ids: set[str] = set()
+        self.known: set[_Moment] = set()
         self.table: ItemTable | None = None
         self.history = History()
 
     def add(self, moment: _Moment, limit: int) -> None:
-        if moment.id and moment.id in self.ids:
+        if moment in self.known:
             return
-        self.ids.add(moment.id)
+        self.known.add(moment)
         insort(self.moments, moment)
         if len(self.moments) > limit:
-            self.ids.discard(self.moments.pop(0).id)
+            self.known.discard(self.moments.pop(0))
         self.table = None
 
     def resolved(self, table: ItemTable) -> History:
@@ -144,7 +143,7 @@ def _counts(event: Event) -> bool:
 
 
 def _moment(event: Event) -> _Moment:
-    return _Moment(event.time.timestamp(), event.id, event.item, EVENT_CODES[event.type])
+    return _Moment(event.time.timestamp(), event.item, EVENT_CODES[event.type])
 
 
 def _resolve(moments: list[_Moment], table: ItemTable) -> History:

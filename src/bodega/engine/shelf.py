@@ -77,7 +77,8 @@ class Shelf:
 
     def current(self, rows: NDArray[np.integer]) -> Ints:
         """Where these rows are shown from now; GONE where deleted. Same shape."""
-        return self.shown_from[rows]
+        shown: Ints = self.shown_from[rows]
+        return shown
 
     def row(self, name: str) -> int:
         """The row this id is shown from, or GONE."""

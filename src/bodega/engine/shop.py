@@ -20,7 +20,7 @@ from bodega.engine.online import Shoppers
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.errors import NotLearned, UnknownItem
-from bodega.events import EventOptions, import_events, with_id
+from bodega.events import EventOptions, import_events
 from bodega.protocols import (
     CatalogStore,
     DeadLetterBox,
@@ -53,7 +53,8 @@ class Stores(Protocol):
     def close(self) -> None: ...
 
 
-Source = Path | str | Iterable[Mapping[str, object]]
+Rows = Iterable[dict[str, object] | Item]
+Happenings = Iterable[dict[str, object] | Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,19 @@ class Catalog:
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
 
-    def add(self, source: Source, *, how: Feeding = Feeding(), progress: Progress | None = None) -> ImportReport:
+    def add(
+        self, source: Path | str | Rows, *, how: Feeding = Feeding(), progress: Progress | None = None
+    ) -> ImportReport:
         """Import a file (or rows); returns what was done. Raises BadFeed, TooManyBadRows."""
         shop = self._shop
         options = ItemOptions(
             format=how.format,
-            mapping=dict(how.mapping) if how.mapping else None,
+            mapping=how.mapping or {},
             settings=shop.settings,
             progress=progress or NoProgress(),
             limit=how.bad_rows_limit,
         )
-        report = import_items(_path(source), shop.stores.catalog, shop.stores.dead, options)
+        report = import_items(source, shop.stores.catalog, shop.stores.dead, options)
         shop.restock()
         return report
 
@@ -124,35 +127,38 @@ class Events:
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
 
-    def add(self, source: Source, *, how: Feeding = Feeding(), progress: Progress | None = None) -> ImportReport:
+    def add(
+        self, source: Path | str | Happenings, *, how: Feeding = Feeding(), progress: Progress | None = None
+    ) -> ImportReport:
         """Import a file (or rows); bad rows go to the dead letter box. Raises BadFeed, TooManyBadRows."""
         shop = self._shop
         options = EventOptions(
             format=how.format,
-            mapping=dict(how.mapping) if how.mapping else None,
+            mapping=how.mapping or {},
             settings=shop.settings,
             progress=progress or NoProgress(),
-            limit=how.bad_rows_limit,
+            bad_rows_limit=how.bad_rows_limit,
         )
-        report = import_events(_path(source), shop.stores.events, shop.stores.dead, options)
+        report = import_events(
+            Path(source) if isinstance(source, str) else source, shop.stores.events, shop.stores.dead, options
+        )
         shop.shoppers.forget_all()
         return report
 
     def submit(self, events: Sequence[Event]) -> Future[Written]:
         """Store events; when the future is done they are durable and the next answer knows them."""
-        named = [with_id(event) for event in events]
         done: Future[Written] = Future()
 
         def acknowledge(stored: Future[Written]) -> None:
             try:
                 written = stored.result()
                 refused = set(written.conflicts)
-                self._shop.shoppers.observe(event for event in named if event.id not in refused)
+                self._shop.shoppers.observe(event for event in events if event.id not in refused)
                 done.set_result(written)
             except BaseException as error:
                 done.set_exception(error)
 
-        self._shop.stores.events.submit(named).add_done_callback(acknowledge)
+        self._shop.stores.events.submit(events).add_done_callback(acknowledge)
         return done
 
     def record(self, events: Sequence[Event]) -> Written:
@@ -221,7 +227,7 @@ class Shop:
     @property
     def learned(self) -> bool:
         """Is there a snapshot to answer from?"""
-        return self._engine is not None or bool(self._snapshots.list())
+        return self._engine is not None or bool(self._snapshots.infos())
 
     @property
     def engine(self) -> Engine:
@@ -295,7 +301,7 @@ class Shop:
         return self.stores.keys
 
     def snapshots(self) -> list[SnapshotInfo]:
-        return self._snapshots.list()
+        return self._snapshots.infos()
 
     def rollback(self, snapshot: str = "") -> str:
         """Serve an older snapshot (default: the one before); returns its id."""
@@ -323,7 +329,3 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _path(source: Source) -> Path | Iterable[Mapping[str, object]]:
-    return Path(source) if isinstance(source, str) else source

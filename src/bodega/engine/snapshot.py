@@ -137,7 +137,7 @@ class Snapshots:
             raise SnapshotCorrupt(f"{name} cannot be read ({error})", where=str(folder)) from error
         return manifest
 
-    def list(self) -> list[SnapshotInfo]:
+    def infos(self) -> list[SnapshotInfo]:
         """Every published snapshot that is still on disk, newest last."""
         pointer = self._pointer()
         if pointer is None:
@@ -154,8 +154,8 @@ class Snapshots:
 
     def rollback(self, name: str = "") -> str:
         """Serve `name` again (default: the snapshot before the current one), after verifying it."""
-        known = [info.id for info in self.list()]
-        current = next((info.id for info in self.list() if info.current), "")
+        known = [info.id for info in self.infos()]
+        current = next((info.id for info in self.infos() if info.current), "")
         before = known[: known.index(current)] if current in known else known
         chosen = name or (before[-1] if before else "")
         if chosen not in known:
@@ -172,7 +172,7 @@ class Snapshots:
 
     def prune(self, keep: int = 3) -> list[str]:
         """Delete all but the newest `keep` snapshots (the current one always stays); returns what went."""
-        infos = self.list()
+        infos = self.infos()
         gone = [info.id for info in infos[:-keep] if not info.current] if keep else []
         for name in gone:
             shutil.rmtree(self.folder / name)

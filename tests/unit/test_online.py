@@ -1,0 +1,141 @@
+"""Shopper states: the last click counts at once, late events go where they belong, twice is once."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from bodega.engine.online import Shoppers
+from bodega.schema import EVENT_CODES, Event, EventType, Item, ItemTable
+
+TABLE = ItemTable.of(Item(id=name) for name in "abcdef")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def event(
+    number: int, item: str, kind: str = "click", *, user: str = "", session: str = "s", stars: float | None = None
+) -> Event:
+    return Event(
+        id=f"e{number}",
+        type=EventType(kind),
+        time=START + timedelta(minutes=number),
+        user=user,
+        session=session,
+        item=item,
+        value=stars,
+    )
+
+
+def shoppers(stored: list[Event] | None = None, limit: int = 100) -> Shoppers:
+    kept = stored or []
+
+    def recent(user: str, session: str, most: int) -> list[Event]:
+        mine = [e for e in kept if (user and e.user == user) or (session and e.session == session)]
+        return sorted(mine, key=lambda e: (e.time, e.id))[-most:]
+
+    return Shoppers(recent, limit=limit)
+
+
+def seen(states: Shoppers, *, user: str = "", session: str = "") -> list[str]:
+    return [TABLE.ids[row] for row in states.history(user, session, TABLE).items]
+
+
+def test_nobody_and_strangers_have_no_history() -> None:
+    states = shoppers()
+    assert seen(states) == []
+    assert seen(states, user="never seen", session="neither") == []
+
+
+def test_a_click_is_in_the_next_history() -> None:
+    states = shoppers([event(1, "a")])
+    assert seen(states, session="s") == ["a"]
+    states.observe([event(2, "b")])
+    assert seen(states, session="s") == ["a", "b"]
+
+
+def test_an_event_seen_twice_counts_once() -> None:
+    states = shoppers([event(1, "a")])
+    assert seen(states, session="s") == ["a"]
+    states.observe([event(1, "a"), event(1, "a")])
+    assert seen(states, session="s") == ["a"]
+
+
+def test_any_order_of_arrival_gives_the_sorted_replay() -> None:
+    events = [event(number, random.Random(number).choice("abcdef")) for number in range(40)]
+    wanted = [e.item for e in events]
+    for seed in range(10):
+        shuffled = list(events)
+        random.Random(seed).shuffle(shuffled)
+        states = shoppers()
+        seen(states, session="s")
+        states.observe(shuffled)
+        assert seen(states, session="s") == wanted
+
+
+def test_only_the_newest_are_kept() -> None:
+    states = shoppers(limit=3)
+    seen(states, session="s")
+    states.observe(event(number, item) for number, item in enumerate("abcde"))
+    assert seen(states, session="s") == ["c", "d", "e"]
+
+
+def test_signing_in_takes_the_guests_clicks_along_in_time_order() -> None:
+    stored = [
+        event(1, "a", user="u", session="old"),
+        event(3, "c", user="u", session="old"),
+        event(2, "b", session="s"),
+    ]
+    states = shoppers(stored)
+    assert seen(states, user="u", session="s") == ["a", "b", "c"]
+    assert seen(states, user="u") == ["a", "c"]
+    assert seen(states, session="s") == ["b"]
+
+
+def test_impressions_searches_and_bad_ratings_are_not_interest() -> None:
+    states = shoppers(
+        [
+            event(1, "a", "impression"),
+            event(2, "", "search"),
+            event(3, "b", "rating", stars=1),
+            event(4, "c", "rating", stars=5),
+        ]
+    )
+    assert seen(states, session="s") == ["c"]
+
+
+def test_dismissed_items_are_disliked_until_they_are_wanted_again() -> None:
+    states = shoppers([event(1, "a"), event(2, "a", "dismiss"), event(3, "b", "return")])
+    disliked = states.history("", "s", TABLE).disliked
+    assert [TABLE.ids[row] for row in disliked] == ["a", "b"]
+    states.observe([event(4, "a", "cart")])
+    assert [TABLE.ids[row] for row in states.history("", "s", TABLE).disliked] == ["b"]
+
+
+def test_actions_and_times_have_the_shape_of_the_items() -> None:
+    history = shoppers([event(1, "a"), event(2, "b", "purchase")]).history("", "s", TABLE)
+    assert history.actions.tolist() == [EVENT_CODES["click"], EVENT_CODES["purchase"]]
+    assert np.diff(history.times).tolist() == [60.0]
+
+
+def test_unknown_items_are_left_out_and_appear_with_a_table_that_knows_them() -> None:
+    states = shoppers([event(1, "a"), event(2, "new")])
+    assert seen(states, session="s") == ["a"]
+    wider = ItemTable.of([Item(id="a"), Item(id="new")])
+    assert states.history("", "s", wider).items.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("capacity", [1, 2])
+def test_the_least_recently_seen_shopper_is_dropped_and_read_again(capacity: int) -> None:
+    reads: list[str] = []
+
+    def recent(user: str, session: str, most: int) -> list[Event]:
+        reads.append(session)
+        return [event(1, "a", session=session)]
+
+    states = Shoppers(recent, limit=10, capacity=capacity)
+    for session in ("s1", "s2", "s3", "s1"):
+        assert len(states.history("", session, TABLE).items) == 1
+    assert reads == ["s1", "s2", "s3", "s1"]
