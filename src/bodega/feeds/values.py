@@ -155,3 +155,9 @@ def _code(sign: str, shop: str) -> str:
         return shop
     code = SIGNS.get(sign, sign)
     return code if len(code) == 3 and code.isascii() and code.isalpha() else ""
+
+
+def parse_currency(value: object, *, shop: str = "") -> str:
+    """The ISO 4217 code of a code or sign ("usd", "€", "人民币"), "" where it is none. `shop` settles shared signs."""
+    text = str(value).strip()
+    return "CNY" if text == "人民币" else _code(text, shop)
