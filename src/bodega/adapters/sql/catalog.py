@@ -80,11 +80,9 @@ class SqlCatalog:
     def scan(self) -> Iterator[Item]:
         """All items in order of first arrival, streamed, as they were when the scan began."""
         query = select(ITEMS.c.payload).where(ITEMS.c.deleted.is_(False)).order_by(ITEMS.c.first_seq)
-        with self._database.reading() as connection:
-            result = connection.execution_options(stream_results=True, max_row_buffer=_SCAN).execute(query)
-            while rows := result.fetchmany(_SCAN):
-                for (payload,) in rows:
-                    yield _decode(payload)
+        for rows in self._database.stream(query, _SCAN):
+            for (payload,) in rows:
+                yield _decode(payload)
 
     def count(self) -> int:
         with self._database.reading() as connection:

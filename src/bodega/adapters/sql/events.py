@@ -70,10 +70,8 @@ class SqlEvents:
             columns.value,
             func.coalesce(columns.position, -1),
         ).order_by(columns.time, columns.id)
-        with self._database.reading() as connection:
-            result = connection.execution_options(stream_results=True, max_row_buffer=chunk).execute(query)
-            while rows := result.fetchmany(chunk):
-                yield _as_columns(rows)
+        for rows in self._database.stream(query, chunk):
+            yield _as_columns(rows)
 
     def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
         """The newest `limit` events of this user or this session, oldest first; [] when both are empty."""
