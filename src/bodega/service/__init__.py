@@ -1,0 +1,14 @@
+"""How do other programs ask? The shop over HTTP: lists, events, items, and what an operator needs.
+
+    gate        every request: its id, the host it asks for, headers, one log line, the last word on errors
+    guard       may this key do that, and not too often?      (keys, limits)
+    asking      parameters or JSON -> Request, with bounds
+    lists       search, recommend, similar, together, suggest, one item
+    intake      events and items in: durable before they are acknowledged
+    operate     livez, readyz, metrics, the OpenAPI document   (openapi)
+    problems    errors as problem documents (RFC 9457)
+    telemetry   counters and JSON log lines, without secrets
+    app         create_app: all of it over one shop            server: run, on one port
+
+Useful for: shops, pages, tests. Not for: deciding anything; every answer comes from the engine, unchanged.
+"""

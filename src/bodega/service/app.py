@@ -1,0 +1,73 @@
+"""The shop as a web application: routes, guard and gate put together over one shop.
+
+`create_app(shop)` is all that a server, a test or another ASGI application needs. It opens nothing and closes nothing:
+whoever opened the shop closes it. Litestar routes; its documentation pages (which load scripts from elsewhere), debug
+pages and exception logging are off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.handlers import HTTPRouteHandler
+
+from bodega.service.desk import Desk, ShopLike, visit_of
+from bodega.service.gate import Gate
+from bodega.service.guard import guard_of
+from bodega.service.intake import intake_handlers
+from bodega.service.lists import list_handlers
+from bodega.service.openapi import document
+from bodega.service.operate import Watch, operate_handlers
+from bodega.service.problems import MEDIA_TYPE, problem_of
+
+
+def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = ()) -> Litestar:
+    """The application over a shop. `handlers` are further routes, e.g. the storefront's.
+
+    A handler says who may call it: `opt={"public": True}`, or `opt={"scope": "search"}`; one that says nothing needs a
+    key with the scope `admin`.
+    """
+    desk = Desk.over(shop)
+    watch = Watch(desk)
+    app = Litestar(
+        route_handlers=[
+            *list_handlers(desk),
+            *intake_handlers(desk),
+            *operate_handlers(desk, document(shop.settings.name)),
+            *handlers,
+        ],
+        guards=[guard_of(desk)],
+        exception_handlers={Exception: _problem},
+        cors_config=_cors(shop.settings.serve.origins),
+        request_max_body_size=shop.settings.serve.body_limit,
+        on_startup=[watch.start],
+        on_shutdown=[watch.stop],
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = Gate(app.asgi_handler, desk)
+    return app
+
+
+def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problem_of(error, visit_of(request.scope))
+    return Response(problem.body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def _cors(origins: str) -> CORSConfig | None:
+    """Other sites' pages may call only when named; never with cookies, which the API does not know."""
+    named = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    if not named:
+        return None
+    return CORSConfig(
+        allow_origins=named,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+        allow_credentials=False,
+        max_age=600,
+    )

@@ -1,0 +1,133 @@
+"""What does a handler have at hand? The shop it speaks for, and the counters all share.
+
+`Visit` holds one request's own facts. `ShopLike` is all that the service knows of a shop; a test hands in a small one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from bodega.protocols import DeadLetterBox, KeyStore, Written
+from bodega.schema import Event, Item, Page, Request
+from bodega.service.keys import Keyring
+from bodega.service.limits import Buckets, Waiting
+from bodega.service.telemetry import Telemetry
+from bodega.settings import Settings
+
+
+class Completion(Protocol):
+    """One suggestion."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def item(self) -> str: ...
+
+
+class Catalog(Protocol):
+    def upsert(self, items: Sequence[Item]) -> Written: ...
+    def delete(self, ids: Sequence[str]) -> int: ...
+    def get(self, item_id: str) -> Item: ...
+
+
+class Events(Protocol):
+    def submit(self, events: Sequence[Event]) -> Future[Written]: ...
+
+
+class Stores(Protocol):
+    @property
+    def dead(self) -> DeadLetterBox: ...
+
+
+class SnapshotLine(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def current(self) -> bool: ...
+
+
+class ShopLike(Protocol):
+    """The part of a shop that is asked over HTTP; `bodega.engine.shop.Shop` fits."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def stores(self) -> Stores: ...
+    @property
+    def keys(self) -> KeyStore: ...
+    def answer(self, request: Request) -> Page: ...
+    def suggest(self, prefix: str, k: int) -> Sequence[Completion]: ...
+    def health(self) -> dict[str, Any]: ...
+    def reload(self) -> str: ...
+    def restock(self) -> None: ...
+    def snapshots(self) -> Sequence[SnapshotLine]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the handlers of one application share."""
+
+    shop: ShopLike
+    keyring: Keyring
+    buckets: Buckets
+    waiting: Waiting
+    telemetry: Telemetry
+
+    @property
+    def settings(self) -> Settings:
+        return self.shop.settings
+
+    @classmethod
+    def over(cls, shop: ShopLike) -> Desk:
+        serve = shop.settings.serve
+        return cls(
+            shop=shop,
+            keyring=Keyring(shop.keys.find),
+            buckets=Buckets(serve.requests_per_second, serve.burst),
+            waiting=Waiting(serve.waiting),
+            telemetry=Telemetry(),
+        )
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request's facts, from its first byte to its log line."""
+
+    id: str
+    """Id of the request: the caller's own (header X-Request-Id), else the page's, else drawn."""
+    named: bool
+    """Did the caller bring the id?"""
+    address: str
+    """Network address of the client, "" when it has none (in-process calls)."""
+    started: float = field(default_factory=time.perf_counter)
+    key: str = ""
+    """Id (never the text) of the API key."""
+    place: str = ""
+    engine_seconds: float = 0.0
+    error: str = ""
+    """Class and id of the error that was answered."""
+
+
+def visit_of(scope: Mapping[str, Any]) -> Visit:
+    """The facts of the request with this ASGI scope."""
+    visit: Visit = scope["state"]["visit"]
+    return visit
+
+
+def as_json(value: Any) -> bytes:
+    return msgspec.json.encode(value)

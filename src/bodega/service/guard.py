@@ -1,0 +1,153 @@
+"""May this caller do that, and not too often? Runs before every handler that is not public.
+
+A route without a scope needs `admin`: what was forgotten is closed. There is no "no key = open": without a key only a
+loopback client is answered, only when `serve.keyless_loopback` says so, only with the scopes `search` and `events`, and
+only when the call does not come through a proxy or from another site's page.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+
+from bodega.errors import Forbidden, LimitError, Unauthenticated
+from bodega.service.desk import Desk, Visit, visit_of
+
+SCOPES = ("search", "events", "admin")
+KEYLESS = ("search", "events")
+PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
+
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings along to say who asks."""
+
+    key: str
+    origin: str
+    site: str
+    host: str
+    proxied: bool
+
+
+def guard_of(desk: Desk) -> Guard:
+    """The guard of one application."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        scope = connection.scope
+        if handler.opt.get("public") or scope.get("method") == "OPTIONS":
+            return
+        visit = visit_of(scope)
+        scopes = admitted(desk, visit, credentials(scope["headers"]))
+        allow(scopes, str(handler.opt.get("scope", "admin")))
+
+    return guard
+
+
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
+    """The caller's key and origin. Raises Unauthenticated when several different keys are sent."""
+    keys: set[str] = set()
+    seen = {b"origin": "", b"sec-fetch-site": "", b"host": ""}
+    proxied = False
+    for name, value in headers:
+        if name == b"authorization":
+            kind, _, rest = value.decode("latin-1").partition(" ")
+            # Another kind of authorization is a wrong key, not an absent one: it must not fall back to keyless.
+            keys.add(rest.strip() if kind.lower() == "bearer" else "?")
+        elif name == b"x-api-key":
+            keys.add(value.decode("latin-1").strip())
+        elif name in seen:
+            seen[name] = value.decode("latin-1")
+        elif name in PROXIED:
+            proxied = True
+    if len(keys) > 1:
+        raise _refused("several different keys were sent")
+    key = keys.pop() or "?" if keys else ""
+    return Credentials(key, seen[b"origin"], seen[b"sec-fetch-site"], seen[b"host"], proxied)
+
+
+def admitted(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
+    """The scopes this caller holds. Raises Unauthenticated, LimitError."""
+    if not given.key:
+        return _keyless(desk, visit, given)
+    if not desk.keyring.remembers(given.key):
+        spend(desk, f"unknown {network(visit.address)}")
+    info = desk.keyring.holder(given.key)
+    if info is None or info.revoked:
+        raise _refused("this key is not (or no longer) valid")
+    visit.key = info.id
+    # A key that stands in a public page is shared by all visitors: each address has its own bucket.
+    spend(desk, f"{info.id} {network(visit.address)}")
+    return info.scopes
+
+
+def _keyless(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
+    if not (desk.settings.serve.keyless_loopback and is_loopback(visit.address) and not given.proxied):
+        spend(desk, f"unknown {network(visit.address)}")
+        raise _refused("a key is needed")
+    elsewhere = given.origin and given.origin.partition("://")[2] != given.host
+    if elsewhere or given.site not in ("", "none", "same-origin"):
+        raise _refused("a page of another site may not call this shop without a key")
+    return KEYLESS
+
+
+def allow(held: Sequence[str], needed: str) -> None:
+    """Raises Forbidden unless the scope is held; `admin` holds all."""
+    if needed in held or "admin" in held:
+        return
+    raise Forbidden(
+        f"this key may not do that: it lacks the scope '{needed}'",
+        where="API key",
+        allowed=needed,
+        got=", ".join(held),
+        next=f"bodega keys create --scope {needed}",
+    )
+
+
+def spend(desk: Desk, caller: str) -> None:
+    """Take one from the caller's bucket. Raises LimitError when it is empty."""
+    wait = desk.buckets.take(caller)
+    if wait:
+        serve = desk.settings.serve
+        error = LimitError(
+            "too many requests",
+            where="API key or address",
+            allowed=f"{serve.requests_per_second:g} a second, {serve.burst} at once",
+            next="ask again after Retry-After seconds, or raise serve.requests_per_second",
+        )
+        error.retry_after = max(1, math.ceil(wait))
+        raise error
+
+
+def is_loopback(address: str) -> bool:
+    """Is this a client on the same machine?"""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def network(address: str) -> str:
+    """Who counts as one caller: an IPv4 address, or an IPv6 /64 (one subscriber has 2^64 addresses of it)."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address
+
+
+def _refused(what: str) -> Unauthenticated:
+    return Unauthenticated(
+        what,
+        where="header Authorization: Bearer <key>, or X-API-Key: <key>",
+        allowed="one valid key of this shop",
+        next="bodega keys create --scope search --scope events",
+    )

@@ -1,0 +1,116 @@
+"""The lists a shop shows: search, recommend, similar, together, suggest, and one item as stored.
+
+The engine is called inline on the event loop, one list at a time: a list takes 2-5 ms of pure computing, a thread pool
+would only add its hand-over (docs/decisions/0009-http.md has the ratio). A page is encoded once, to bytes, with the
+items spliced in as stored. Cost: printed by `bodega bench serve` as `http_overhead_ms`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from bodega import schema
+from bodega.errors import BadRequest
+from bodega.service import asking
+from bodega.service.desk import Desk, Visit, as_json, visit_of
+from bodega.service.gate import item_id
+from bodega.service.reading import body_of
+
+Http = Request[Any, Any, Any]
+SCOPE = {"scope": "search"}
+BODY = {"scope": "search", "body": schema.Request}
+SUGGESTIONS = 8
+SUGGESTIONS_LIMIT = 50
+
+
+async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIResponse:
+    """Ask the engine when it is this request's turn; the page as bytes."""
+    bounded = asking.bounded(request, desk.settings)
+    async with desk.waiting.turn():
+        started = time.perf_counter()
+        answer = desk.shop.answer(bounded)
+        visit.engine_seconds = time.perf_counter() - started
+        body = answer.json()
+    visit.place = answer.place
+    if not visit.named:
+        visit.id = answer.request_id
+    desk.telemetry.answered(answer.place, visit.engine_seconds, degraded=bool(answer.degraded))
+    return ASGIResponse(body=body)
+
+
+def searching(request: schema.Request) -> schema.Request:
+    """A search; without words it browses the whole shelf."""
+    if request.place not in ("home", "search", "category"):  # `home` is what a body without a place says
+        raise BadRequest("a search has no other place", where="place", allowed="search, category", got=request.place)
+    return msgspec.structs.replace(request, place="search" if request.query.strip() else "category")
+
+
+def recommending(request: schema.Request) -> schema.Request:
+    """A list without words."""
+    if request.query or request.place == "search":
+        raise BadRequest("words are searched, not recommended", where="query", allowed="no query", next="/v1/search")
+    return request
+
+
+def around(request: Http, segment: str, place: str) -> schema.Request:
+    """A list around one item."""
+    return asking.from_parameters(request.scope["query_string"], asking.AROUND, place=place, items=(item_id(segment),))
+
+
+def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handlers of this page."""
+
+    @get("/v1/search", opt=SCOPE, name="search")
+    async def search(request: Http) -> ASGIResponse:
+        asked = asking.from_parameters(request.scope["query_string"], asking.SEARCH)
+        return await page(desk, visit_of(request.scope), searching(asked))
+
+    @post("/v1/search", opt=BODY, name="search_json")
+    async def search_json(request: Http) -> ASGIResponse:
+        asked = asking.decoded(await body_of(request), schema.Request)
+        return await page(desk, visit_of(request.scope), searching(asked))
+
+    @get("/v1/recommend", opt=SCOPE, name="recommend")
+    async def recommend(request: Http) -> ASGIResponse:
+        asked = asking.from_parameters(request.scope["query_string"], asking.RECOMMEND)
+        return await page(desk, visit_of(request.scope), recommending(asked))
+
+    @post("/v1/recommend", opt=BODY, name="recommend_json")
+    async def recommend_json(request: Http) -> ASGIResponse:
+        asked = asking.decoded(await body_of(request), schema.Request)
+        return await page(desk, visit_of(request.scope), recommending(asked))
+
+    @get("/v1/items/{segment:str}/similar", opt=SCOPE, name="similar")
+    async def similar(request: Http, segment: str) -> ASGIResponse:
+        return await page(desk, visit_of(request.scope), around(request, segment, "similar"))
+
+    @get("/v1/items/{segment:str}/together", opt=SCOPE, name="together")
+    async def together(request: Http, segment: str) -> ASGIResponse:
+        return await page(desk, visit_of(request.scope), around(request, segment, "together"))
+
+    @get("/v1/items/{segment:str}", opt=SCOPE, name="item")
+    async def item(request: Http, segment: str) -> ASGIResponse:
+        asking.parameters(request.scope["query_string"], ())
+        return ASGIResponse(body=as_json(await asyncio.to_thread(desk.shop.catalog.get, item_id(segment))))
+
+    @get("/v1/suggest", opt=SCOPE, name="suggest")
+    async def suggest(request: Http) -> ASGIResponse:
+        asked = asking.parameters(request.scope["query_string"], asking.SUGGEST).once
+        wanted = asking.request_of({"query": asked.get("q", ""), "k": asked.get("k", SUGGESTIONS)})
+        bounded = asking.bounded(wanted, desk.settings)
+        async with desk.waiting.turn():
+            found = desk.shop.suggest(bounded.query, min(bounded.k, SUGGESTIONS_LIMIT))
+        return ASGIResponse(body=as_json({"suggestions": [_plain(each) for each in found]}))
+
+    return [search, search_json, recommend, recommend_json, similar, together, item, suggest]
+
+
+def _plain(suggestion: Any) -> dict[str, str]:
+    return {"text": suggestion.text, "kind": suggestion.kind, "item": suggestion.item or ""}

@@ -1,0 +1,265 @@
+"""The document that describes the API (OpenAPI 3.1), made from the very types that decode and encode.
+
+Written out here, not derived from handler signatures, because handlers read bytes and write bytes; a test compares the
+addresses and methods below with the router's, so neither can be forgotten. There is no page that loads scripts from
+elsewhere: any viewer can be pointed at `/openapi.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from bodega.schema import Event, Item, Page, Request
+from bodega.service import asking
+from bodega.service.intake import Ids
+
+REF = "#/components/schemas/{name}"
+
+
+class Events(msgspec.Struct):
+    """A batch of events. `time` may be left out: the server stamps what has none."""
+
+    events: list[Event]
+
+
+class Items(msgspec.Struct):
+    """A batch of items."""
+
+    items: list[Item]
+
+
+class Dead(msgspec.Struct):
+    """A row that could not be used."""
+
+    index: int
+    reason: str
+    message: str
+
+
+class EventsTaken(msgspec.Struct):
+    """What became of a batch of events; everything accepted is on disk."""
+
+    accepted: int
+    duplicates: int
+    conflicts: list[str]
+    dead: list[Dead]
+
+
+class ItemsTaken(msgspec.Struct):
+    """What became of a batch of items."""
+
+    added: int
+    changed: int
+    unchanged: int
+    conflicts: list[str]
+    dead: list[Dead]
+
+
+class Deleted(msgspec.Struct):
+    deleted: int
+
+
+class Completion(msgspec.Struct):
+    text: str
+    kind: str
+    item: str
+
+
+class Completions(msgspec.Struct):
+    suggestions: list[Completion]
+
+
+class Alive(msgspec.Struct):
+    alive: bool
+
+
+class Ready(msgspec.Struct):
+    ready: bool
+    store: str
+    snapshot: str
+    next: str = ""
+
+
+class ProblemDocument(msgspec.Struct):
+    """An error (RFC 9457), with what taught us: where, what was allowed, what came, what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    where: str = ""
+    allowed: str = ""
+    got: str = ""
+    next: str = ""
+    id: str = ""
+
+
+TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Alive, Ready)
+
+PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
+    "place": ("Which list: home, popular, trending, repeat, recent, category, basket ...", {"type": "string"}),
+    "user": ("Who asks (pseudonymous id).", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "session": ("The visit.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "k": ("How many.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+    "offset": ("How many to skip.", {"type": "integer", "minimum": 0, "maximum": asking.OFFSET_LIMIT}),
+    "language": ("Language of words and reasons: en, zh.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "personal": ("false: the same list for everybody.", {"type": "boolean"}),
+    "sort": ("Order.", {"type": "string", "enum": ["relevance", "price_up", "price_down", "newest"]}),
+    "filter": ("field:value or field:low..high; repeat for more.", {"type": "array", "items": {"type": "string"}}),
+    "price": ("A range: 10..50, 10.. or ..50.", {"type": "string", "pattern": r"^-?[0-9.]*\.\.-?[0-9.]*$"}),
+    "facets": ("Fields to count, joined by commas.", {"type": "array", "items": {"type": "string"}}),
+    "item": ("Anchor items; repeat for a basket.", {"type": "array", "items": {"type": "string"}}),
+}
+
+ERRORS = {
+    "400": "The request cannot be understood",
+    "401": "A key is needed",
+    "403": "The key lacks the scope",
+    "404": "No such item or address",
+    "408": "The body did not arrive in time",
+    "413": "Too large",
+    "414": "The address is too long",
+    "415": "Not application/json",
+    "421": "Addressed to another host",
+    "422": "Understood, but (partly) refused",
+    "429": "Too many requests; see Retry-After",
+    "503": "Overloaded, or nothing learned yet; see Retry-After",
+    "507": "The store cannot take it",
+}
+NEVER_FOR_PUBLIC = ("401", "403", "422", "429", "507")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method at one address."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    scope: str = ""
+    """Empty: public."""
+    parameters: tuple[str, ...] = ()
+    body: str = ""
+    answer: str = ""
+    """Name of the schema; empty: text."""
+
+
+OPERATIONS = (
+    Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
+    Operation("post", "/v1/search", "search_json", "Search, everything in JSON", "search", (), "Request", "Page"),
+    Operation("get", "/v1/recommend", "recommend", "A list for a shopper", "search", asking.RECOMMEND, answer="Page"),
+    Operation("post", "/v1/recommend", "recommend_json", "A list, in JSON", "search", (), "Request", "Page"),
+    Operation("get", "/v1/items/{item_id}", "item", "One item", "search", answer="Item"),
+    Operation(
+        "get", "/v1/items/{item_id}/similar", "similar", "Could stand in for it", "search", asking.AROUND, answer="Page"
+    ),
+    Operation(
+        "get", "/v1/items/{item_id}/together", "together", "Is bought with it", "search", asking.AROUND, answer="Page"
+    ),
+    Operation("get", "/v1/suggest", "suggest", "Completions while typing", "search", asking.SUGGEST, "", "Completions"),
+    Operation(
+        "post", "/v1/events", "events", "Record events (durable when answered)", "events", (), "Events", "EventsTaken"
+    ),
+    Operation("post", "/v1/items", "items_upsert", "Add or replace items", "admin", (), "Items", "ItemsTaken"),
+    Operation("delete", "/v1/items", "items_delete", "Delete items", "admin", (), "Ids", "Deleted"),
+    Operation("delete", "/v1/items/{item_id}", "item_delete", "Delete an item", "admin", answer="Deleted"),
+    Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
+    Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
+    Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),
+    Operation("get", "/openapi.json", "openapi", "This document"),
+)
+
+
+def document(title: str) -> bytes:
+    """The OpenAPI document as JSON."""
+    _, schemas = msgspec.json.schema_components([*TYPES, ProblemDocument], ref_template=REF)
+    schemas["Hit"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
+    schemas["Event"]["required"] = [name for name in schemas["Event"]["required"] if name != "time"]
+    paths: dict[str, dict[str, Any]] = {}
+    for each in OPERATIONS:
+        paths.setdefault(each.path, {})[each.method] = _operation(each)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": f"{title}: search and recommendations",
+                "version": version("bodega"),
+                "description": "Errors are problem documents (RFC 9457). Every answer carries X-Request-Id.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                },
+            },
+        }
+    )
+
+
+def _operation(each: Operation) -> dict[str, Any]:
+    answers: dict[str, Any] = {"200": _answer(each)}
+    for status, meaning in ERRORS.items():
+        if each.scope or status not in NEVER_FOR_PUBLIC:
+            problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDocument")}}}
+            answers[status] = {"description": meaning, "content": problem}
+    if each.name == "readyz":
+        answers["503"] = {**_answer(each), "description": "Not ready"}
+    made: dict[str, Any] = {
+        "operationId": each.name,
+        "summary": each.summary,
+        "responses": answers,
+        "security": [{"bearer": []}, {"key": []}] if each.scope else [],
+    }
+    if each.scope:
+        made["description"] = f"Needs a key with the scope `{each.scope}`."
+    listed = [_parameter(name) for name in each.parameters]
+    if "{item_id}" in each.path:
+        listed.insert(0, _in_path())
+    if listed:
+        made["parameters"] = listed
+    if each.body:
+        schema = {"$ref": REF.format(name=each.body)}
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return made
+
+
+def _answer(each: Operation) -> dict[str, Any]:
+    if each.answer:
+        return {
+            "description": "The answer",
+            "content": {"application/json": {"schema": {"$ref": REF.format(name=each.answer)}}},
+        }
+    kind = "application/json" if each.name == "openapi" else "text/plain"
+    return {
+        "description": "The answer",
+        "content": {kind: {"schema": {"type": "object" if "json" in kind else "string"}}},
+    }
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    meaning, schema = PARAMETERS[name]
+    made: dict[str, Any] = {"name": name, "in": "query", "description": meaning, "schema": schema}
+    if schema["type"] == "array":
+        made |= {"style": "form", "explode": name != "facets"}
+    return made
+
+
+def _in_path() -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": asking.ID_LIMIT}
+    return {
+        "name": "item_id",
+        "in": "path",
+        "required": True,
+        "description": "The item's id, percent-encoded (a slash as %2F).",
+        "schema": schema,
+    }

@@ -1,0 +1,115 @@
+"""What an operator asks: alive? ready? how busy? And the document that describes the whole API.
+
+`/livez` touches nothing, so a broken store does not get a healthy process killed; `/readyz` asks the store and looks
+for a snapshot. `Watch` notices what other processes did: a snapshot that `bodega learn` published, items imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from bodega.errors import BodegaError
+from bodega.service.desk import Desk, as_json
+from bodega.service.telemetry import LOGGER
+
+Http = Request[Any, Any, Any]
+LOOK_EVERY = 2.0
+"""Seconds between two looks at what other processes published."""
+BELIEVED = 1.0
+"""Seconds for which an answer of `/readyz` is repeated: probes come often, counting a store is not free."""
+
+
+def operate_handlers(desk: Desk, document: bytes) -> list[HTTPRouteHandler]:
+    """The handlers of this page. `document` is the OpenAPI document."""
+    readiness = Readiness(desk)
+
+    @get("/livez", opt={"public": True}, name="livez")
+    async def livez() -> ASGIResponse:
+        return ASGIResponse(body=b'{"alive":true}')
+
+    @get("/readyz", opt={"public": True}, name="readyz")
+    async def readyz() -> ASGIResponse:
+        status, body = await readiness.look()
+        return ASGIResponse(body=body, status_code=status)
+
+    @get("/metrics", opt={"scope": "admin"}, name="metrics")
+    async def metrics() -> ASGIResponse:
+        desk.telemetry.waiting.set(desk.waiting.count)
+        return ASGIResponse(body=desk.telemetry.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @get("/openapi.json", opt={"public": True}, name="openapi")
+    async def openapi() -> ASGIResponse:
+        return ASGIResponse(body=document, headers={"Cache-Control": "public, max-age=300"})
+
+    return [livez, readyz, metrics, openapi]
+
+
+class Readiness:
+    """The last answer of `/readyz`, renewed when it is older than a second."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._last: tuple[float, int, bytes] = (-1e9, 503, b"")
+        self._lock = asyncio.Lock()
+
+    async def look(self) -> tuple[int, bytes]:
+        """(status, body)."""
+        async with self._lock:
+            if time.monotonic() - self._last[0] > BELIEVED:
+                status, facts = await self._asked()
+                self._last = (time.monotonic(), status, as_json(facts))
+        return self._last[1:]
+
+    async def _asked(self) -> tuple[int, dict[str, Any]]:
+        try:
+            health = await asyncio.to_thread(self._desk.shop.health)
+        except Exception as error:
+            LOGGER.error("not ready: the store does not answer", exc_info=error)
+            return 503, {"ready": False, "store": "does not answer", "snapshot": ""}
+        ready = bool(health.get("ready"))
+        facts = {"ready": ready, "store": "ok", "snapshot": health.get("snapshot", "")}
+        return (200, facts) if ready else (503, {**facts, "next": "bodega learn"})
+
+
+class Watch:
+    """Takes over what other processes published, within seconds and without a restart."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._shop = desk.shop
+        self._seen = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the snapshot there is; a shop that has not learned starts too, and says so in `/readyz`."""
+        await asyncio.to_thread(self._look)
+        self._task = asyncio.create_task(self._keep_looking())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.to_thread(self._look)
+
+    def _look(self) -> None:
+        try:
+            current = next((each.id for each in self._shop.snapshots() if each.current), "")
+            if current and current != self._seen:
+                if self._shop.health().get("snapshot") != current:
+                    served = self._shop.reload()
+                    LOGGER.info("snapshot", extra={"facts": {"snapshot": served}})
+                self._seen = current
+            self._shop.restock()
+        except BodegaError as error:
+            LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
+        except Exception as error:
+            LOGGER.error("the shop could not be looked at", exc_info=error)

@@ -1,0 +1,39 @@
+"""The body of a request: JSON only, of bounded size, within bounded time.
+
+Insisting on `application/json` also keeps other sites' pages out: a browser sends that type across origins only after
+asking for permission, which is not given. The size is checked by Litestar (`request_max_body_size`), announced or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import ClientException
+
+PATIENCE = 30.0
+"""Seconds in which a body must have arrived."""
+
+
+class UnsupportedMediaType(ClientException):
+    status_code = 415
+
+
+class RequestTimeout(ClientException):
+    status_code = 408
+
+
+async def body_of(request: Request[Any, Any, Any]) -> bytes:
+    """All bytes of the body. Raises UnsupportedMediaType, RequestTimeout, RequestEntityTooLarge."""
+    headers = request.headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMediaType(detail="the body must be sent as application/json")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType(detail="a compressed body is not read; send it plain")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await request.body()
+    except TimeoutError as error:
+        raise RequestTimeout(detail=f"the body did not arrive within {PATIENCE:g} s") from error

@@ -1,0 +1,128 @@
+"""A shop without an engine: it remembers what it was asked and answers with its items in order.
+
+For tests of what stands around a shop (the HTTP service, a storefront, a client) in milliseconds and without learning.
+Events and items are really kept (in memory); lists are only shaped like lists. Not for: testing what is recommended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bodega.errors import UnknownItem
+from bodega.protocols import Written
+from bodega.schema import Event, Hit, Item, Page, Reason, Request
+from bodega.settings import Settings
+from bodega.testing.fakes import MemoryKeys, MemoryStores
+
+
+@dataclass(frozen=True, slots=True)
+class CannedSuggestion:
+    text: str
+    kind: str = "item"
+    item: str = ""
+
+
+class CannedCatalog:
+    """`shop.catalog`, as far as HTTP needs it."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._store = stores.catalog
+
+    def upsert(self, items: Sequence[Item]) -> Written:
+        return self._store.upsert(items)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        return self._store.delete(ids)
+
+    def get(self, item_id: str) -> Item:
+        """One item. Raises UnknownItem."""
+        found = self._store.get([item_id]).get(item_id)
+        if found is None:
+            raise UnknownItem("the catalog holds no such item", got=item_id)
+        return found
+
+
+class CannedEvents:
+    """`shop.events`, as far as HTTP needs it."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._store = stores.events
+
+    def submit(self, events: Sequence[Event]) -> Future[Written]:
+        return self._store.submit(events)
+
+
+class CannedShop:
+    """Fits wherever the HTTP service asks for a shop.
+
+    >>> shop = CannedShop([Item(id="1", title="Trail shoe"), Item(id="2", title="Rain coat")])
+    >>> shop.answer(Request(place="search", query="coat")).ids
+    ['2']
+    """
+
+    def __init__(self, items: Iterable[Item] = (), settings: Settings | None = None, folder: Path = Path()) -> None:
+        self.settings = settings or Settings()
+        self.folder = folder
+        self.stores = MemoryStores()
+        self.stores.catalog.upsert(list(items))
+        self.catalog = CannedCatalog(self.stores)
+        self.events = CannedEvents(self.stores)
+        self.asked: list[Request] = []
+        self.fails: Exception | None = None
+        """When set, every list raises it."""
+
+    @property
+    def keys(self) -> MemoryKeys:
+        return self.stores.keys
+
+    def answer(self, request: Request) -> Page:
+        """The items whose title holds the query, or all; the anchors are left out."""
+        if self.fails is not None:
+            raise self.fails
+        self.asked.append(request)
+        found = [
+            item
+            for item in self.stores.catalog.scan()
+            if request.query.lower() in item.title.lower() and item.id not in request.items
+        ]
+        shown = found[request.offset : request.offset + request.k]
+        return Page(
+            request_id=secrets.token_hex(8),
+            place=request.place,
+            query=request.query,
+            total=len(found),
+            degraded=("canned: this shop has no engine",),
+            hits=tuple(
+                Hit(
+                    id=item.id,
+                    position=request.offset + number,
+                    score=1.0,
+                    document=msgspec.Raw(msgspec.json.encode(item)),
+                    why=(Reason(source="popular", share=1.0, text="Popular here"),),
+                )
+                for number, item in enumerate(shown)
+            ),
+        )
+
+    def suggest(self, prefix: str, k: int) -> list[CannedSuggestion]:
+        titles = (item.title for item in self.stores.catalog.scan())
+        return [CannedSuggestion(title) for title in titles if title.lower().startswith(prefix.lower())][:k]
+
+    def health(self) -> dict[str, Any]:
+        return {"items": self.stores.catalog.count(), "ready": True, "snapshot": "canned"}
+
+    def reload(self) -> str:
+        return "canned"
+
+    def restock(self) -> None:
+        return None
+
+    def snapshots(self) -> list[Any]:
+        return []
