@@ -147,7 +147,7 @@ def _items_query() -> str:
                price,
                'USD' as currency,
                package_size as size,
-               manufacturer_id::varchar as manufacturer,
+               'Maker ' || manufacturer_id as maker,
                case when department in ({departments}) then 'discontinued' else 'in_stock' end as availability
         from named left join prices using (product_id)
         order by product_id"""  # noqa: S608 - constants of this file only

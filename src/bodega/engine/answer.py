@@ -111,6 +111,8 @@ class Engine:
             rows = rows[np.argsort(keys[request.sort], kind="stable")]  # NaN (unknown) sorts last in each
         if place.sold_out:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
+        if not shelf.has_variants:
+            return rows
         _, first = np.unique(shelf.group[rows], return_index=True)
         return rows[np.sort(first)]
 

@@ -17,7 +17,6 @@ from bodega.engine.places import FALLBACK, Place
 from bodega.engine.shelf import GONE, Shelf
 from bodega.engine.words import Words
 from bodega.protocols import Source
-from bodega.ranking.fuse import gather
 from bodega.schema import Context, Filter, Request
 from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
 
@@ -54,9 +53,7 @@ class Pooling:
             return self._matches(context.query)
         if place.whole:
             return self._by_popularity(context, self.shelf.all_rows())
-        found = gather([self.sources[name] for name in place.sources], context, self.per_source)
-        rows = self.shelf.current(found.items)
-        return Pool(rows[rows != GONE], found.score[rows != GONE])
+        return self._union(place, context)
 
     def filled(self, pool: Pool, context: Context, keep: Flags, wanted: int) -> Pool:
         """The pool, topped up to `wanted` rows with popular ones that may be shown."""
@@ -74,6 +71,13 @@ class Pooling:
             score=np.concatenate([pool.score, np.full(len(more), np.nan, np.float32)]),
             notes=(*pool.notes, f"filled: {len(more)} popular items where the sources gave too few"),
         )
+
+    def _union(self, place: Place, context: Context) -> Pool:
+        """What any source of the place retrieves; scores are given later, by every source for every row."""
+        lists = [self.sources[name].retrieve(context, self.per_source).items for name in place.sources]
+        rows = self.shelf.current(np.unique(np.concatenate(lists)))
+        rows = rows[rows != GONE]
+        return Pool(rows, np.full(len(rows), np.nan, np.float32))
 
     def _matches(self, query: str) -> Pool:
         rows, score, corrected = self.words.match(query)

@@ -40,6 +40,9 @@ class Shelf:
     price: Floats
     created: Doubles
     group: Ints
+    """Variant group of each row."""
+    has_variants: bool
+    """Is there a group with more than one row that is shown? (Else nothing needs to be collapsed.)"""
 
     @classmethod
     def of(cls, base: ItemTable, changed: dict[str, Item | None] | None = None) -> Shelf:
@@ -54,17 +57,21 @@ class Shelf:
                 shown_from[row] = GONE if item is None else n_base + delta.index[name]
                 if item is not None:
                     known_as[shown_from[row]] = row
+        group = np.concatenate([base.group, _groups(base, delta)])
+        is_current = shown_from == np.arange(len(shown_from))
+        shown = group[is_current]
         return cls(
             base,
             delta,
             changed,
             shown_from,
             known_as,
-            is_current=shown_from == np.arange(len(shown_from)),
+            is_current,
             available=np.concatenate([base.available, delta.available]),
             price=np.concatenate([base.numbers["price"], delta.numbers["price"]]),
             created=np.concatenate([base.created, delta.created]),
-            group=np.concatenate([base.group, _groups(base, delta)]),
+            group=group,
+            has_variants=len(np.unique(shown)) < len(shown),
         )
 
     def with_changes(self, changes: Iterable[tuple[str, Item | None]]) -> Shelf:
