@@ -1,0 +1,156 @@
+"""Which addresses make up the shop front? The pages (one shell for all of them) and the static files.
+
+The handlers go into the service's application: `create_app(shop, handlers=storefront_handlers(options))`. The key that is
+put in the page is public by nature: give it the scopes `search` and `events` only. Cost: a page is about 12 kB, rendered
+once a language when the server starts; a request only picks bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+
+from bodega.errors import BadSettings
+from bodega.web.storefront.assets import Assets
+from bodega.web.storefront.shell import LANGUAGES, PageFacts, render
+
+COOKIE = "bodega_lang"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' https: http:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        # No string ever becomes markup or code: the browser itself refuses innerHTML, eval and the like.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StorefrontOptions:
+    """What a shop decides about its front.
+
+    `api_key` holds the scopes search and events; it is visible to every visitor. `language` is the one shown first (`en`
+    or `zh`), `currency` (ISO 4217) is used for items that name none. `facets` are always asked for, attributes that the
+    products on the page carry are added by the page itself. `shoppers` are ids offered under "shop as", for demonstrations.
+    """
+
+    api_key: str = ""
+    shop_name: str = "Bodega"
+    language: str = "en"
+    currency: str = "USD"
+    facets: tuple[str, ...] = ("category", "brand", "price")
+    shoppers: tuple[str, ...] = ()
+    api: str = "/v1"
+    """Where the HTTP API lives, on this very host."""
+
+
+def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
+    """Route handlers of the shop front, ready for a Litestar application. Raises BadSettings."""
+    _check(options)
+    assets = Assets.load()
+    facts = PageFacts(
+        shop_name=options.shop_name,
+        api=options.api,
+        key=options.api_key,
+        currency=options.currency,
+        facets=options.facets,
+        shoppers=options.shoppers,
+    )
+    pages = {language: render(facts, language, assets) for language in LANGUAGES}
+
+    @get(
+        ["/", "/search", "/basket", "/item/{item_id:path}"],
+        include_in_schema=False,
+        sync_to_thread=False,
+        opt={"public": True},
+        name="storefront",
+    )
+    def page(request: Request[object, object, State]) -> Response[bytes]:
+        asked = request.query_params.get("lang", "")
+        language = next(
+            (each for each in (asked, request.cookies.get(COOKIE, ""), options.language) if each in LANGUAGES), "en"
+        )
+        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language, "Vary": "Cookie"}
+        if asked in LANGUAGES:
+            headers["Set-Cookie"] = _cookie(asked)
+        return Response(pages[language], media_type="text/html; charset=utf-8", headers=headers)
+
+    @get(
+        "/static/storefront/{version:str}/{name:str}",
+        include_in_schema=False,
+        sync_to_thread=False,
+        opt={"public": True},
+        name="storefront_static",
+    )
+    def static(request: Request[object, object, State], version: str, name: str) -> Response[bytes]:
+        asset = assets.files.get(name)
+        if asset is None:
+            raise NotFoundException(detail=f"the shop front has no file named {name!r}")
+        current = version == assets.version
+        headers = {
+            "ETag": asset.etag,
+            "Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache",
+            "X-Content-Type-Options": "nosniff",
+            "Vary": "Accept-Encoding",
+        }
+        if asset.etag in request.headers.get("if-none-match", ""):
+            return Response(b"", status_code=304, headers=headers, media_type=asset.type)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            return Response(asset.squeezed, media_type=asset.type, headers=headers)
+        return Response(asset.body, media_type=asset.type, headers=headers)
+
+    return [page, static]
+
+
+def _check(options: StorefrontOptions) -> None:
+    if options.language not in LANGUAGES:
+        raise BadSettings(
+            "the shop front does not speak this language",
+            where="StorefrontOptions.language",
+            allowed=", ".join(LANGUAGES),
+            got=options.language,
+            next="choose one of them",
+        )
+    if not (len(options.currency) == 3 and options.currency.isascii() and options.currency.isalpha()):
+        raise BadSettings(
+            "a currency is a three-letter code",
+            where="StorefrontOptions.currency",
+            allowed="ISO 4217, e.g. USD, EUR, CNY",
+            got=options.currency,
+            next="correct the currency",
+        )
+    if not options.api.startswith("/") or options.api.startswith("//"):
+        raise BadSettings(
+            "the pages may only call the host they come from",
+            where="StorefrontOptions.api",
+            allowed="a path such as /v1",
+            got=options.api,
+            next="serve the pages and the API from one host",
+        )
+
+
+def _cookie(language: str) -> str:
+    jar: SimpleCookie = SimpleCookie()
+    jar[COOKIE] = language
+    jar[COOKIE].update({"path": "/", "max-age": str(365 * 86_400), "samesite": "Lax"})
+    return jar[COOKIE].OutputString()

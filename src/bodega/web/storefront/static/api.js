@@ -1,0 +1,72 @@
+/**
+ * What does the shop answer? The few calls of the HTTP API that the pages use, with the page's public key.
+ * Lists wait until events under way are acknowledged, so that the very next list knows the last click.
+ */
+import { facts } from "./dom.js";
+import { settled } from "./events.js";
+import { personal, session, user } from "./state.js";
+
+/** @typedef {import("./state.js").Item} Item */
+/** @typedef {{source: string, share: number, text: string, because?: string[]}} Reason */
+/** @typedef {{id: string, position: number, score: number, document: Item, why: Reason[]}} Hit */
+/** @typedef {{field: string, values?: {value: string, count: number}[], low?: number, high?: number}} Facet */
+/** @typedef {{request_id: string, place: string, hits: Hit[], total: number, query: string, corrected: string,
+ *   facets: Facet[], degraded: string[]}} Page */
+/** @typedef {{field: string, values?: string[], low?: number, high?: number}} Filter */
+
+/** The shop said no, or could not be reached. */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} problem */
+  constructor(status, problem) {
+    super(problem?.detail || problem?.what || problem?.title || `HTTP ${status}`);
+    this.status = status;
+  }
+}
+
+/** @param {string} path @param {any} [body] sent as JSON by POST @param {AbortSignal} [signal] @returns {Promise<any>} */
+export async function call(path, body, signal) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (facts.key) headers["Authorization"] = `Bearer ${facts.key}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(facts.api + path, { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body), signal });
+  const json = await answer.json().catch(() => null);
+  if (!answer.ok) throw new ApiError(answer.status, json);
+  return json;
+}
+
+/** Who asks: nobody in particular when personalisation is off. */
+const who = () => ({ user: user(), session: session(), personal: personal(), language: facts.language.slice(0, 2) });
+
+/** @param {any} page @returns {Page} */
+const tidy = (page) => ({ ...page, facets: page.facets || [], degraded: page.degraded || [], hits: (page.hits || []).map((/** @type {any} */ hit) => ({ why: [], ...hit })) });
+
+/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string}} ask @param {AbortSignal} [signal] */
+export async function search(ask, signal) {
+  await settled();
+  return tidy(await call("/search", { ...who(), ...ask }, signal));
+}
+
+/** @param {{place: string, items?: string[], k?: number}} ask */
+export async function recommend(ask) {
+  await settled();
+  return tidy(await call("/recommend", { ...who(), ...ask }));
+}
+
+/** `similar` or `together`. @param {string} id @param {"similar" | "together"} list @param {number} k */
+export async function around(id, list, k) {
+  await settled();
+  const { user: u, session: v, personal: p, language } = who();
+  const ask = new URLSearchParams({ k: String(k), session: v, language, personal: String(p) });
+  if (u) ask.set("user", u);
+  return tidy(await call(`/items/${encodeURIComponent(id)}/${list}?${ask}`));
+}
+
+/** @param {string} id @returns {Promise<Item>} */
+export const item = (id) => call(`/items/${encodeURIComponent(id)}`);
+
+/** @param {string} prefix @param {AbortSignal} signal @returns {Promise<{text: string, kind: string, item?: string}[]>} */
+export async function suggest(prefix, signal) {
+  const answer = await call(`/suggest?${new URLSearchParams({ q: prefix, k: "8" })}`, undefined, signal);
+  return Array.isArray(answer) ? answer : answer?.suggestions || [];
+}

@@ -1,0 +1,57 @@
+/**
+ * What does one product look like in a list? Picture, brand, title, price, add to basket, and "why this?".
+ * The title is the link and covers the card; the two buttons lie above it. A click is recorded before the page changes.
+ */
+import { h, icon, toast } from "./dom.js";
+import { record, watch } from "./events.js";
+import { picture } from "./picture.js";
+import { addClick, inBasket, setBasket } from "./state.js";
+import { money, t } from "./words.js";
+import { whyButton } from "./why.js";
+
+/** @typedef {import("./api.js").Hit} Hit */
+/** @typedef {import("./state.js").Item} Item */
+/** @typedef {{place: string, request_id?: string, query?: string, fresh?: boolean, ondismiss?: (hit: Hit, card: HTMLElement) => void}} Around */
+
+/** @param {Item} item */
+export const available = (item) => !["out_of_stock", "discontinued"].includes(item.availability || "") && item.stock !== 0;
+
+/** @param {Item} item */
+export const itemUrl = (item) => `/item/${encodeURIComponent(item.id)}`;
+
+/** The title (the id when there is none), with a size such as "16 oz" kept on one line. @param {Item} item */
+export const titleOf = (item) => (item.title || item.id).replace(/(\d) (\p{L}{1,3})$/u, "$1\u00a0$2");
+
+/** Put one more into the basket and say so. @param {Item} item @param {Partial<import("./events.js").Happening>} [from] @param {number} [n] */
+export function addToBasket(item, from = {}, n = 1) {
+  setBasket(item, inBasket(item.id) + n);
+  toast(t("added", { title: titleOf(item) }));
+  return record({ type: "cart", item: item.id, quantity: n, ...(item.price != null ? { price: item.price } : {}), ...(item.currency ? { currency: item.currency } : {}), ...from });
+}
+
+/** @param {Hit} hit @param {Around} around */
+export function card(hit, around) {
+  const item = hit.document;
+  const from = { place: around.place, position: hit.position, request_id: around.request_id, ...(around.query ? { query: around.query } : {}) };
+  const count = () => inBasket(item.id);
+  const add = h("button", { class: "round add", type: "button", disabled: !available(item), onclick: () => { addToBasket(item, from); show(); } });
+  const show = () => {
+    add.replaceChildren(...(count() ? [String(count())] : [icon("plus")]));
+    add.classList.toggle("has", count() > 0);
+    add.setAttribute("aria-label", count() ? t("add_more", { title: titleOf(item), n: count() }) : t("add_named", { title: titleOf(item) }));
+  };
+  show();
+  const el = h("article", { class: "card", "data-item": item.id },
+    picture(item),
+    h("div", { class: "body" },
+      h("p", { class: "brand" }, item.brand || ""),
+      h("h3", { title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
+      hit.why.length || around.ondismiss ? whyButton(hit, () => around.ondismiss?.(hit, el)) : null,
+      h("div", { class: "foot-row" }, h("span", { class: "price" }, money(item.price, item.currency)), available(item) ? add : null)),
+    available(item) ? around.fresh && h("span", { class: "flag" }, t("new_here")) : h("span", { class: "flag gone" }, t("sold_out")));
+  watch(el, { type: "impression", item: item.id, ...from });
+  return el;
+}
+
+/** Places where products will be. @param {number} n */
+export const ghosts = (n) => Array.from({ length: n }, () => h("div", { class: "card ghost", "aria-hidden": "true" }));

@@ -1,0 +1,103 @@
+/**
+ * What does a product without a photo look like? A drawing made from its attributes: the shape of its kind, the colours of
+ * its brand, the ground of its department, the initials and the package size. Same product, same picture, no request.
+ */
+import { h, s, safeUrl } from "./dom.js";
+import { kindOf } from "./kinds.js";
+import { shapes } from "./glyphs.js";
+
+/** @typedef {import("./state.js").Item} Item */
+
+/** Hues that look well on packages, in degrees of OKLCH. */
+const HUES = [22, 45, 70, 95, 140, 165, 200, 235, 260, 290, 330, 355];
+const SIZE = /\b\d+(?:[.,]\d+)?\s?(?:fl\.? ?oz|oz|g|kg|mg|ml|cl|l|lt|lb|lbs|ct|pk|pack|count|gal|qt|pt|inch|in)\b|\d+(?:\.\d+)?\s?(?:克|千克|公斤|斤|毫升|升|片|袋|包|盒|瓶|支|寸)/i;
+const SIZE_FIELDS = ["package_size", "package", "size", "net_weight", "volume", "weight", "规格", "净含量"];
+
+/** A number that always is the same for the same text. @param {string} text */
+function hash(text) {
+  let value = 2166136261;
+  for (const letter of text) value = Math.imul(value ^ /** @type {number} */ (letter.codePointAt(0)), 16777619);
+  return (value ^ (value >>> 15)) >>> 0;
+}
+
+/** "Kings Hill" -> "KH", "农夫山泉" -> "农夫". @param {string} brand */
+function initials(brand) {
+  const words = brand.trim().split(/[\s\-_/.&']+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  if (!words.length) return "";
+  if (/\p{Script=Han}/u.test(words[0])) return [...words[0]].slice(0, 2).join("");
+  return words.slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
+}
+
+/** @param {Item} item */
+function packageSize(item) {
+  const told = SIZE_FIELDS.map((field) => item.attributes?.[field] ?? item.options?.[field]).find((value) => typeof value === "string" || typeof value === "number");
+  const text = String(told ?? item.title?.match(SIZE)?.[0] ?? "").trim();
+  return [...text].length <= 9 ? text : "";
+}
+
+/** One part of a shape. @param {string} part @param {string} letters */
+function draw(part, letters) {
+  const role = part[0];
+  const rest = part.slice(2);
+  const [kind, ...numbers] = rest.split(" ");
+  if (role === "@") {
+    const [x, y, size] = rest.split(" ").map(Number);
+    const fit = /\p{Script=Han}/u.test(letters) && [...letters].length > 1 ? size * 0.86 : size;
+    if (!letters) return s("path", { class: "d", d: `M${x - 11} ${y - 3}h22M${x - 7} ${y + 5}h14` });
+    return s("text", { x, y, "font-size": fit, class: "i" }, letters);
+  }
+  if (kind === "o") return s("ellipse", { class: role, cx: numbers[0], cy: numbers[1], rx: numbers[2], ry: numbers[3] });
+  if (kind === "r") return s("rect", { class: role, x: numbers[0], y: numbers[1], width: numbers[2], height: numbers[3], rx: numbers[4] || 0 });
+  return s("path", { class: role, d: rest });
+}
+
+/** Yellow is muddy unless it is light: how much lighter a hue must be, 0 to .14. @param {number} hue */
+const sunny = (hue) => (0.14 * Math.exp(-(((hue - 98) / 26) ** 2))).toFixed(3);
+
+/** The drawing of a shape in given hues. @param {string} shape @param {{hue: number, ground: number, accent: number, letters?: string, size?: string}} look */
+export function drawing(shape, { hue, ground, accent, letters = "", size = "" }) {
+  const svg = s("svg", { viewBox: "0 0 200 200", class: "pic", "aria-hidden": "true", focusable: "false" },
+    s("rect", { class: "ground", width: 200, height: 200 }),
+    s("circle", { class: "halo", cx: 100, cy: 96, r: 78 }),
+    s("ellipse", { class: "shade", cx: 100, cy: 168, rx: 62, ry: 8 }),
+    shapes[shape].split("|").map((part) => draw(part, letters)));
+  if (size) {
+    const width = 16 + [...size].reduce((sum, letter) => sum + (letter > "\u2e80" ? 13 : 7.4), 0);
+    svg.append(s("rect", { class: "tag", x: 190 - width, y: 168, width, height: 22, rx: 11 }), s("text", { class: "z", x: 190 - width / 2, y: 179.5 }, size));
+  }
+  for (const [name, value] of Object.entries({ h: hue, g: ground, s: accent, u: sunny(hue), v: sunny(accent) })) svg.style.setProperty(`--${name}`, String(value));
+  return svg;
+}
+
+/** @param {Item} item */
+export function drawn(item) {
+  const { shape, hue, accent } = kindOf(item.title || "", item.category || []);
+  const own = hash(`${item.brand || ""}|${item.title || item.id}`);
+  const brand = hash(item.brand || item.title || item.id);
+  const natural = hue == null ? HUES[brand % HUES.length] : hue + (own % 17) - 8;
+  return drawing(shape, {
+    hue: natural,
+    ground: HUES[hash(item.category?.[0] || shape) % HUES.length] + ((own >> 4) % 3 - 1) * 16,
+    accent: accent ?? (natural + [150, 180, 210, 120][own % 4]) % 360,
+    letters: initials(item.brand || ""),
+    size: packageSize(item),
+  });
+}
+
+/** A tile for a department. @param {string} name */
+export function departmentPicture(name) {
+  const { shape, hue, accent } = kindOf("", [name]);
+  const ground = HUES[hash(name) % HUES.length];
+  return drawing(shape, { hue: hue ?? ground, ground, accent: accent ?? ((hue ?? ground) + 150) % 360 });
+}
+
+/** The photo when there is one that loads, else the drawing; the text beside it names the product, so it has no name itself.
+ * @param {Item} item @param {string} [url] */
+export function picture(item, url = item.images?.[0]) {
+  const safe = url && typeof url === "string" ? safeUrl(url) : "";
+  if (!safe) return drawn(item);
+  return h("img", {
+    class: "pic photo", src: safe, alt: "", loading: "lazy", decoding: "async", referrerpolicy: "no-referrer", width: 400, height: 400,
+    onerror: (/** @type {Event} */ event) => /** @type {Element} */ (event.target).replaceWith(drawn(item)),
+  });
+}
