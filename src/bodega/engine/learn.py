@@ -178,5 +178,11 @@ def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict
 
 
 def _log_notes(facts: LogFacts) -> tuple[str, ...]:
-    counts = msgspec.to_builtins(facts)
-    return tuple(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items() if count)
+    """What the log held that a person should know of."""
+    notes = {
+        f"{facts.unknown_items:,} events of items that the catalog does not hold yet": facts.unknown_items,
+        f"{facts.bot_events:,} events of {facts.bots:,} bots were not learned from": facts.bots,
+        f"{facts.echoes:,} repeats within a second counted once": facts.echoes,
+        f"{facts.cut_sessions:,} sessions were cut from gaps of 30 minutes": facts.cut_sessions,
+    }
+    return tuple(note for note, count in notes.items() if count)
