@@ -156,10 +156,11 @@ class Shopper:
 
     def _buy(self, diary: Diary, visit: Visit, item: int) -> None:
         """Into the basket, with its complements; some purchases are rated, unloved ones may come back."""
-        diary.note(visit, EventType.PURCHASE, item)
-        for follower in self.shop.followers.get(int(self.shop.kind_of[item]), ()):
-            if self.rng.random() < FOLLOWS:
-                diary.note(visit, EventType.PURCHASE, self._fancy(self.shop.members[follower]))
+        basket = [item]
+        for bought in basket:  # grows: what follows may have followers of its own (there are no circles)
+            diary.note(visit, EventType.PURCHASE, bought)
+            followers = self.shop.followers.get(int(self.shop.kind_of[bought]), ())
+            basket += [self._fancy(self.shop.members[one]) for one in followers if self.rng.random() < FOLLOWS]
         draw = self.rng.random()
         if draw < 0.04:
             diary.rate(visit, item, float(np.clip(np.round(2.5 + self.taste[item]), 1, 5)))

@@ -1,0 +1,86 @@
+"""Does your part fit? The promises of `bodega.protocols` as checks that anyone can run against a part of their own.
+
+    from bodega.testing.checks import check_source
+
+    def test_my_source(tmp_path):
+        check_source(lambda: MySource(strength=2.0), tmp_path)
+
+A check raises ContractBroken (an AssertionError): what is broken, for which context, and how to mend it. To see one
+line a promise in pytest, parametrize over `SOURCE_CHECKS`, `CATALOG_CHECKS` or `EVENT_CHECKS` instead.
+Cost: a fit or two and a few hundred requests on a small generated world; 1 to 5 seconds a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from bodega.protocols import CatalogStore, DeadLetterBox, EventStore, Source
+from bodega.testing._broken import ContractBroken
+from bodega.testing._source_checks import SOURCE_CHECKS, SourceCase
+from bodega.testing._store_checks import CATALOG_CHECKS, EVENT_CHECKS, LETTER_CHECKS
+from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
+
+__all__ = [
+    "CATALOG_CHECKS",
+    "EVENT_CHECKS",
+    "LETTER_CHECKS",
+    "SOURCE_CHECKS",
+    "ContractBroken",
+    "SourceCase",
+    "check_catalog_store",
+    "check_dead_letter_box",
+    "check_event_store",
+    "check_source",
+    "small_world",
+]
+
+Store = TypeVar("Store")
+
+
+@cache
+def small_world() -> GeneratedWorld:
+    """The world that the checks use unless told otherwise: 120 items, 40 shoppers, 30 days."""
+    return make_world(WorldSpec(n_items=120, n_shoppers=40, days=30))
+
+
+def check_source(make: Callable[[], Source], folder: Path, world: GeneratedWorld | None = None) -> None:
+    """Run every promise of `protocols.Source`; `folder` is empty and may be written to. Raises ContractBroken."""
+    case = SourceCase(make, world or small_world(), folder)
+    for check in SOURCE_CHECKS:
+        check(case)
+
+
+def check_catalog_store(make: Callable[[], CatalogStore]) -> None:
+    """Run every promise of `protocols.CatalogStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in CATALOG_CHECKS:
+        with _closing(make()) as store:
+            check(store)
+
+
+def check_event_store(make: Callable[[], EventStore]) -> None:
+    """Run every promise of `protocols.EventStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in EVENT_CHECKS:
+        with _closing(make()) as store:
+            check(store)
+
+
+def check_dead_letter_box(make: Callable[[], DeadLetterBox]) -> None:
+    """Run every promise of `protocols.DeadLetterBox` on a new, empty box. Raises ContractBroken."""
+    for check in LETTER_CHECKS:
+        with _closing(make()) as box:
+            check(box)
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[Store]:
+    """Close the store afterwards where it can be closed."""
+    try:
+        yield store
+    finally:
+        close = getattr(store, "close", None)
+        if close is not None:
+            close()
