@@ -39,7 +39,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = ()) -> 
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],
-        guards=[guard_of(desk)],
+        middleware=[guard_of(desk)],
         exception_handlers={Exception: _problem},
         cors_config=_cors(shop.settings.serve.origins),
         request_max_body_size=shop.settings.serve.body_limit,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
@@ -173,9 +173,9 @@ def one_segment(raw: bytes) -> str:
     return f"/v1/items/{encoded}" + (f"/{verb.decode()}" if verb else "")
 
 
-def item_id(segment: str) -> str:
-    """The id that `one_segment` wrapped."""
-    return unquote(segment, errors="strict")
+def item_id(scope: Mapping[str, Any]) -> str:
+    """The id that `one_segment` wrapped, of a routed request."""
+    return unquote(scope["path_params"]["segment"], errors="strict")
 
 
 def allowed_hosts(bound: str, named: str) -> frozenset[str]:

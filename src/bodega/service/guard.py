@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from bodega.errors import Forbidden, LimitError, Unauthenticated
 from bodega.service.desk import Desk, Visit, visit_of
@@ -22,8 +20,6 @@ from bodega.service.desk import Desk, Visit, visit_of
 SCOPES = ("search", "events", "admin")
 KEYLESS = ("search", "events")
 PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
-
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +33,23 @@ class Credentials:
     proxied: bool
 
 
-def guard_of(desk: Desk) -> Guard:
-    """The guard of one application."""
+def guard_of(desk: Desk) -> Callable[[ASGIApp], ASGIApp]:
+    """The guard of one application, as Litestar middleware: every route gets it, whatever else the route declares.
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        scope = connection.scope
-        if handler.opt.get("public") or scope.get("method") == "OPTIONS":
-            return
-        visit = visit_of(scope)
-        scopes = admitted(desk, visit, credentials(scope["headers"]))
-        allow(scopes, str(handler.opt.get("scope", "admin")))
+    (Litestar's own `guards` copy the route's handler at every request: 35 us.)
+    """
 
-    return guard
+    def guarded(app: ASGIApp) -> ASGIApp:
+        async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+            options = scope["route_handler"].opt
+            if not (options.get("public") or scope.get("method") == "OPTIONS"):
+                scopes = admitted(desk, visit_of(scope), credentials(scope["headers"]))
+                allow(scopes, str(options.get("scope", "admin")))
+            await app(scope, receive, send)
+
+        return guard
+
+    return guarded
 
 
 def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:

@@ -186,8 +186,8 @@ def intake_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         return await intake.items(rows, visit_of(request.scope))
 
     @delete("/v1/items/{segment:str}", opt={"scope": "admin"}, name="item_delete", status_code=200)
-    async def remove(segment: str) -> ASGIResponse:
-        name = item_id(segment)
+    async def remove(request: Http) -> ASGIResponse:
+        name = item_id(request.scope)
         if not await asyncio.to_thread(desk.shop.catalog.delete, [name]):
             raise UnknownItem("the catalog holds no such item", where="address", got=name)
         return ASGIResponse(body=as_json({"deleted": 1}))

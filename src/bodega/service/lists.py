@@ -59,9 +59,11 @@ def recommending(request: schema.Request) -> schema.Request:
     return request
 
 
-def around(request: Http, segment: str, place: str) -> schema.Request:
+def around(request: Http, place: str) -> schema.Request:
     """A list around one item."""
-    return asking.from_parameters(request.scope["query_string"], asking.AROUND, place=place, items=(item_id(segment),))
+    return asking.from_parameters(
+        request.scope["query_string"], asking.AROUND, place=place, items=(item_id(request.scope),)
+    )
 
 
 def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
@@ -88,17 +90,17 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         return await page(desk, visit_of(request.scope), recommending(asked))
 
     @get("/v1/items/{segment:str}/similar", opt=SCOPE, name="similar")
-    async def similar(request: Http, segment: str) -> ASGIResponse:
-        return await page(desk, visit_of(request.scope), around(request, segment, "similar"))
+    async def similar(request: Http) -> ASGIResponse:
+        return await page(desk, visit_of(request.scope), around(request, "similar"))
 
     @get("/v1/items/{segment:str}/together", opt=SCOPE, name="together")
-    async def together(request: Http, segment: str) -> ASGIResponse:
-        return await page(desk, visit_of(request.scope), around(request, segment, "together"))
+    async def together(request: Http) -> ASGIResponse:
+        return await page(desk, visit_of(request.scope), around(request, "together"))
 
     @get("/v1/items/{segment:str}", opt=SCOPE, name="item")
-    async def item(request: Http, segment: str) -> ASGIResponse:
+    async def item(request: Http) -> ASGIResponse:
         asking.parameters(request.scope["query_string"], ())
-        return ASGIResponse(body=as_json(await asyncio.to_thread(desk.shop.catalog.get, item_id(segment))))
+        return ASGIResponse(body=as_json(await asyncio.to_thread(desk.shop.catalog.get, item_id(request.scope))))
 
     @get("/v1/suggest", opt=SCOPE, name="suggest")
     async def suggest(request: Http) -> ASGIResponse:

@@ -18,7 +18,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 LOGGER = logging.getLogger("bodega.service")
-SECRET = re.compile(r"bodega_[A-Za-z0-9+.\-]{1,40}_[A-Za-z0-9_\-]{6,}|(?i:bearer)\s+\S+")
+SECRET = re.compile(r"bodega_[A-Za-z0-9_\-+.]{16,}|(?i:bearer)\s+\S+")
 STRUCK_OUT = "[key]"
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.025, 0.05, 0.1, 0.25, 1.0)
 
