@@ -56,8 +56,11 @@ class Source(Protocol):
 class Explains(Protocol):
     """A source that can tell which of the seeds led it to an item."""
 
-    def because(self, context: Context, item: int, limit: int) -> NDArray[np.int32]:
-        """At most `limit` items of the context (anchors or history) that gave the item its score, strongest first."""
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """For each item the seeds (of anchors or history) that gave it its score: (len(items), limit).
+
+        Strongest first; -1 where there are fewer.
+        """
         ...
 
 

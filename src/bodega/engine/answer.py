@@ -118,18 +118,23 @@ class Engine:
 
     def _hits(self, context: Context, ranked: Candidates, rows: Ints, offset: int) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""
-        where = {int(row): place for place, row in enumerate(ranked.items.tolist())}
-        places = [where.get(int(row), -1) for row in rows]
-        shares = self.learned.fusion.shares(context, ranked)
+        place = {int(row): number for number, row in enumerate(ranked.items.tolist())}
+        places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
+        inside = places >= 0
+        shares = np.zeros((len(rows), len(ranked.sources)), np.float32)
+        shares[inside] = self.learned.fusion.shares(context, ranked)[places[inside]]
+        score = np.zeros(len(rows), np.float32)
+        score[inside] = ranked.score[places[inside]]
+        why = self._explainer.why(context, rows, ranked.sources, shares)
         return tuple(
             Hit(
                 id=self.shelf.id(row),
                 position=offset + number,
-                score=float(ranked.score[place]) if place >= 0 else 0.0,
+                score=round(float(score[number]), 6),
                 document=msgspec.Raw(self.shelf.document(row)),
-                why=self._explainer.why(context, row, ranked.sources, shares[place] if place >= 0 else None),
+                why=why[number],
             )
-            for number, (row, place) in enumerate(zip(rows.tolist(), places, strict=True))
+            for number, row in enumerate(rows.tolist())
         )
 
     def _facets(self, request: Request, found: Pool) -> tuple[Facet, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Explains, Source
 from bodega.schema import Context, Reason
-from bodega.schema.arrays import Floats
+from bodega.schema.arrays import Floats, Ints
 
 SMALLEST_SHARE = 0.03
 """A source that gave less than this part of the score is not worth a sentence."""
@@ -53,37 +53,55 @@ class Explainer:
         self._sources = sources
         self._shelf = shelf
 
-    def why(self, context: Context, row: int, names: tuple[str, ...], shares: Floats | None) -> tuple[Reason, ...]:
-        """The reasons of one hit, the largest share first; never empty."""
-        if shares is None or not np.any(shares >= SMALLEST_SHARE):
+    def why(self, context: Context, rows: Ints, names: tuple[str, ...], shares: Floats) -> list[tuple[Reason, ...]]:
+        """The reasons of every hit of a page, the largest share first; never empty.
+
+        `rows` (n,) shelf rows; `shares` (n, n_sources), all zero for what no source gave.
+        """
+        used = [name for column, name in enumerate(names) if np.any(shares[:, column] >= SMALLEST_SHARE)]
+        seeds = {name: self._because(context, rows, name) for name in used}
+        return [self._reasons(context, int(row), place, shares[place], seeds, names) for place, row in enumerate(rows)]
+
+    def _reasons(
+        self,
+        context: Context,
+        row: int,
+        place: int,
+        shares: Floats,
+        seeds: Mapping[str, Ints | None],
+        names: tuple[str, ...],
+    ) -> tuple[Reason, ...]:
+        order = [int(column) for column in np.argsort(-shares, kind="stable") if shares[column] >= SMALLEST_SHARE]
+        if not order:
             known = self._shelf.known_as[row] != GONE
-            return (self._reason(context, row, "popular" if known else "catalog", 1.0),)
-        order = np.argsort(-shares, kind="stable")
-        kept = [int(column) for column in order if shares[column] >= SMALLEST_SHARE]
-        total = float(sum(shares[column] for column in kept))
-        return tuple(self._reason(context, row, names[column], float(shares[column]) / total) for column in kept)
+            return (_reason(context, "popular" if known else "catalog", 1.0, [], self._shelf),)
+        total = float(shares[order].sum())
+        reasons = []
+        for column in order:
+            led = seeds[names[column]]
+            own = (
+                [] if led is None else [seed for seed in dict.fromkeys(led[place].tolist()) if seed not in (GONE, row)]
+            )
+            reasons.append(_reason(context, names[column], float(shares[column]) / total, own, self._shelf))
+        return tuple(reasons)
 
-    def _reason(self, context: Context, row: int, source: str, share: float) -> Reason:
-        seeds = self._because(context, row, source)
-        texts = TEXTS.get(context.language[:2], TEXTS["en"])
-        with_items, without = texts.get(source, texts["other"])
-        titles = " + ".join(_short(self._shelf.title(seed)) for seed in seeds)
-        text = (with_items if titles else without).format(titles=titles, query=_short(context.query), source=source)
-        return Reason(
-            source=source,
-            share=round(share, 4),
-            text=text,
-            because=tuple(self._shelf.id(seed) for seed in seeds),
-        )
-
-    def _because(self, context: Context, row: int, source: str) -> list[int]:
-        """Rows of the shelf that led this source to the item, the strongest first."""
+    def _because(self, context: Context, rows: Ints, source: str) -> Ints | None:
+        """Shelf rows that led this source to each item: (n, TITLES_NAMED), GONE where there is none."""
         model: object = self._sources.get(source)
-        known_as = int(self._shelf.known_as[row])
-        if known_as == GONE or not isinstance(model, Explains):
-            return []
-        seeds = self._shelf.current(model.because(context, known_as, TITLES_NAMED))
-        return [int(seed) for seed in seeds if seed not in (GONE, row)]
+        if not isinstance(model, Explains):
+            return None
+        known_as = self._shelf.known_as[rows]
+        led = model.because(context, np.maximum(known_as, 0), TITLES_NAMED)
+        led = np.where((led >= 0) & (known_as >= 0)[:, None], self._shelf.current(np.maximum(led, 0)), GONE)
+        return led.astype(np.int32)
+
+
+def _reason(context: Context, source: str, share: float, seeds: list[int], shelf: Shelf) -> Reason:
+    texts = TEXTS.get(context.language[:2], TEXTS["en"])
+    with_items, without = texts.get(source, texts["other"])
+    titles = " + ".join(dict.fromkeys(_short(shelf.title(seed)) for seed in seeds))
+    text = (with_items if titles else without).format(titles=titles, query=_short(context.query), source=source)
+    return Reason(source=source, share=round(share, 4), text=text, because=tuple(shelf.id(seed) for seed in seeds))
 
 
 def _short(text: str, limit: int = 48) -> str:

@@ -115,6 +115,24 @@ class Neighbours:
         total[total == 0] = np.nan
         return total
 
+    def led_by(self, seeds: Ints, weights: Floats, items: Ints, limit: int) -> Ints:
+        """For each item the `limit` seeds that gave `spread` most of its score: (len(items), limit), -1 = no more."""
+        flat, lengths = flat_rows(self.starts, seeds)
+        owner = np.repeat(np.arange(len(seeds)), lengths)
+        ordered = np.argsort(items, kind="stable")
+        place = np.minimum(np.searchsorted(items[ordered], self.items[flat]), max(len(items) - 1, 0))
+        out = np.full((len(items), limit), -1, np.int32)
+        if len(items) == 0 or len(flat) == 0:
+            return out
+        hit = items[ordered][place] == self.items[flat]
+        place, owner, flat = ordered[place[hit]], owner[hit], flat[hit]
+        order = np.lexsort((seeds[owner], -self.weights[flat] * weights[owner], place))
+        place, owner = place[order], owner[order]
+        rank = np.arange(len(place)) - np.searchsorted(place, place, "left")
+        best = rank < limit
+        out[place[best], rank[best]] = seeds[owner[best]]
+        return out
+
     def lengths(self, rows: Ints) -> Longs:
         """How many neighbours each of these items has."""
         return self.starts[rows + 1] - self.starts[rows]
