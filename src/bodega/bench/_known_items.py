@@ -1,4 +1,4 @@
-"""Queries with a known answer, made from a catalog's own titles: what search is tuned on, so that real queries stay a test.
+"""Queries with a known answer, made from a catalog's own titles: search is tuned on them, so real queries stay a test.
 
 A shopper who knows the product types some of its words, in any order, in another form, with an error, glued or cut
 apart, or a word that only the description has. Each recipe does one of these to a seeded draw of items.

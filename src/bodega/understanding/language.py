@@ -26,7 +26,8 @@ LONGEST_CHUNK = 1_000
 LONGEST_COMPOUND = 4
 """Chunks of more parts than this ("state-of-the-art-sound") are only their parts."""
 
-STOP_WORDS = frozenset("a an and are as at be by for from in is it of on or that the this to with".split())
+_STOP = "a an and are as at be by for from in is it of on or that the this to with"
+STOP_WORDS = frozenset(_STOP.split())
 """English words that a document need not hold to match a query (they still score where it does)."""
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -102,7 +103,7 @@ def tokens(text: str, language: str = "") -> list[str]:
     found = chunks(text)
     stemmed = language in ("", "en", "zh")
     out = [_stem(part) if stemmed else part for _, parts in found for part in parts]
-    out += [whole for whole, _ in found if whole]
+    out += [_stem(whole) if stemmed else whole for whole, _ in found if whole]
     return out
 
 

@@ -27,6 +27,7 @@ from bodega.retrieval.lexical._plan import Group, Plan, Planner
 from bodega.retrieval.lexical._suggest import ENOUGH_PEOPLE, Suggester, Suggestion
 from bodega.retrieval.lexical._words import Words, find, load_texts, save_texts
 from bodega.schema import Candidates, Context, ItemTable, Texts, World
+from bodega.understanding import language
 
 __all__ = ["ENOUGH_PEOPLE", "Lexical", "Match", "Suggestion", "Weights"]
 
@@ -34,6 +35,8 @@ HEAD = 1_000
 """Matches that are scored exactly; where more match, tantivy's score picks these."""
 ENOUGH = 10
 """With fewer items that hold all words, items that hold most of them are matched too."""
+REMEMBERED = 50_000
+"""Looked-up terms kept in memory (about 5 MB)."""
 EXACT = 1_000.0
 """Added to the score of the item whose id or article number is the whole query: it comes first."""
 
@@ -154,8 +157,6 @@ class Lexical:
 
     def suggest(self, prefix: str, k: int = 8) -> list[Suggestion]:
         """Completions of what was typed so far, best first; words that lead nowhere are corrected."""
-        from bodega.understanding import language  # noqa: PLC0415
-
         if self._suggester is None:
             return []
         typed = language.words(prefix[:200])[:8]
@@ -214,12 +215,22 @@ class Lexical:
         words = (self._words,) if main is None else (main._words, self._words)
         self._planner = Planner(words, self._df, len(self._forward) if main is None else len(main))
         self._last = ("", Plan((), "", ""))
+        self._rows: dict[str, int] = {}
 
     def _df(self, term: str) -> int:
         """In how many items a term stands: by the main index where it knows it."""
         known = self._main._df(term) if self._main is not None else 0
-        row = -1 if known else find(self._terms, term)
+        row = -1 if known else self._row(term)
         return known or (int(self._forward.df[row]) if row >= 0 else 0)
+
+    def _row(self, term: str) -> int:
+        """The row of a term in the vocabulary, or -1; recent ones are remembered (30 microseconds else)."""
+        row = self._rows.get(term)
+        if row is None:
+            if len(self._rows) >= REMEMBERED:
+                self._rows = {}
+            row = self._rows[term] = find(self._terms, term)
+        return row
 
     def _plan(self, query: str) -> Plan:
         query = query.lstrip()[:2_000]
@@ -253,7 +264,7 @@ class Lexical:
 
     def _exact(self, plan: Plan) -> NDArray[np.int32]:
         """The items whose id or article number the query is."""
-        row = find(self._terms, plan.exact) if plan.exact else -1
+        row = self._row(plan.exact) if plan.exact else -1
         if row < 0:
             return np.empty(0, np.int32)
         if self._matcher is not None:
@@ -272,14 +283,14 @@ class Lexical:
         worth = sum(group.idf for group in plan.groups)
         if worth > 0:
             score *= (covered / np.float32(worth)) ** np.float32(self.weights.coverage)
-        term = find(self._terms, plan.exact) if plan.exact else -1
+        term = self._row(plan.exact) if plan.exact else -1
         if term >= 0:
             score += np.float32(EXACT) * self._forward.gather(rows, np.array([term], np.int32))[:, 0]
         return score
 
     def _values(self, groups: tuple[Group, ...] | list[Group], rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """What each word is worth in each item, its best alternative: (len(rows), len(groups))."""
-        known = {term: row for group in groups for term in group.terms if (row := find(self._terms, term)) >= 0}
+        known = {term: row for group in groups for term in group.terms if (row := self._row(term)) >= 0}
         wanted = np.array(sorted(set(known.values())), np.int32)
         slot = {row: number for number, row in enumerate(wanted.tolist())}
         impact = self._forward.gather(rows, wanted)

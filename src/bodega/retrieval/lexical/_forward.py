@@ -24,7 +24,9 @@ from bodega.schema.table import mapped
 from bodega.understanding import language
 
 FIELDS = ("title", "brand", "category", "attributes", "description")
-CODE_NAMES = frozenset({"sku", "upc", "ean", "gtin", "gtin8", "gtin12", "gtin13", "gtin14", "mpn", "isbn", "asin", "barcode"})
+CODE_NAMES = frozenset(
+    {"sku", "upc", "ean", "gtin", "gtin8", "gtin12", "gtin13", "gtin14", "mpn", "isbn", "asin", "barcode"}
+)
 CODE_MARK = "="
 """First character of the terms that stand for a whole id or article number."""
 
@@ -34,9 +36,9 @@ class Weights:
     """The dials of BM25F, chosen on generated queries (see docs/decisions/0005-lexical.md); one number a field."""
 
     k1: float = 0.3
-    field: tuple[float, ...] = (1.0, 0.8, 0.4, 0.3, 0.1)
+    field: tuple[float, ...] = (1.0, 0.5, 0.4, 0.3, 0.15)
     b: tuple[float, ...] = (0.6, 0.0, 0.3, 0.5, 0.6)
-    coverage: float = 1.0
+    coverage: float = 2.0
     """The score is multiplied by (share of the query's idf that the item holds) to this power."""
 
 
@@ -128,12 +130,10 @@ def read(items: Iterable[Item]) -> Read:
         for field, text in enumerate(texts(item)):
             before = len(codes[field])
             if text:
-                chunks = language.chunks(text)
-                for _, parts in chunks:
-                    for part in parts:
-                        surfaces[part] = surfaces.get(part, 0) + 1
-                        codes[field].append(number.setdefault(language.stem(part), len(number)))
-                codes[field].extend(number.setdefault(whole, len(number)) for whole, _ in chunks if whole)
+                for whole, parts in language.chunks(text):
+                    for word in (*parts, whole) if whole else parts:
+                        surfaces[word] = surfaces.get(word, 0) + 1
+                        codes[field].append(number.setdefault(language.stem(word), len(number)))
             lengths[field].append(len(codes[field]) - before)
         marked.extend((row, number.setdefault(code, len(number))) for code in sorted(code_terms(item)))
     names = sorted(number)

@@ -85,7 +85,7 @@ class Matcher:
             return np.empty(0, np.int32), np.empty(0, np.float32), 0
         rows = np.asarray(self.searcher.fast_field_values("row", [address for _, address in hits]), np.int32)
         scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
-        return rows, scores, int(result.count)
+        return rows, scores, int(result.count)  # type: ignore[attr-defined]  # missing from its stubs only
 
     def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
         schema, query = self.index.schema, tantivy.Query

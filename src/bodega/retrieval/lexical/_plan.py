@@ -142,11 +142,10 @@ def _said(typed: str) -> tuple[list[str], list[tuple[int, int, str]]]:
     for whole, parts in language.chunks(typed):
         kept = list(parts)[: MOST_WORDS - len(said)]
         if whole and len(kept) == len(parts):
-            compounds.append((len(said), len(parts), whole))
+            compounds.append((len(said), len(parts), language.stem(whole)))
         said.extend(kept)
     for place in range(len(said) - 1):
         left, right = said[place], said[place + 1]
         if left[-1:].isalnum() and (left.isascii() and right.isascii()):
-            compounds.append((place, 2, left + right))
             compounds.append((place, 2, language.stem(left + right)))
     return said, compounds

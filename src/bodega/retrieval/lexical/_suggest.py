@@ -56,8 +56,9 @@ class Suggester:
         entries = _entries(world)
         held: dict[str, list[int]] = {}
         for row, (text, _, _) in enumerate(entries):
-            for word in dict.fromkeys(language.words(text)):
+            for word in dict.fromkeys(word for whole, parts in language.chunks(text) for word in (whole, *parts)):
                 held.setdefault(word, []).append(row)
+        held.pop("", None)
         words = sorted(held)
         starts = np.zeros(len(words) + 1, np.int64)
         np.cumsum([len(held[word]) for word in words], out=starts[1:])
@@ -82,7 +83,9 @@ class Suggester:
         texts = [self.texts[row] for row in best]
         beginning = " ".join(typed)
         order = sorted(range(len(best)), key=lambda place: not language.fold(texts[place]).startswith(beginning))
-        return [Suggestion(texts[place], KINDS[self.kind[best[place]]], int(self.item[best[place]])) for place in order[:k]]
+        return [
+            Suggestion(texts[place], KINDS[self.kind[best[place]]], int(self.item[best[place]])) for place in order[:k]
+        ]
 
     def save(self, folder: Path) -> None:
         save_texts(folder, "suggest.texts", self.texts)
@@ -107,7 +110,8 @@ def _entries(world: World) -> list[tuple[str, str, int]]:
     rows += [(name.rpartition(" > ")[2], "category", -1) for name in _by_size(table, "category")]
     rows += [(name, "brand", -1) for name in _by_size(table, "brand")]
     seen = np.bincount(world.log.item[world.log.item >= 0], minlength=len(table))[: len(table)]
-    order = np.lexsort((np.arange(len(table)), ~table.available, -seen))
+    # without clicks the shorter title comes first: it is the more general one
+    order = np.lexsort((np.diff(table.titles.offsets), ~table.available, -seen))
     titles = list(table.titles)
     rows += [(shortened(titles[row]), "title", int(row)) for row in order]
     once: dict[str, tuple[str, str, int]] = {}
