@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import sys
 
-from bodega.cli.app import app
+from bodega.cli import ask, benches, data, running, show
+from bodega.cli.root import app
 from bodega.errors import BodegaError
 
 __all__ = ["app", "main"]
 
+COMMANDS = (data, ask, running, benches)
+"""The files whose commands `app` has; importing them adds them."""
+
 
 def main() -> None:
     """Entry point of `bodega`: an error of ours is shown as its facts, never as a stack trace."""
-    from bodega.cli import ask, benches, data, running, show  # noqa: F401 - each adds its commands to `app`
-
     try:
         app()
     except BodegaError as error:

@@ -8,19 +8,19 @@ import typer
 from rich.markup import escape
 
 from bodega.cli import show
-from bodega.cli.app import HERE, AsJson, ShopFolder, app, shop_at
+from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
     from bodega.schema import Filter
 
 snapshots = typer.Typer(help="What has been learned: list, go back.", no_args_is_help=True)
-app.add_typer(snapshots, name="snapshots")
+app.add_typer(snapshots, name="snapshots", rich_help_panel="Learn and ask")
 
 User = Annotated[str, typer.Option("--user", "-u", help="Who asks (id).")]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, max=1000, help="How many hits.")]
 
 
-@app.command(epilog="Example: `bodega learn --shop my-shop --json`")
+@app.command(rich_help_panel="Learn and ask", epilog="Example: `bodega learn --shop my-shop --json`")
 def learn(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """Train on items and events, evaluate with baselines beside, publish a snapshot (or refuse, and say why)."""
     with shop_at(shop) as opened, show.Bars() as bars:
@@ -34,7 +34,8 @@ def learn(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
 
 
 @app.command(
-    epilog="Example: `bodega search 'red dress' --filter brand=Acme --filter price=10..50 --facet brand --shop my-shop`"
+    rich_help_panel="Learn and ask",
+    epilog="Example: `bodega search 'red dress' --filter brand=Acme --filter price=10..50 --facet brand --shop my-shop`",
 )
 def search(
     query: Annotated[str, typer.Argument(help="What a shopper types.")],
@@ -75,7 +76,10 @@ def _filter(text: str) -> Filter:
         raise BadRequest("a range has numbers", where="--filter", allowed="price=10..50", got=text) from error
 
 
-@app.command(epilog="Example: `bodega recommend basket --item 1029743 --item 1106523 --user 42 --shop my-shop`")
+@app.command(
+    rich_help_panel="Learn and ask",
+    epilog="Example: `bodega recommend basket --item 1029743 --item 1106523 --user 42 --shop my-shop`",
+)
 def recommend(
     place: Annotated[
         str, typer.Argument(help="home, popular, trending, repeat, recent, similar, together, basket.")

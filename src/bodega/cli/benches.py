@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bodega.cli import show
-from bodega.cli.app import AsJson, app
+from bodega.cli.root import AsJson, app
 
 if TYPE_CHECKING:
     from bodega.bench.result import BenchResult
     from bodega.protocols import Progress
 
 bench = typer.Typer(help="Measure: every figure with its baselines and 95 % intervals.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
+app.add_typer(bench, name="bench", rich_help_panel="Measure")
 
 Seed = Annotated[int, typer.Option(help="Seed of every draw.")]
 Users = Annotated[int, typer.Option(help="Test a seeded draw of this many; 0 = all.", min=0)]

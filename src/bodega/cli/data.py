@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from bodega.cli import show
-from bodega.cli.app import HERE, AsJson, ShopFolder, app, shop_at
+from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 importing = typer.Typer(help="Import a file of items or events.", no_args_is_help=True)
 events = typer.Typer(help="Look into the event log.", no_args_is_help=True)
-app.add_typer(importing, name="import")
-app.add_typer(events, name="events")
+app.add_typer(importing, name="import", rich_help_panel="Put data in")
+app.add_typer(events, name="events", rich_help_panel="Put data in")
 
 File = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet, XML; or an export of a known shop system.")]
 Format = Annotated[
@@ -33,7 +33,10 @@ Limit = Annotated[
 ]
 
 
-@app.command(epilog="Example: `bodega init my-shop --name 'Corner shop' --language zh --currency CNY`")
+@app.command(
+    rich_help_panel="Put data in",
+    epilog="Example: `bodega init my-shop --name 'Corner shop' --language zh --currency CNY`",
+)
 def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")] = HERE,
     name: Annotated[str, typer.Option(help="Name of the shop.")] = "My shop",
@@ -141,7 +144,7 @@ def dead(
     show.console.print(table if letters else "[green]no dead letters[/]")
 
 
-@app.command(epilog="Example: `bodega doctor --shop my-shop --json`")
+@app.command(rich_help_panel="Put data in", epilog="Example: `bodega doctor --shop my-shop --json`")
 def doctor(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """What hurts findability in this catalog, with examples and fixes; and the state of the shop."""
     from bodega.schema import to_plain

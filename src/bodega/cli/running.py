@@ -9,13 +9,13 @@ import typer
 from rich.markup import escape
 
 from bodega.cli import show
-from bodega.cli.app import HERE, AsJson, ShopFolder, app, shop_at
+from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
     from bodega.engine.shop import Shop
 
 keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
+app.add_typer(keys, name="keys", rich_help_panel="Run it")
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one from the settings.")]
 STOREFRONT_KEY = "storefront"
@@ -44,7 +44,7 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool) -> None:
     run(create_app(shop, handlers=handlers), host=host, port=port)
 
 
-@app.command(epilog="Example: `bodega serve --port 8080 --shop my-shop`")
+@app.command(rich_help_panel="Run it", epilog="Example: `bodega serve --port 8080 --shop my-shop`")
 def serve(
     shop: ShopFolder = HERE,
     host: Annotated[str, typer.Option(help="Address; loopback unless told otherwise.")] = "",
@@ -111,7 +111,7 @@ def revoke_key(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: `bodega demo --check`")
+@app.command(rich_help_panel="Run it", epilog="Example: `bodega demo --check`")
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo shop lives.")] = Path("demo-shop"),
     check: Annotated[bool, typer.Option("--check", help="Run a shopper's journey over HTTP, then stop.")] = False,
