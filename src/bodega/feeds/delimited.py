@@ -104,11 +104,15 @@ def _agreement(lines: list[str], delimiter: str, escape: str | None) -> float:
 def _limited(lines: Iterator[str]) -> Iterator[str]:
     """The lines up to the size of a sample."""
     total = 0
-    for line in lines:
+    while total < SNIFFED_CHARACTERS:
+        try:
+            line = next(lines, "")
+        except DAMAGE:  # reading on will say so, after the rows before it
+            return
+        if not line:
+            return
         yield line
         total += len(line)
-        if total > SNIFFED_CHARACTERS:
-            return
 
 
 def _names(header: list[str]) -> list[str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from bodega.errors import BadFeed
+
 
 class RawRow(msgspec.Struct):
     """One row as read: column name -> value. `error` says why a row could not be split; then `values` is empty.
@@ -44,5 +46,11 @@ class Feed(ABC):
     def __iter__(self) -> Iterator[RawRow]: ...
 
     def sample(self, n: int = 200) -> list[RawRow]:
-        """The first n rows (those that could be split)."""
-        return [row for row in islice(self, n) if not row.error]
+        """The first n rows (those that could be split). Damage further down is raised when reading gets there."""
+        rows: list[RawRow] = []
+        try:
+            rows.extend(islice(self, n))
+        except BadFeed:
+            if not rows:
+                raise
+        return [row for row in rows if not row.error]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,16 +37,16 @@ class JsonFeed(Feed):
         if self.encoding not in ("utf-8", "utf-8-sig"):
             self.notes.append(f"read as {self.encoding.upper()}")
         seen: dict[str, None] = {}
-        sampled = list(islice(self, SAMPLED_ROWS))
-        for row in sampled:
+        for row in self.sample(SAMPLED_ROWS):
             seen.update(dict.fromkeys(row.values))
         self.columns = list(seen)
-        if sampled and all(row.error for row in sampled):
+        first = None if seen else next(iter(self), None)
+        if first is not None and first.error:
             raise BadFeed(
                 "none of the first rows is a JSON object",
-                where=f"{path}, line {sampled[0].line}",
+                where=f"{path}, line {first.line}",
                 allowed="one JSON object a line, or one array of objects",
-                got=sampled[0].error,
+                got=first.error,
                 next="check that the file is JSON, or name its format",
             )
 
