@@ -35,7 +35,7 @@ def learn(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
 
 @app.command(
     rich_help_panel="Learn and ask",
-    epilog="Example: `bodega search 'red dress' --filter brand=Acme --filter price=10..50 --facet brand --shop my-shop`",
+    epilog="Example: `bodega search 'red dress' -f brand=Acme -f price=10..50 --facet brand --shop my-shop`",
 )
 def search(
     query: Annotated[str, typer.Argument(help="What a shopper types.")],
