@@ -1,8 +1,8 @@
 """Which addresses make up the shop front? The pages (one shell for all of them) and the static files.
 
-The handlers go into the service's application: `create_app(shop, handlers=storefront_handlers(options))`. The key that is
-put in the page is public by nature: give it the scopes `search` and `events` only. Cost: a page is about 12 kB, rendered
-once a language when the server starts; a request only picks bytes.
+The handlers go into the service's application: `create_app(shop, handlers=storefront_handlers(options))`. The key that
+is put in the page is public by nature: give it the scopes `search` and `events` only. Cost: a page is about 12 kB,
+rendered once a language when the server starts; a request only picks bytes.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ HEADERS = {
 class StorefrontOptions:
     """What a shop decides about its front.
 
-    `api_key` holds the scopes search and events; it is visible to every visitor. `language` is the one shown first (`en`
-    or `zh`), `currency` (ISO 4217) is used for items that name none. `facets` are always asked for, attributes that the
-    products on the page carry are added by the page itself. `shoppers` are ids offered under "shop as", for demonstrations.
+    `api_key` holds the scopes search and events; it is visible to every visitor. `language` is the one shown first
+    (`en` or `zh`), `currency` (ISO 4217) is used for items that name none. `facets` are always asked for, attributes
+    that the products on the page carry are added by the page itself. `shoppers` are ids offered under "shop as", for
+    demonstrations.
     """
 
     api_key: str = ""

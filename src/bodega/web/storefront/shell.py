@@ -15,6 +15,7 @@ from string import Template
 from bodega.web.storefront.assets import Assets
 
 LANGUAGES = ("en", "zh")
+ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 HTML_LANG = {"en": "en", "zh": "zh-CN"}
 
 
@@ -56,12 +57,4 @@ def render(facts: PageFacts, language: str, assets: Assets) -> bytes:
 def as_script_json(value: object) -> str:
     """JSON that cannot end its script element, whatever the texts hold: `<`, `>` and `&` become escapes."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character, escape in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(character, escape)
-    return text
+    return text.translate(ESCAPES)

@@ -21,7 +21,7 @@ book|book,bookstore,novel|书,小说
 card 60 20|greeting card,gift card,postcard,envelope|贺卡,明信片,信封
 pen|pen,pencil,stationery,school supply,school supplies,office,marker|笔,文具
 diaper 225|diaper,wipe|尿布,纸尿裤
-baby 215|baby,infant,formula|婴儿,奶瓶,宝宝
+baby 215|baby food,baby formula,baby bottle,baby hbc,infant|婴儿,奶瓶
 paw 45|dog,cat,pet,puppy,kitten|狗,猫,宠物
 toothbrush|toothbrush|牙刷
 tube|toothpaste,oral hygiene,cream tube,sunscreen,suntan,lotion,ointment,moisturizer,hand cream|牙膏,护手霜,防晒,乳液,面霜
@@ -109,7 +109,8 @@ jar|pantry,spread,condiments|酱,调味
 bottle 235|drink,beverage|饮,水
 pizza 80 28|frozen,frzn,refrigerated|冷冻
 bowl 30 135|meal,dinner,prepared,restaurant,main|主食
-pill|health,drug,nutrition,pharmacy|健康,药
+baby 215|baby|宝宝,母婴
+pill|health,drug,drugstore,nutrition,pharmacy|健康,药
 lipstick 350|cosmetics|美妆
 spray|household,home care|家居,日用
 paw 45|pets|宠
