@@ -75,6 +75,11 @@ class SourceCase:
         """Named requests, with arrays that cannot be written to."""
         return {name: _sealed(context) for name, context in _contexts(self.generated)}
 
+    def answer(self, source: Source, name: str) -> bytes:
+        """All that the source says to a context, as bytes: the list of everything, and every score."""
+        got = source.retrieve(self.contexts[name], len(self.everything))
+        return got.items.tobytes() + got.score.tobytes() + source.score(self.contexts[name], self.everything).tobytes()
+
 
 def frozen(world: World) -> World:
     """The world with a log that cannot be written to."""
@@ -162,7 +167,7 @@ def scores_each_item_alone(case: SourceCase) -> None:
 def remembers_nothing_of_requests(case: SourceCase) -> None:
     """The same question has the same answer, whatever was asked before and whatever was done with the answer."""
     names = list(case.contexts)
-    first = {name: _bytes_of(case.source, case.contexts[name]) for name in names}
+    first = {name: case.answer(case.source, name) for name in names}
     for name in reversed(names):
         answer = case.source.retrieve(case.contexts[name], 10)
         for array in (answer.items, answer.score, answer.scores):
@@ -171,7 +176,7 @@ def remembers_nothing_of_requests(case: SourceCase) -> None:
         scores = case.source.score(case.contexts[name], case.everything)
         if scores.flags.writeable:
             scores[:] = 0
-    again = {name: _bytes_of(case.source, case.contexts[name]) for name in names}
+    again = {name: case.answer(case.source, name) for name in names}
     changed = [name for name in names if first[name] != again[name]]
     require(
         not changed, "an answer depends on earlier requests", where=f"contexts {changed}",
@@ -181,9 +186,9 @@ def remembers_nothing_of_requests(case: SourceCase) -> None:
 
 def answers_many_threads(case: SourceCase) -> None:
     names = list(case.contexts)
-    alone = [_bytes_of(case.source, case.contexts[name]) for name in names]
+    alone = [case.answer(case.source, name) for name in names]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda name: _bytes_of(case.source, case.contexts[name]), names * 2))
+        together = list(pool.map(lambda name: case.answer(case.source, name), names * 2))
     require(
         together == alone * 2, "answers change when several threads ask at once",
         fix="use no scratch space that is shared between calls",
@@ -191,7 +196,7 @@ def answers_many_threads(case: SourceCase) -> None:
 
 
 def learns_the_same_twice(case: SourceCase) -> None:
-    one, two = _bytes_in(case.saved), _bytes_in(save(case.make().fit(case.world), case.folder / "second"))
+    one, two = (_bytes_in(save(case.make().fit(case.world), case.folder / name)) for name in ("first", "second"))
     different = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
     require(
         not different, "the same world gave different bytes", where=", ".join(different),
@@ -200,9 +205,9 @@ def learns_the_same_twice(case: SourceCase) -> None:
 
 
 def loads_what_it_saved(case: SourceCase) -> None:
-    for name, context in case.contexts.items():
+    for name in case.contexts:
         require(
-            _bytes_of(case.loaded, context) == _bytes_of(case.source, context),
+            case.answer(case.loaded, name) == case.answer(case.source, name),
             "the loaded source answers differently from the saved one", where=f"context {name!r}",
             fix="save everything that answers depend on, options included, in the precision you compute with",
         )  # fmt: skip
@@ -319,11 +324,11 @@ def _wellformed(got: Candidates, name: str, k: int, n_items: int, where: str) ->
     require(len(got) <= k, "more candidates than asked for", where=where, got=len(got), fix=fix)
     require(got.items.dtype == np.int32, "items are not int32", where=where, got=got.items.dtype, fix=fix)
     require(got.score.dtype == np.float32, "scores are not float32", where=where, got=got.score.dtype, fix=fix)
+    require(bool(np.isfinite(got.score).all()), "a score is NaN or infinite", where=where, fix="leave it out")
     inside = bool(((got.items >= 0) & (got.items < n_items)).all())
     require(inside, "an item that is not in the catalog", where=where, got=_listed(got.items), fix=fix)
     repeated = len(got) - len(np.unique(got.items))
     require(not repeated, "an item appears twice", where=where, got=_listed(got.items), fix=fix)
-    require(bool(np.isfinite(got.score).all()), "a score is NaN or infinite", where=where, fix="leave it out")
     require(bool((np.diff(got.score) <= 0).all()), "the list is not sorted", where=where, fix=fix)
     require(np.array_equal(got.scores[:, 0], got.score), "`scores` differs from `score`", where=where, fix=fix)
 
@@ -332,12 +337,6 @@ def _scores_fit(scores: NDArray[np.float32], n_items: int, where: str) -> None:
     require(scores.shape == (n_items,), "score has the wrong shape", where=where, got=scores.shape, fix="one an item")
     require(scores.dtype == np.float32, "score is not float32", where=where, got=scores.dtype, fix="cast at the end")
     require(not np.isinf(scores).any(), "a score is infinite", where=where, fix="NaN means: no opinion")
-
-
-def _bytes_of(source: Source, context: Context) -> bytes:
-    got = source.retrieve(context, 25)
-    first = np.arange(8, dtype=np.int32)
-    return got.items.tobytes() + got.score.tobytes() + source.score(context, first).tobytes()
 
 
 def _bytes_in(folder: Path) -> dict[str, str]:
