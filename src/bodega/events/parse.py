@@ -33,6 +33,7 @@ QUERY_LIMIT = 1_000
 RAW_LIMIT = 10_000
 POSITION_LIMIT = 1_000_000
 _PLANS = 1_000
+_IDS = frozenset({"id", "user", "session", "item", "place", "request_id", "channel", "currency"})
 _COUNTED = (EventType.CART, EventType.PURCHASE, EventType.RETURN)
 
 Plan = tuple[tuple[str, tuple[str, ...]], ...]
@@ -88,7 +89,7 @@ class EventReader:
             for column in columns:
                 value = values[column]
                 if value is not None and value != "" and value == value:
-                    given[field] = value
+                    given[field] = _text(value) if field in _IDS else value
                     break
         return given
 
@@ -103,18 +104,18 @@ class EventReader:
         event = Event(
             type=kind,
             time=time,
-            id=_text(get("id")),
-            user=_text(get("user")),
-            session=_text(get("session")),
-            item=_text(get("item")) if kind != "search" else "",
-            query=_text(get("query"), cut=QUERY_LIMIT),
-            place=_text(get("place")),
+            id=get("id", ""),
+            user=get("user", ""),
+            session=get("session", ""),
+            item=get("item", "") if kind != "search" else "",
+            query=_text(get("query", ""), cut=QUERY_LIMIT),
+            place=get("place", ""),
             position=_position(get("position")),
-            request_id=_text(get("request_id")),
+            request_id=get("request_id", ""),
             price=price,
             currency=currency,
             quantity=quantity,
-            channel=_text(get("channel")) or "web",
+            channel=get("channel") or "web",
             value=_stars(get("value")) if kind == "rating" else None,
         )
         return _checked(event)
@@ -233,8 +234,8 @@ def _check_time(time: datetime, latest: float) -> None:
 
 def _text(value: object, *, cut: int = 0) -> str:
     """An id, or a text that may be cut: whole numbers without a decimal point (pandas writes 7 as 7.0)."""
-    if value is None:
-        return ""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = value.strip() if isinstance(value, str) else str(value)
@@ -261,7 +262,7 @@ def _price(given: dict[str, Any], kind: EventType, quantity: float, shop: str) -
     value, parts = given.get("price"), 1.0
     if value is None:
         value, parts = given.get("total"), quantity
-    currency = _text(given.get("currency")).upper()
+    currency = given.get("currency", "").upper()
     if value is None:
         return None, currency
     try:

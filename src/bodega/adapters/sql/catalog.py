@@ -21,9 +21,6 @@ from bodega.errors import BadRequest
 from bodega.protocols import Written
 from bodega.schema import Item
 
-_LOOK_UP = 1_000
-"""Ids asked for in one SELECT."""
-
 _SCAN = 5_000
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Item).decode
@@ -40,7 +37,7 @@ class SqlCatalog:
         rows = {item.id: _payload(item) for item in items}
         added, changed = [], []
         with self._database.writing() as connection:
-            held = _held(connection, list(rows))
+            held = self._held(connection, list(rows))
             for name, payload in rows.items():
                 digest = blake2b(payload, digest_size=16).digest()
                 known = held.get(name)
@@ -60,7 +57,7 @@ class SqlCatalog:
     def delete(self, ids: Sequence[str]) -> int:
         """Remove; returns how many were there."""
         with self._database.writing() as connection:
-            held = _held(connection, list(dict.fromkeys(ids)))
+            held = self._held(connection, list(dict.fromkeys(ids)))
             gone = [(name, b"", b"") for name, (_, deleted) in held.items() if not deleted]
             newest = _number(connection, len(gone))
             _update(connection, gone, newest - len(gone) + 1, deleted=True)
@@ -68,14 +65,10 @@ class SqlCatalog:
 
     def get(self, ids: Sequence[str]) -> dict[str, Item]:
         """The items that are there, by id."""
-        found: dict[str, Item] = {}
+        columns = (ITEMS.c.id, ITEMS.c.payload)
         with self._database.reading() as connection:
-            for start in range(0, len(ids), _LOOK_UP):
-                query = select(ITEMS.c.id, ITEMS.c.payload).where(
-                    ITEMS.c.id.in_(ids[start : start + _LOOK_UP]), ITEMS.c.deleted.is_(False)
-                )
-                found.update((name, _decode(payload)) for name, payload in connection.execute(query))
-        return found
+            rows = self._database.look_up(connection, columns, ITEMS.c.id, ids)
+            return {name: _decode(payload) for name, payload in rows if payload}  # a deleted item has no payload
 
     def scan(self) -> Iterator[Item]:
         """All items in order of first arrival, streamed, as they were when the scan began."""
@@ -102,6 +95,13 @@ class SqlCatalog:
         with self._database.reading() as connection:
             return connection.scalar(select(META.c.value).where(META.c.name == "item_seq")) or 0
 
+    def _held(self, connection: Connection, ids: list[str]) -> dict[str, tuple[bytes, bool]]:
+        """{id: (digest, deleted)} of those that are or were there, in order of `ids`."""
+        columns = (ITEMS.c.id, ITEMS.c.digest, ITEMS.c.deleted)
+        rows = self._database.look_up(connection, columns, ITEMS.c.id, ids)
+        found = {name: (digest, bool(deleted)) for name, digest, deleted in rows}
+        return {name: found[name] for name in ids if name in found}
+
 
 def _payload(item: Item) -> bytes:
     try:
@@ -117,16 +117,6 @@ def _payload(item: Item) -> bytes:
         got=str(got),
         next="mend the item, or import it through shop.catalog.add, which keeps bad rows apart",
     )
-
-
-def _held(connection: Connection, ids: list[str]) -> dict[str, tuple[bytes, bool]]:
-    """{id: (digest, deleted)} of those that are or were there, in order of `ids`."""
-    found: dict[str, tuple[bytes, bool]] = {}
-    for start in range(0, len(ids), _LOOK_UP):
-        query = select(ITEMS.c.id, ITEMS.c.digest, ITEMS.c.deleted)
-        query = query.where(ITEMS.c.id.in_(ids[start : start + _LOOK_UP]))
-        found.update((name, (digest, deleted)) for name, digest, deleted in connection.execute(query))
-    return {name: found[name] for name in ids if name in found}
 
 
 def _number(connection: Connection, changes: int) -> int:

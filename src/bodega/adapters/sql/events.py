@@ -11,6 +11,7 @@ Cost: 20-25k events/s at 100 a batch, 60-70k/s at 5,000; 325 bytes an event on d
 from __future__ import annotations
 
 import math
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from bodega.adapters.sql.commit import GroupCommit, Row
 from bodega.adapters.sql.database import Database
@@ -31,8 +32,8 @@ from bodega.schema import EVENT_CODES, Event, EventType
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TYPES = tuple(EventType)
-_LOOK_UP = 1_000
-"""Ids asked for in one SELECT."""
+_FETCH = 4_000
+"""Rows fetched at once: a scan is 15 % faster than with 100,000, whose objects fall out of the processor's cache."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -70,8 +71,14 @@ class SqlEvents:
             columns.value,
             func.coalesce(columns.position, -1),
         ).order_by(columns.time, columns.id)
-        for rows in self._database.stream(query, chunk):
-            yield _as_columns(rows)
+        parts: list[EventRows] = []
+        for rows in self._database.stream(query, min(chunk, _FETCH)):
+            parts.append(_as_columns(rows))
+            if sum(len(part.user) for part in parts) >= chunk:
+                yield _joined(parts)
+                parts = []
+        if parts:
+            yield _joined(parts)
 
     def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
         """The newest `limit` events of this user or this session, oldest first; [] when both are empty."""
@@ -95,20 +102,15 @@ class SqlEvents:
     def _write(self, batches: Sequence[Sequence[Row]]) -> list[Written]:
         """One transaction for all batches, each judged as if they had come one after the other."""
         with self._database.writing() as connection:
-            digests = self._digests(connection, [row[1] for rows in batches for row in rows])
+            ids = [row[1] for rows in batches for row in rows]
+            columns = (EVENTS.c.id, EVENTS.c.digest)
+            digests = {held[0]: held[1] for held in self._database.look_up(connection, columns, EVENTS.c.id, ids)}
             fresh: list[Row] = []
             results = [_judge(rows, digests, fresh) for rows in batches]
-            fresh.sort(key=lambda row: row[:2])  # neighbours on disk: fewer pages are touched
+            if len(batches) > 1:
+                fresh.sort()  # neighbours on disk: fewer pages are touched
             self._database.insert_new(connection, EVENTS, fresh)
         return results
-
-    def _digests(self, connection: Connection, ids: list[str]) -> dict[str, bytes]:
-        """{id: digest} of those that are stored already."""
-        found: dict[str, bytes] = {}
-        for start in range(0, len(ids), _LOOK_UP):
-            query = select(EVENTS.c.id, EVENTS.c.digest).where(EVENTS.c.id.in_(ids[start : start + _LOOK_UP]))
-            found.update((row[0], row[1]) for row in connection.execute(query))
-        return found
 
 
 def event_row(event: Event) -> Row:
@@ -137,7 +139,7 @@ def event_row(event: Event) -> Row:
     position = event.position
     if not math.isfinite(content[11]) or (position is not None and not -1 <= position < 2**31):
         raise _not_kept(event, f"quantity {event.quantity}, position {position}")
-    return (time, event.id or f"{time:x}-{digest[:12].hex()}", digest, *content[1:])
+    return (time, event.id or f"{time:x}-{urlsafe_b64encode(digest[:12]).decode()}", digest, *content[1:])
 
 
 def _not_kept(event: Event, got: str) -> BadRequest:
@@ -159,7 +161,7 @@ def _judge(rows: Sequence[Row], digests: dict[str, bytes], fresh: list[Row]) -> 
     """What becomes of one batch; `digests` and `fresh` (rows to insert) grow by what it adds."""
     added = unchanged = 0
     conflicts: dict[str, None] = {}
-    for row in sorted(rows, key=lambda row: row[:3]):
+    for row in sorted(rows):  # by time, id, digest; rows that agree in these are equal
         held = digests.get(row[1])
         if held is None:
             digests[row[1]] = row[2]
@@ -188,6 +190,20 @@ def _as_columns(rows: Sequence[Any]) -> EventRows:
         quantity=np.array(quantity, np.float32),
         value=np.array(value, np.float32),  # None becomes NaN
         position=np.array(position, np.int32),
+    )
+
+
+def _joined(parts: list[EventRows]) -> EventRows:
+    return EventRows(
+        time=np.concatenate([part.time for part in parts]),
+        type=np.concatenate([part.type for part in parts]),
+        user=[name for part in parts for name in part.user],
+        session=[name for part in parts for name in part.session],
+        item=[name for part in parts for name in part.item],
+        query=[text for part in parts for text in part.query],
+        quantity=np.concatenate([part.quantity for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        position=np.concatenate([part.position for part in parts]),
     )
 
 
