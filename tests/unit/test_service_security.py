@@ -1,0 +1,323 @@
+"""Who may do what: every route with every kind of key, and every way around a key."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+from litestar import get
+from litestar.response.base import ASGIResponse
+
+from bodega.schema import Item
+from bodega.service import keys as keys_module
+from bodega.service.app import create_app
+from bodega.service.openapi import OPERATIONS, Operation
+from bodega.service.telemetry import log_to
+from bodega.settings import Serve, Settings
+from bodega.testing.canned import CannedShop
+
+BODIES = {
+    "search_json": {"query": "shoe"},
+    "recommend_json": {"place": "home"},
+    "events": [{"type": "view", "item": "1", "user": "u"}],
+    "items_upsert": [{"id": "9", "title": "x"}],
+    "items_delete": {"ids": ["9"]},
+}
+ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
+HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
+
+
+@get("/forgotten")
+async def forgotten() -> ASGIResponse:
+    return ASGIResponse(body=b"{}")
+
+
+@get("/page", opt={"public": True}, media_type="text/html")
+async def page() -> ASGIResponse:
+    return ASGIResponse(body=b"<p>hello", media_type="text/html")
+
+
+class Door:
+    """An application and one key of every kind."""
+
+    def __init__(self, serve: Serve | None = None, address: str = "203.0.113.9") -> None:
+        self.shop = CannedShop(ITEMS, Settings(serve=serve or Serve()))
+        store = self.shop.keys
+        self.keys = {"nobody": "", "garbage": "bodega_" + "x" * 43}
+        for name in ("search", "events", "search+events", "admin", "revoked"):
+            self.keys[name] = store.create(name, ["search", "events"] if name == "revoked" else name.split("+"))
+        store.revoke(next(info.id for info in store.list() if info.label == "revoked"))
+        self.runner = asyncio.Runner()
+        app = create_app(self.shop, handlers=[forgotten, page])
+        transport = httpx.ASGITransport(app=app, client=(address, 5), raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7700")
+
+    def __call__(self, method: str, url: str, **how) -> httpx.Response:
+        return self.runner.run(self.http.request(method, url, **how))
+
+    def ask(self, each: Operation, holder: str, header: str = "Authorization") -> httpx.Response:
+        key = self.keys[holder]
+        headers = {} if not key else {header: f"Bearer {key}" if header == "Authorization" else key}
+        how = {"json": BODIES[each.name]} if each.name in BODIES else {}
+        return self(each.method.upper(), each.path.replace("{item_id}", "1"), headers=headers, **how)
+
+    def close(self) -> None:
+        self.runner.run(self.http.aclose())
+        self.runner.close()
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with closing(Door()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def matrix_door() -> Iterator[Door]:
+    """One door for the whole matrix (making an application takes 80 ms)."""
+    with closing(Door(Serve(burst=10_000))) as made:
+        yield made
+
+
+def expected(scope: str, holder: str) -> int:
+    """What the matrix must say, written down independently of the guard."""
+    if not scope:
+        return 200
+    if holder in ("nobody", "garbage", "revoked"):
+        return 401
+    return 200 if holder == "admin" or scope in holder.split("+") else 403
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("each", OPERATIONS, ids=lambda each: each.name)
+def test_every_route_with_every_kind_of_key(matrix_door, each, holder, header):
+    shop = matrix_door.shop
+    shop.catalog.upsert(ITEMS)
+    shop.asked.clear()
+    before = (shop.stores.events.count(), shop.stores.catalog.count())
+    answer = matrix_door.ask(each, holder, header)
+    assert answer.status_code == expected(each.scope, holder), answer.text
+    if answer.status_code in (401, 403):
+        assert (shop.stores.events.count(), shop.stores.catalog.count()) == before
+        assert shop.asked == []
+    if answer.status_code == 401:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert "bodega keys create" in answer.json()["next"]
+    if answer.status_code == 403:
+        assert each.scope in answer.json()["detail"]
+
+
+def test_a_route_that_says_nothing_is_closed(door):
+    for holder, status in (("nobody", 401), ("search+events", 403), ("admin", 200)):
+        headers = {"X-API-Key": door.keys[holder]} if door.keys[holder] else {}
+        assert door("GET", "/forgotten", headers=headers).status_code == status
+
+
+def test_two_different_keys_are_no_key(door):
+    both = {"Authorization": f"Bearer {door.keys['search']}", "X-API-Key": door.keys["admin"]}
+    assert door("GET", "/metrics", headers=both).status_code == 401
+    same = {"Authorization": f"Bearer {door.keys['admin']}", "X-API-Key": door.keys["admin"]}
+    assert door("GET", "/metrics", headers=same).status_code == 200
+
+
+def test_a_key_in_the_address_is_refused(door):
+    assert door("GET", f"/v1/search?q=a&key={door.keys['search']}").status_code == 401
+
+
+def test_a_revoked_key_stops_working_within_seconds(door, monkeypatch):
+    headers = {"X-API-Key": door.keys["search"]}
+    assert door("GET", "/v1/search", headers=headers).status_code == 200
+    door.shop.keys.revoke(next(info.id for info in door.shop.keys.list() if info.label == "search"))
+    monkeypatch.setattr(keys_module, "FRESH", 0.0)
+    assert door("GET", "/v1/search", headers=headers).status_code == 401
+
+
+# -- keyless loopback -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("each", OPERATIONS, ids=lambda each: each.name)
+def test_keyless_loopback_may_search_and_record_but_never_administer(each):
+    with closing(Door(Serve(keyless_loopback=True), address="127.0.0.1")) as door:
+        allowed = each.scope in ("", "search", "events")
+        assert door.ask(each, "nobody").status_code == (200 if allowed else 403)
+        assert door.ask(each, "garbage").status_code == (200 if not each.scope else 401), "a wrong key is no absent key"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"X-Real-IP": "203.0.113.9"},
+        {"Via": "1.1 proxy"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Authorization": "Basic YWRtaW46"},
+        {"Authorization": "Bearer"},
+        {"X-API-Key": ""},
+    ],
+    ids=lambda headers: next(iter(headers.items())),
+)
+def test_keyless_is_for_this_machine_and_this_site_only(headers):
+    with closing(Door(Serve(keyless_loopback=True), address="127.0.0.1")) as door:
+        assert door("GET", "/v1/search").status_code == 200
+        assert door("GET", "/v1/search", headers={"Origin": "http://127.0.0.1:7700"}).status_code == 200
+        assert door("GET", "/v1/search", headers=headers).status_code == 401
+
+
+def test_without_the_setting_loopback_needs_a_key_too():
+    with closing(Door(address="127.0.0.1")) as door:
+        assert door("GET", "/v1/search").status_code == 401
+    with closing(Door(Serve(keyless_loopback=True), address="203.0.113.9")) as door:
+        assert door("GET", "/v1/search").status_code == 401
+
+
+# -- whom is it addressed to, and from where --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "0.0.0.0"])
+def test_a_rebound_name_does_not_reach_a_loopback_shop(door, host):
+    answer = door("GET", "/livez", headers={"Host": host})
+    assert answer.status_code == 421
+    assert answer.json()["type"] == "urn:bodega:MisdirectedRequest"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7700", "127.0.0.1:1", "[::1]:7700"])
+def test_loopbacks_own_names_do(door, host):
+    assert door("GET", "/livez", headers={"Host": host}).status_code == 200
+
+
+def test_a_named_host_is_answered():
+    with closing(Door(Serve(hosts="shop.example, www.shop.example"))) as door:
+        assert door("GET", "/livez", headers={"Host": "www.shop.example"}).status_code == 200
+        assert door("GET", "/livez", headers={"Host": "shop.example.evil"}).status_code == 421
+    with closing(Door(Serve(host="0.0.0.0"))) as door:
+        assert door("GET", "/livez", headers={"Host": "anything"}).status_code == 200
+
+
+def preflight(door: Door, origin: str) -> httpx.Response:
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    return door("OPTIONS", "/v1/search", headers=asked)
+
+
+def test_other_sites_are_not_let_in_by_default(door):
+    for answer in (
+        preflight(door, "https://evil.example"),
+        door("GET", "/livez", headers={"Origin": "https://evil.example"}),
+    ):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_named_origin_is_let_in_and_no_other():
+    with closing(Door(Serve(origins="https://shop.example"))) as door:
+        good = preflight(door, "https://shop.example")
+        assert good.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "access-control-allow-credentials" not in good.headers
+        assert "access-control-allow-origin" not in preflight(door, "https://evil.example").headers
+
+
+def test_security_headers_stand_on_every_answer(door):
+    for url in ("/livez", "/nothing", "/v1/search", "/page", "/openapi.json"):
+        headers = door("GET", url).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-frame-options"] == "DENY"
+        assert "default-src" in headers["content-security-policy"]
+        assert headers["x-request-id"]
+        assert "server" not in headers
+    assert "'none'" in door("GET", "/livez").headers["content-security-policy"].split(";")[0]
+    assert "'self'" in door("GET", "/page").headers["content-security-policy"].split(";")[0]
+
+
+# -- rates ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_limited_and_told_when_to_come_back():
+    with closing(Door(Serve(requests_per_second=1.0, burst=3))) as door:
+        headers = {"X-API-Key": door.keys["search"]}
+        door("GET", "/v1/search", headers=headers)  # known from here on: the first look-up is paid by the address
+        statuses = [door("GET", "/v1/search", headers=headers).status_code for _ in range(4)]
+        assert statuses == [200, 200, 429, 429]
+        answer = door("GET", "/v1/search", headers=headers)
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert door("GET", "/v1/search", headers={"X-API-Key": door.keys["search+events"]}).status_code == 200
+
+
+def test_guessing_keys_is_limited_by_address():
+    with closing(Door(Serve(requests_per_second=1.0, burst=5))) as door:
+        guesses = [door("GET", "/v1/search", headers={"X-API-Key": f"bodega_{n:043d}"}).status_code for n in range(8)]
+        assert guesses == [401] * 5 + [429] * 3
+        assert door("GET", "/livez").status_code == 200
+
+
+def test_loopback_without_a_key_is_not_limited():
+    with closing(Door(Serve(keyless_loopback=True, requests_per_second=1.0, burst=1), "127.0.0.1")) as door:
+        assert {door("GET", "/v1/search").status_code for _ in range(10)} == {200}
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    handler = log_to(stream, logging.DEBUG)
+    try:
+        yield stream
+    finally:
+        for name in ("bodega", "uvicorn", "litestar"):
+            logger = logging.getLogger(name)
+            logger.removeHandler(handler)
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
+
+
+def test_no_key_reaches_the_log_or_an_answer_wherever_it_is_put(door):
+    answers = []
+    with logged() as stream:
+        for name in ("admin", "search", "garbage", "revoked"):
+            key = door.keys[name]
+            for how in (
+                {"url": "/v1/search", "headers": {"Authorization": f"Bearer {key}"}},
+                {"url": "/v1/search", "headers": {"Authorization": f"Basic {key}"}},
+                {"url": "/v1/search", "headers": {"X-API-Key": key, "X-Request-Id": key[:60]}},
+                {"url": "/v1/search", "headers": {"X-API-Key": key, "User-Agent": key, "Referer": f"http://x/{key}"}},
+                {"url": f"/v1/search?q={key}&key={key}"},
+                {"url": f"/{key}"},
+                {"url": f"/v1/items/{key}"},
+                {"url": "/v1/search", "headers": {"Cookie": f"k={key}"}},
+            ):
+                answers.append(door("GET", how.pop("url"), **how))
+            answers.append(door("POST", "/v1/events", json={key: key}, headers={"X-API-Key": key}))
+        door.shop.fails = RuntimeError(f"could not use {door.keys['admin']}")
+        answers.append(door("GET", "/v1/search", headers={"X-API-Key": door.keys["search"]}))
+    text = stream.getvalue()
+    assert text.count("\n") >= len(answers)
+    for name, key in door.keys.items():
+        if key:
+            assert key not in text, name
+            assert key[10:] not in text, name
+    assert all(door.keys["admin"] not in answer.text for answer in answers if answer.status_code >= 500)
+
+
+def test_the_log_says_route_status_and_time_but_no_address(door):
+    with logged() as stream:
+        door("GET", "/v1/items/secret-item?user=alice", headers={"X-API-Key": door.keys["search"]})
+    assert '"route":"GET /v1/items/{item_id}"' in stream.getvalue()
+    assert '"status":' in stream.getvalue()
+    assert "alice" not in stream.getvalue()
+    assert "secret-item" not in stream.getvalue()
