@@ -58,6 +58,14 @@ def test_a_question_that_knows_its_future_is_found(sequences: list[np.ndarray]) 
         check_no_leak(log, cases)
 
 
+def test_a_mask_that_spares_only_the_answer_is_found(sequences: list[np.ndarray]) -> None:
+    _, cases = leave_last_out(sequences)
+    case = cases[0]
+    told = dataclasses.replace(case, relevant=case.context.history[:1], masked=np.sort(case.context.history[1:]))
+    with pytest.raises(LeakFound, match="tells the answer"):
+        check_no_leak(sequence_log([own[:-1] for own in sequences]), [told])
+
+
 def test_ids_in_order_of_first_appearance_are_found() -> None:
     n = 2_000
     check_ids(np.random.default_rng(2).permutation(n))

@@ -187,6 +187,12 @@ def test_leave_last_out() -> None:
     assert sorted(before.item.tolist()) == [1, 2, 4]
 
 
+def test_what_comes_again_is_no_case_under_a_mask() -> None:
+    sequences = [ints(4, 2, 4), ints(1, 3, 5)]
+    assert [case.user for case in leave_last_out(sequences)[1]] == [1]
+    assert [case.masked.tolist() for case in leave_last_out(sequences, mask_seen=False)[1]] == [[], []]
+
+
 def test_sequences_as_a_log_keep_the_order_of_each_user() -> None:
     log = sequence_log([ints(4, 2, 9), ints(1, 3)])
     assert np.all(np.diff(log.time) >= 0)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,7 @@ from bodega.schema.arrays import Ints, Longs
 FILES = ("sequences.txt", "item2attributes.json", "items.tsv")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Sequences:
     """The data, resolved: `sequences[u]` are item indices (rows of `items`) in time order."""
 
@@ -38,6 +39,14 @@ class Sequences:
     digest: str
     moved: int
     """Events that `ties="shuffled"` may have moved (they stand in a run of two or more)."""
+
+    tie_key: str
+    """What `ties="shuffled"` takes for the order inside a day: "ASIN", or "item id" where no ASIN is known."""
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Does anybody have an item twice?"""
+        return any(len(np.unique(own)) < len(own) for own in self.sequences)
 
     @property
     def n_events(self) -> int:
@@ -80,7 +89,8 @@ def read_sequences(folder: Path, *, ties: str = "file", seed: int = 7) -> Sequen
         shuffled = [shuffle_runs(sequence, place, rng) for sequence in sequences]
         sequences, moved = [run for run, _ in shuffled], sum(count for _, count in shuffled)
     present = [folder / name for name in FILES if (folder / name).is_file()]
-    return Sequences(table, sequences, data_hash(*present), moved)
+    tie_key = "ASIN" if any(asin for asin, _ in described.values()) else "item id"
+    return Sequences(table, sequences, data_hash(*present), moved, tie_key)
 
 
 def shuffle_runs(sequence: Ints, place: Longs, rng: np.random.Generator) -> tuple[Ints, int]:

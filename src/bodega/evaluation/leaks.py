@@ -2,8 +2,9 @@
 
 A leak makes every model look better, most of all the worst one, so nothing else notices it. Looked for:
 the future in training (an event of a case's shopper at or after the case's moment; with `start`, any event of anybody);
-the future in the question (history at or after "now"); ids that give the answer away (indices in order of first
-appearance: any tie broken by index then favours test items); a judge that resolves ties in favour of the answer.
+the future in the question (history at or after "now"); a mask that spares only the answer; ids that give the answer
+away (indices in order of first appearance: any tie broken by index then favours test items); a judge that resolves ties
+in favour of the answer.
 Cost: one sort of the log. Not for: leaks through features that are not in the log (a price set after the sale).
 """
 
@@ -47,6 +48,13 @@ def check_no_leak(train: Log, cases: Sequence[Case], *, start: float | None = No
                 where="Context.times",
                 allowed=f"times before {context.now}",
                 got=float(context.times.max()),
+            )
+        if len(case.masked) and _told_by_mask(case):
+            _found(
+                f"the mask of case {number} tells the answer: all of the history is masked but what is relevant",
+                where="Case(masked=)",
+                allowed="all of the history masked and none of it relevant, or none of it masked",
+                got=np.intersect1d(context.history, case.relevant).tolist(),
             )
         if 0 <= case.user < len(last) and last[case.user] >= context.now:
             own = order[starts[case.user] : starts[case.user + 1]]
@@ -100,6 +108,12 @@ def check_ties(rank: RankFunction, n_items: int = 101) -> None:
                     got=f"place {got} for item {item}",
                     fix="rank with `bodega.evaluation.average_ranks`",
                 )
+
+
+def _told_by_mask(case: Case) -> bool:
+    history = np.setdiff1d(case.context.history, case.context.items)
+    known = np.isin(history, case.relevant)
+    return bool(known.any() and np.isin(history, case.masked).any())
 
 
 def _by_user(train: Log) -> tuple[Doubles, Longs, Longs]:

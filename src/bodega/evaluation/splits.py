@@ -143,10 +143,10 @@ class _Past:
             query=query,
         )
 
-    def masked(self, context: Context, relevant: Ints) -> Ints:
-        """The anchors, and the history where the options say so; never what is relevant."""
+    def masked(self, context: Context) -> Ints:
+        """The anchors, and the whole history where the options say so (then nothing of it may be relevant)."""
         hidden = np.union1d(context.items, context.history) if self.options.mask_seen else np.unique(context.items)
-        return np.setdiff1d(hidden, relevant).astype(np.int32)
+        return hidden.astype(np.int32)
 
 
 def _groups(rows: NDArray[np.int64], keys: Ints) -> list[Longs]:
@@ -176,7 +176,7 @@ def _home(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
         relevant = np.setdiff1d(relevant, context.history).astype(np.int32)
     if len(relevant) == 0:
         return None
-    return Case(context, relevant, past.masked(context, relevant), user)
+    return Case(context, relevant, past.masked(context), user)
 
 
 def _repeat(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
@@ -224,11 +224,15 @@ def _search(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return Case(context, _answers(log, own), NO_INTS, user)
 
 
-def _anchored(place: str, past: _Past, rows: Longs, anchors: Ints, relevant: Ints) -> Case:
+def _anchored(place: str, past: _Past, rows: Longs, anchors: Ints, relevant: Ints) -> Case | None:
     """A case about anchors of a visit; the visit itself is not part of the history."""
     user = int(past.log.user[rows[0]])
     context = past.context(place, user, float(past.log.time[rows[0]]), items=anchors.astype(np.int32))
-    return Case(context, relevant.astype(np.int32), past.masked(context, relevant), user)
+    if past.options.mask_seen:
+        relevant = np.setdiff1d(relevant, context.history)
+    if len(relevant) == 0:
+        return None
+    return Case(context, relevant.astype(np.int32), past.masked(context), user)
 
 
 _BUILD = {
@@ -248,6 +252,7 @@ def leave_last_out(
 
     `back=0` is the test, `back=1` the validation protocol. The sequences carry no times, so event number i
     gets the time i x `step` seconds and one session a user: nothing decays by much, the order within a user is kept.
+    With `mask_seen` users whose answer is something they already had are left out: to mask all but the answer tells it.
     """
     kept = [sequence[: len(sequence) - back] for sequence in sequences]
     log = sequence_log([sequence[:-1] for sequence in kept], step)
@@ -290,5 +295,7 @@ def _last_cases(sequences: Sequence[Ints], mask_seen: bool, step: float) -> Iter
             times=(np.arange(len(known)) * step).astype(np.float64),
             actions=np.full(len(known), _BOUGHT, np.int8),
         )
-        masked = np.setdiff1d(known, answer).astype(np.int32) if mask_seen else NO_INTS
+        if mask_seen and answer[0] in known:
+            continue
+        masked = np.unique(known).astype(np.int32) if mask_seen else NO_INTS
         yield Case(context, answer, masked, user)

@@ -2,8 +2,9 @@
 
 All candidates' z-scores are computed once; a trial is then one multiply-add and two comparisons over that array (5,000
 cases x 500 candidates: 5 ms). The search starts from the best single source and from equal weights, moves one weight at
-a time over a coarse grid, then finer, and keeps the best. A source has to earn its place: every unit of weight (the
-largest being 1) costs `PRIOR` of the best single source's NDCG, so what adds nothing goes to 0.
+a time over a coarse grid, then finer, and keeps the best. A source has to earn its place: every further source with a
+weight costs `PRIOR` of the best single source's NDCG, so what adds nothing goes to 0. (A price on the *size* of weights
+failed: a silent source with a large weight made the others look small and cheap.)
 
 The decision is made on other cases than the weights were fitted on (two folds, each fitted on one and judged on the
 other): the fusion is served only if it beats the best single source there and with the final weights;
@@ -26,7 +27,7 @@ from bodega.schema import Candidates
 from bodega.schema.arrays import Doubles, Flags, Floats
 
 PRIOR = 0.002
-"""Part of the best single source's NDCG that a weight of 1 must earn; .002 turned off what gained less than noise."""
+"""Part of the best single source's NDCG that each further source must earn; less is noise."""
 
 FEWEST = 30
 """Below this many cases nothing is fitted: RRF(20) is served."""
@@ -242,7 +243,7 @@ def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: f
                     tried = rest.copy()
                     tried[column] = step
                     score = base + np.float32(step) * trial.z[column]
-                    reached = trial.judged(score) - price * (tried.sum() / tried.max() - 1)
+                    reached = trial.judged(score) - price * (np.count_nonzero(tried) - 1)
                     if reached > value + 1e-9:
                         weights, value = tried, reached
             if value <= before:
@@ -251,7 +252,7 @@ def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: f
 
 
 def _worth(trial: _Trial, weights: Doubles, price: float) -> float:
-    return trial.ndcg(weights.astype(np.float32)) - price * float(weights.sum() / weights.max() - 1)
+    return trial.ndcg(weights.astype(np.float32)) - price * (np.count_nonzero(weights) - 1)
 
 
 def _one(trial: _Trial, column: int) -> Floats:
