@@ -19,11 +19,15 @@ FILE = "bodega.toml"
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where items and events are kept."""
+
     url: str = ""
     """SQLAlchemy URL of the store; empty means SQLite in the shop's folder."""
 
 
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may come in, and how much at once."""
+
     bad_rows_limit: float = 0.2
     """A feed with a larger share of unusable rows stops (0 to 1)."""
     batch: int = 5_000
@@ -37,17 +41,23 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the shop learns and judges what it learned."""
+
     validation_days: float = 14.0
     """Length of the validation window before the test window, in days (shorter logs use a tenth of their span)."""
     test_days: float = 14.0
+    """Length of the test window, the newest days of the log; figures are taken there and nothing is chosen on it."""
     evaluated_users: int = 1_000
     """At most this many cases a list are looked at in each window (chosen by a seeded draw)."""
     seed: int = 7
+    """Seed of every random draw: same data, same seed, same snapshot."""
     ease_items: int = 20_000
     """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a request looks."""
+
     candidates: int = 200
     """Candidates asked of each source."""
     history: int = 1_000
@@ -57,13 +67,18 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the HTTP service listens and what it refuses."""
+
     host: str = "127.0.0.1"
+    """Address to listen on; the default is reachable from this machine only."""
     port: int = 7700
+    """Port to listen on."""
     body_limit: int = 5_000_000
     """Largest request body in bytes."""
     requests_per_second: float = 200.0
     """Sustained rate of one key or address before 429; loopback without a key is not limited."""
     burst: int = 400
+    """Requests that one key or address may send at once before the rate counts."""
     keyless_loopback: bool = False
     """Answer loopback clients without a key (search and events scopes only, never admin)."""
     hosts: str = ""
@@ -76,10 +91,14 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole tree: a table each for the rooms that can be set, and what names the shop."""
+
     name: str = "My shop"
+    """Name of the shop, shown on the storefront."""
     language: str = "en"
     """Language of the storefront and of reasons when a request names none: `en` or `zh`."""
     currency: str = "USD"
+    """Currency (ISO 4217) of prices that come without one."""
     store: Store = Store()
     ingest: Ingest = Ingest()
     learn: Learn = Learn()

@@ -181,6 +181,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a facet, and how many of all matches have it."""
+
     value: str
     count: int
 
