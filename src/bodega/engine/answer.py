@@ -68,6 +68,9 @@ class Engine:
         """The page for a request. Raises BadRequest for an unknown place or field, or a page out of range."""
         started = time.perf_counter()
         place = place_of(request, self.settings)
+        tables = (self.shelf.base, self.shelf.delta)
+        browse.check(tables, [rule.field for rule in request.filters])
+        browse.check(tables, request.facets, where="facets")
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
         found = self._pooling.pool(place, context)
         keep = showable(self.shelf, request, place, context, seen_too=self.learned.repeats)
