@@ -34,8 +34,8 @@ _SPELLINGS: dict[str, str] = {
 _UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings.split(",")}
 _TARGETS = {"[mass]": ("gram", "g"), "[length] ** 3": ("milliliter", "ml"), "[length]": ("centimeter", "cm")}
 _AMOUNT = re.compile(
-    r"\s*(?:(?P<times>\d{1,3})\s*(?:[x×*]|pk|pack(?:s)?(?: of)?|/)\s*)?"
-    r"(?P<number>\d{1,7}(?:[.,]\d{1,4})?|\.\d{1,4}|\d{1,3}/\d{1,2})\s*(?P<unit>[^\W\d_][^\d()/]{0,13}|[\"″])\s*(?:\(\d+\))?\s*\Z",
+    r"\s*(?:(?P<times>\d{1,3})\s*(?P<sign>[x×*/]|(?:pk|ct|packs?)(?:\s*/|\s+of)?)\s*)?"
+    r"(?P<number>\d{1,7}(?:[.,]\d{1,4})?|\.\d{1,4})\s*(?P<unit>[^\W\d_][^\d()/]{0,13}|[\"″])\s*(?:\(\d+\))?\s*\Z",
     re.IGNORECASE,
 )
 SIZES = frozenset(
@@ -75,10 +75,13 @@ def amount_of(text: str) -> tuple[float, str] | None:
     unit = None if spelling == "M" else _UNITS.get(spelling.casefold())  # a lone M is a clothing size
     if unit is None:
         return None
-    whole, _, below = found["number"].replace(",", ".").partition("/")
-    number = float(whole) / (float(below) if below and float(below) else 1.0) * float(found["times"] or 1)
+    number, times = float(found["number"].replace(",", ".")), int(found["times"] or 1)
+    if found["sign"] == "/" and number in (2, 4, 8) and times < number and times % 2:
+        number = 1 / number  # "1/2 GAL" is half a gallon, "6/12 OZ" six of twelve ounces
+    if not number * times:
+        return None
     factor, suffix = _worth(unit)
-    return float(f"{number * factor:.6g}"), suffix
+    return float(f"{number * times * factor:.6g}"), suffix
 
 
 @cache
