@@ -144,6 +144,7 @@ class Engine:
         """Counts over everything that was found (not only the page); a facet's own filter does not narrow it."""
         if not request.facets:
             return ()
+        browse.check((self.shelf.base, self.shelf.delta), request.facets, where="facets")
         rows = found.rows[self.shelf.is_current[found.rows]]
         parts = [browse.facets(table, own, request.facets, request.filters) for table, own in self.shelf.split(rows)]
         return browse.merged(parts) if len(parts) > 1 else (parts[0] if parts else ())

@@ -113,5 +113,6 @@ def showable(shelf: Shelf, request: Request, place: Place, context: Context, *, 
 
 
 def passing(shelf: Shelf, filters: tuple[Filter, ...]) -> Flags:
-    """Which shelf rows pass all filters: bool, (len(shelf),)."""
+    """Which shelf rows pass all filters: bool, (len(shelf),). BadRequest for a field that no item has."""
+    browse.check((shelf.base, shelf.delta), [rule.field for rule in filters])
     return np.concatenate([browse.keep(table, filters) for table in (shelf.base, shelf.delta)])
