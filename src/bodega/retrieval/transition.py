@@ -99,19 +99,28 @@ class Transition:
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._scores(context)[items]
 
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
+        relation, seeds, weights = self._asked(context)
+        return relation.led_by(seeds, weights, items, limit)
+
+    def _asked(self, context: Context) -> tuple[Neighbours, Ints, Floats]:
+        """Which relation answers, from which seeds, with which weights."""
+        if not len(context.items):
+            return self.follows, *step_weights(context, self.options.history_decay)
+        seeds, weights = _plain(context.items)
+        if context.place in TOGETHER_PLACES and np.any(self.together.lengths(seeds)):
+            return self.together, seeds, weights
+        return self.follows, seeds, weights
+
     def _scores(self, context: Context) -> Floats:
         """One score an item, NaN where no seed leads to it."""
-        if context.place in TOGETHER_PLACES and len(context.items):
-            seeds, weights = _plain(context.items)
-            if np.any(self.together.lengths(seeds)):
-                return _without(self.together.spread(seeds, weights), context.items)
-        if len(context.items):
-            scores = self.follows.spread(*_plain(context.items))
-            if context.place == "similar":
-                leaves = self.leaf[context.items]
-                scores[np.isin(self.leaf, leaves[leaves >= 0])] *= np.float32(self.options.closeness)
-            return _without(scores, context.items)
-        return self.follows.spread(*step_weights(context, self.options.history_decay))
+        relation, seeds, weights = self._asked(context)
+        scores = relation.spread(seeds, weights)
+        if context.place == "similar" and len(context.items):
+            leaves = self.leaf[context.items]
+            scores[np.isin(self.leaf, leaves[leaves >= 0])] *= np.float32(self.options.closeness)
+        return _without(scores, context.items)
 
     def save(self, folder: Path) -> None:
         self.follows.save(folder, "follows")
@@ -157,7 +166,8 @@ class _Votes:
             same = user[:-gap] == user[gap:]
             out[:-gap] += ahead[gap] * sizes[gap:] * same
             out[gap:] += behind[gap] * sizes[:-gap] * same
-        return out
+        near_sum: Floats = out.astype(np.float32)
+        return near_sum
 
     def rows(self, held: sparse.csr_matrix) -> sparse.csr_matrix:
         """Rows of the item x item votes for `held` (items x steps): spread over near steps, then over their items."""
@@ -174,7 +184,7 @@ class _Votes:
                     parts.append((item[ok], there[ok], np.full(np.count_nonzero(ok), vote, np.float32)))
         item, step, vote = (np.concatenate(column) for column in zip(*parts, strict=True))
         near = sparse.csr_matrix((vote, (item, step)), shape=held.shape)
-        return (near @ self.steps.held).tocsr()
+        return sparse.csr_matrix(near @ self.steps.held)
 
 
 def relate(steps: Steps, options: TransitionOptions, *, ordered: bool = True) -> Neighbours:
