@@ -8,7 +8,7 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  |- NotAShop                this folder holds no shop
     |  |- BadSettings             an unknown key or a value out of range
     |  |- BadFeed                 a file that cannot be read as what it claims to be
-    |  |- TooManyBadRows          a feed whose bad rows pass the limit
+    |  |  `- TooManyBadRows       a feed whose bad rows pass the limit
     |  |- BadRequest              a request that cannot be answered as asked
     |  |- UnknownItem             an id that the catalog does not hold
     |  |- Conflict                the same id with another payload

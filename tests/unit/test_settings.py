@@ -1,0 +1,77 @@
+"""Settings: one default each, unknown keys refused, the environment wins over the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bodega.errors import BadSettings
+from bodega.settings import FILE, Settings, load
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / FILE).write_text(text, "utf-8")
+    return folder
+
+
+def test_an_empty_folder_has_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, {}) == Settings()
+
+
+def test_the_file_overrides_single_keys(tmp_path: Path) -> None:
+    got = load(written(tmp_path, 'name = "街角"\n[serve]\nport = 8080\n[learn]\ntest_days = 3\n'), {})
+    assert (got.name, got.serve.port, got.learn.test_days) == ("街角", 8080, 3.0)
+    assert got.serve.host == Settings().serve.host
+    assert got.answer == Settings().answer
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    folder = written(tmp_path, 'name = "file"\n[serve]\nport = 8080\nburst = 5\n')
+    given = {"BODEGA_SERVE_PORT": "9090", "BODEGA_NAME": "env", "BODEGA_SERVE_KEYLESS_LOOPBACK": "true"}
+    got = load(folder, given)
+    assert (got.name, got.serve.port, got.serve.burst, got.serve.keyless_loopback) == ("env", 9090, 5, True)
+
+
+def test_other_variables_of_ours_are_not_settings(tmp_path: Path) -> None:
+    assert load(tmp_path, {"BODEGA_SHOP": "x", "BODEGA_DATA": "y", "BODEGA_SERVE": "z"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("pot = 1", "pot"),
+        ("[serve]\nprot = 1", "prot"),
+        ("[sevre]\nport = 1", "sevre"),
+        ('[serve]\nport = "many"', "serve.port"),
+        ("[learn]\nseed = 1.5", "learn.seed"),
+        ("serve = 3", "serve"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load(written(tmp_path, text), {})
+    error = caught.value
+    assert named in error.got
+    assert str(tmp_path / FILE) == error.where
+    assert "docs/settings.md" in error.allowed
+    assert error.next
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[serve\n"])
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(BadSettings, match="not valid TOML"):
+        load(tmp_path, {})
+
+
+def test_a_bad_environment_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="port"):
+        load(tmp_path, {"BODEGA_SERVE_PORT": "door"})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Settings().name = "other"  # type: ignore[misc]
+    assert msgspec.json.decode(msgspec.json.encode(Settings()), type=Settings) == Settings()
