@@ -24,6 +24,7 @@ from bodega.schema.nouns import AttributeValue
         ("['An Amazon Brand.', '', 'Second <i>part</i>']", "An Amazon Brand.\nSecond part"),
         ('["It\'s good"]', "It's good"),
         ("['', '']", ""),
+        ("['It's unescaped\\nhere', '']", "It's unescaped\nhere"),
         ("[not a list] really", "[not a list] really"),
         ("[1, 2]", "[1, 2]"),
         ("3 < 5 & 7 > 2", "3 < 5 & 7 > 2"),
