@@ -20,6 +20,8 @@ CALLERS = 10_000
 """Buckets kept; the caller that was quiet longest is forgotten (its bucket would be full again by then)."""
 PATIENCE = 1.0
 """Seconds after which a waiting request is given up: its caller has most likely gone."""
+TURNS = 4
+"""Turns of the event loop before a list is computed while others wait: uvloop accepts only two connections a turn."""
 
 
 class Buckets:
@@ -64,8 +66,9 @@ class Waiting:
         self.count += 1
         try:
             async with self._lock:
-                # One turn of the loop: newcomers are read, counted, and refused while there is still time for them.
-                await asyncio.sleep(0)
+                # Turns of the loop: newcomers are read, counted, and refused while there is still time for them.
+                for _ in range(TURNS if self.count > 1 else 1):
+                    await asyncio.sleep(0)
                 if time.monotonic() - arrived > PATIENCE:
                     raise _overloaded(f"waited longer than {PATIENCE:g} s")
                 yield

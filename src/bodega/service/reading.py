@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from litestar import Request
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 
 PATIENCE = 30.0
 """Seconds in which a body must have arrived."""
@@ -37,3 +37,5 @@ async def body_of(request: Request[Any, Any, Any]) -> bytes:
             return await request.body()
     except TimeoutError as error:
         raise RequestTimeout(detail=f"the body did not arrive within {PATIENCE:g} s") from error
+    except InternalServerException as error:  # Litestar's word for it; our server has done nothing wrong
+        raise ClientException(detail="the client left before its body was complete") from error
