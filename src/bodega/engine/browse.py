@@ -208,7 +208,7 @@ def _facet(table: ItemTable, rows: Ints, name: str, chosen: Sequence[str]) -> Fa
         counts = _counts(table, rows, column)
         shown = np.flatnonzero(counts)
         if name == "category":
-            shown = _on_path(column, shown, chosen)
+            shown = _on_path(column, rows, chosen)
         best = shown[np.argsort(-counts[shown], kind="stable")][:MOST_VALUES]
         values = tuple(FacetValue(value=column.vocabulary[code], count=int(counts[code])) for code in best.tolist())
     return Facet(field=name, values=values, low=low, high=high)
@@ -227,30 +227,34 @@ def _counts(table: ItemTable, items: Ints, column: Coded) -> Longs:
     """How many variant groups among the items carry each code: (n_codes,)."""
     size = len(column.vocabulary)
     groups = table.group[items]
-    if len(np.unique(groups)) == len(items):
+    seen = np.zeros(len(table), np.bool_)  # ten times as fast as sorting the groups
+    seen[groups] = True
+    if np.count_nonzero(seen) == len(items):
         return column.count(items)
     owner, codes = _flat(column, items)
     pairs = np.unique(groups[owner].astype(np.int64) * size + codes)
     return np.bincount(pairs % size, minlength=size) if size else np.zeros(0, np.int64)
 
 
-def _on_path(column: Coded, codes: NDArray[np.int64], chosen: Sequence[str]) -> NDArray[np.int64]:
+def _on_path(column: Coded, rows: Ints, chosen: Sequence[str]) -> NDArray[np.int64]:
     """The categories to offer: the top ones, what lies directly below each step of a chosen path, and, while all
-    matches lie in one branch, the next step of that branch."""
-    names = {int(code): column.vocabulary[int(code)] for code in codes}
-    children: dict[str, list[int]] = {}
-    for code, name in names.items():
-        children.setdefault(name.rpartition(PATH_SEPARATOR)[0], []).append(code)
-    shown = set(children.get("", ()))
+    matches lie in one branch, the next step of that branch. (Decoding all names to see this took 10 ms.)"""
+    owner, codes = _flat(column, rows)
+    nested = owner[1:] == owner[:-1]  # an item's codes are its path from the root down
+    parent = np.full(len(column.vocabulary), -2, np.int64)
+    parent[codes] = -1
+    parent[codes[1:][nested]] = codes[:-1][nested]
+    branch = np.flatnonzero(parent == -1)
+    shown = [branch]
     for path in chosen:
         steps = path.split(PATH_SEPARATOR)
         for depth in range(1, len(steps) + 1):
-            shown.update(children.get(PATH_SEPARATOR.join(steps[:depth]), ()))
-    branch = children.get("", [])
+            step = column.code_of.get(PATH_SEPARATOR.join(steps[:depth]), -3)
+            shown.append(np.flatnonzero(parent == step))
     while len(branch) == 1:
-        branch = children.get(names[branch[0]], [])
-        shown.update(branch)
-    return np.array(sorted(shown), np.int64)
+        branch = np.flatnonzero(parent == branch[0])
+        shown.append(branch)
+    return np.unique(np.concatenate(shown))
 
 
 def _sum(found: Sequence[Facet]) -> Facet:
