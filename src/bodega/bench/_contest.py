@@ -67,6 +67,7 @@ class Fused:
 
     weighted: Weighted
     ablation: dict[str, float]
+    sources: tuple[str, ...]
 
     def fusion(self) -> Fusion:
         weights = self.weighted.weights
@@ -75,8 +76,7 @@ class Fused:
     @property
     def best(self) -> str:
         """The best single source on validation."""
-        figures = self.weighted.figures
-        return max(self.weighted.weights or figures, key=lambda source: figures.get(source, 0.0))
+        return max(self.sources, key=lambda source: self.weighted.figures.get(source, 0.0))
 
     def note(self) -> str:
         """The decision in one line."""
@@ -109,7 +109,8 @@ def fuse(
         found.append(gather(sources, case.context, CANDIDATES))
         progress.advance()
     progress.finish()
-    return Fused(fit_weights(place, used, found), ablate(used, found) if used else {})
+    names = tuple(source.name for source in sources)
+    return Fused(fit_weights(place, used, found), ablate(used, found) if used else {}, names)
 
 
 def whole(source: Source, n_items: int) -> Scorer:
