@@ -121,14 +121,16 @@ class Lexical:
         score[score <= 0] = np.nan
         return score
 
-    def match(self, query: str, *, limit: int = 10_000, at_least: int | None = None) -> Match:
+    def match(
+        self, query: str, *, limit: int = 10_000, at_least: int | None = None, beside: Lexical | None = None
+    ) -> Match:
         """All matches, best first, at most `limit`: what totals and facets count.
 
         Items hold all words of the query. Where fewer than `ENOUGH` do, three quarters, half, and at last one word
         is enough. `at_least` asks for a number of words itself (the index beside is asked for what the main index
-        took); an index beside does not relax by itself.
+        took); an index beside does not relax by itself. Words that the index `beside` knows are not corrected.
         """
-        plan = self._plan(query)
+        plan = self._plan(query, beside)
         needed = len(plan.needed)
         limit = max(0, limit)
         if at_least is not None:
@@ -232,8 +234,10 @@ class Lexical:
             row = self._rows[term] = find(self._terms, term)
         return row
 
-    def _plan(self, query: str) -> Plan:
+    def _plan(self, query: str, beside: Lexical | None = None) -> Plan:
         query = query.lstrip()[:2_000]
+        if beside is not None:
+            return self._planner.plan(query, beside._planner.knows)
         last = self._last
         if last[0] != query:
             last = (query, self._planner.plan(query) if query else Plan((), "", ""))

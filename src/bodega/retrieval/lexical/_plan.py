@@ -55,6 +55,11 @@ class Plan:
         return [group for group in self.groups if group.needed] or list(self.groups)
 
 
+def _never(word: str) -> bool:
+    del word
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Planner:
     """What planning needs to know about the shop: its words, and in how many items a term stands."""
@@ -64,8 +69,8 @@ class Planner:
     df: Callable[[str], int]
     n_items: int
 
-    def plan(self, query: str) -> Plan:
-        """The plan of a query as typed."""
+    def plan(self, query: str, known_elsewhere: Callable[[str], bool] = _never) -> Plan:
+        """The plan of a query as typed. Words that are `known_elsewhere` are right, even if nothing here has them."""
         typed = query[:MOST_CHARACTERS]
         said, compounds = _said(typed)
         exact = code_term(typed)
@@ -86,7 +91,7 @@ class Planner:
                 groups.append(found)
                 surfaces.append(word)
                 continue
-            instead = self._instead(word)
+            instead = () if known_elsewhere(word) else self._instead(word)
             corrected = corrected or bool(instead)
             surfaces.extend(instead or (word,))
             groups.extend(group for other in instead if (group := self._known(other, {})))
