@@ -1,12 +1,72 @@
-# `make demo` and `make test` are all a newcomer needs. Everything runs inside .venv.
+# `make demo` and `make test` are all a newcomer needs. Everything runs inside .venv; nothing is installed elsewhere,
+# except Debian's chromium when `make test` runs as root (browser tests are skipped without it).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
-.PHONY: demo demo-check test check format slow clean
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-check test check format slow clean install browser
 
+help:
+	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
+	@echo "make demo-check  the same, without staying up: a shopper's journey over HTTP, figures, exit code"
+	@echo "make test        all tests but the slow ones, with coverage"
+	@echo "make check       format, lint, types, import contracts, pinned versions"
+	@echo "make slow        quality floors and long fault tests"
+	@echo "make format      put the code into its format, write the generated pages"
+	@echo "make clean       remove .venv, caches and the demo shop"
+
+demo: $(STAMP)
+	$(BIN)/bodega demo
+
+demo-check: $(STAMP)
+	$(BIN)/bodega demo --check
+
+test: $(STAMP) browser
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term
+
+slow: $(STAMP) browser
+	$(PYTEST) -m slow
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pip check
+	$(PYTEST) -q tests/architecture/test_pins.py
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/make_settings.py
+
+clean:
+	rm -rf $(VENV) demo-shop .coverage .coverage.* htmlcov dist build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(STAMP)
+
+# The stamp is touched last: an installation that broke off is done again, and so is one whose inputs changed.
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Bodega needs Python 3.11 or newer; '$(PYTHON)' is not. Next: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
 	touch $@
+
+# Missing browser: install it when we may, else say so and go on; the browser tests then skip with a reason.
+browser:
+	@if command -v chromium >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing $(DEBIAN)"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $(DEBIAN) >/dev/null; } </dev/null \
+	  || echo "could not install $(DEBIAN): browser tests will be skipped"; \
+	else \
+	  echo "chromium is missing: browser tests will be skipped. Next: sudo apt-get install $(DEBIAN)"; \
+	fi
