@@ -20,7 +20,6 @@ import pytest
 
 from bodega.errors import BadSettings, PortInUse
 from bodega.service.server import free_port, listening, run
-from bodega.settings import Serve
 
 PROGRAM = textwrap.dedent(
     """
@@ -43,7 +42,7 @@ PROGRAM = textwrap.dedent(
     def started(url):
         with open(sys.argv[1], "w") as file:
             file.write(url + " " + key)
-    run(create_app(shop), serve, started=started)
+    run(create_app(shop), port=0, started=started)
     print("stopped gracefully", flush=True)
     """
 )
@@ -303,7 +302,7 @@ def test_a_port_in_use_is_explained_with_a_way_out():
     with listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse) as refused:
-            run(None, Serve(port=port))
+            run(None, port=port)
         assert str(port) in refused.value.where
         other = int(refused.value.next.split("--port ")[1].split()[0])
         assert other != port

@@ -12,3 +12,8 @@
 
 Useful for: shops, pages, tests. Not for: deciding anything; every answer comes from the engine, unchanged.
 """
+
+from bodega.service.app import create_app
+from bodega.service.server import run
+
+__all__ = ["create_app", "run"]

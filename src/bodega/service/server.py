@@ -21,7 +21,6 @@ import uvicorn
 from bodega.errors import BadSettings, PortInUse
 from bodega.service.guard import is_loopback
 from bodega.service.telemetry import LOGGER, log_to
-from bodega.settings import Serve
 
 GRACE = 10
 """Seconds that requests under way are given at a stop."""
@@ -38,16 +37,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run(app: Any, serve: Serve, *, started: Callable[[str], None] | None = None) -> None:
+def run(app: Any, *, host: str = "127.0.0.1", port: int = 7700, started: Callable[[str], None] | None = None) -> None:
     """Serve the application until SIGTERM or Ctrl-C; `started` is told the address once it answers.
 
     Raises PortInUse (with a port that is free) and BadSettings for a host that is not this machine's.
     """
-    with listening(serve.host, serve.port) as listener:
+    with listening(host, port) as listener:
         log_to()
-        if not is_loopback(serve.host) and serve.host != "localhost":
+        if not is_loopback(host) and host != "localhost":
             LOGGER.warning(
-                "reachable from other machines without TLS: put a proxy in front", extra={"facts": {"host": serve.host}}
+                "reachable from other machines without TLS: put a proxy in front", extra={"facts": {"host": host}}
             )
         config = uvicorn.Config(
             app,
