@@ -107,6 +107,12 @@ class Neighbours:
         weights = np.concatenate([np.empty(0, np.float32), *(block.data.astype(np.float32) for block in kept)])
         return cls(np.cumsum(lengths), items, weights)
 
+    def placed(self, items: Ints, n_items: int) -> Neighbours:
+        """The same lists where item r was row r of `items` (ascending) in a catalog of `n_items`."""
+        lengths = np.zeros(n_items + 1, np.int64)
+        lengths[items + 1] = np.diff(self.starts)
+        return Neighbours(np.cumsum(lengths), items[self.items], self.weights)
+
     def spread(self, seeds: Ints, weights: Floats) -> Floats:
         """Sum over the seeds of weight x row: float32 (n_items,), NaN where no seed points to the item."""
         flat, lengths = flat_rows(self.starts, seeds)
