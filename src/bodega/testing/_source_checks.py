@@ -252,13 +252,17 @@ def explains_from_the_context(case: SourceCase) -> None:
         return
     for where, source, context in _everywhere(case):
         assert isinstance(source, Explains)
-        brought = np.concatenate([context.items, context.history])
-        for item in source.retrieve(context, 5).items.tolist():
-            named = source.because(context, item, 2)
-            require(
-                len(named) <= 2 and bool(np.isin(named, brought).all()), "the reason names items from elsewhere",
-                where=where, got=_listed(named), fix="name at most `limit` items of context.items or context.history",
-            )  # fmt: skip
+        brought = np.concatenate([context.items, context.history, [-1]])
+        items = source.retrieve(context, 5).items
+        named = source.because(context, items, 2)
+        require(
+            named.shape == (len(items), 2), "because has the wrong shape", where=where, got=named.shape,
+            fix="one row an item, `limit` columns, -1 where there are fewer reasons",
+        )  # fmt: skip
+        require(
+            bool(np.isin(named, brought).all()), "the reason names items from elsewhere", where=where,
+            got=_listed(named.ravel()), fix="name items of context.items or context.history only",
+        )  # fmt: skip
 
 
 SOURCE_CHECKS: tuple[Callable[[SourceCase], None], ...] = (
