@@ -102,7 +102,8 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
         opt={"public": True},
         name="storefront_static",
     )
-    def static(request: Request[object, object, State], version: str, name: str) -> Response[bytes]:
+    def static(request: Request[object, object, State]) -> Response[bytes]:
+        version, name = request.path_params["version"], request.path_params["name"]
         asset = assets.files.get(name)
         if asset is None:
             raise NotFoundException(detail=f"the shop front has no file named {name!r}")

@@ -48,7 +48,7 @@ export async function home(main) {
   /** @type {Set<string>} */
   const above = new Set();
   const make = (/** @type {string} */ place, /** @type {any} */ more) =>
-    shelf({ name: place, title: t(`list.${place}`), ask: () => recommend({ place, k: 18 }), ...more });
+    shelf({ name: place, title: t(`list.${place}`), ask: () => recommend({ place, k: more.without ? 40 : 18 }), ...more });
   const lists = [
     make("home", { title: t(personal() ? "list.home" : "list.home_off"), note: becauseOf, mark: true, keep: true }),
     make("repeat", { note: () => t("note.repeat") }),
@@ -59,10 +59,10 @@ export async function home(main) {
   main.replaceChildren(
     h("section", { class: "hero", "aria-labelledby": "hello" }, h("div", { class: "wrap" }, h("h1", { id: "hello", tabindex: "-1" }, t(`hello.${part}`)), h("p", {}, t("hello_more")), departments())),
     h("div", { class: "wrap" }, ...lists));
-  // One after the other from the top, so that a product shown above is not repeated below.
-  for (const list of lists) {
-    const ids = await list.load();
-    for (const id of ids) above.add(id);
-  }
+  // All are asked for at once and shown from the top, so that a product shown above is not repeated below.
+  /** @type {Promise<any>} */
+  let before = Promise.resolve();
+  for (const list of lists) before = list.load(before).then((ids) => ids.forEach((id) => above.add(id)));
+  await before;
   return t("home");
 }

@@ -12,6 +12,8 @@ import { has, t } from "./words.js";
 /** @typedef {{name: string, title: string, note?: (page: Page) => any, ask: () => Promise<Page>, mark?: boolean,
  *   without?: () => Set<string>, keep?: boolean, least?: number}} Options */
 
+const LONGEST = 18;
+
 /** What most of the list rests on, in words. @param {Page} page */
 export function basis(page) {
   /** @type {Record<string, number>} */
@@ -21,7 +23,7 @@ export function basis(page) {
   return has(`basis.${source}`) ? t(`basis.${source}`) : "";
 }
 
-/** @param {Options} options @returns {HTMLElement & {load: () => Promise<string[]>}} */
+/** @param {Options} options @returns {HTMLElement & {load: (turn?: Promise<any>) => Promise<string[]>}} */
 export function shelf(options) {
   const id = `list-${options.name}`;
   const row = h("div", { class: "row", role: "group", "aria-labelledby": id });
@@ -42,10 +44,10 @@ export function shelf(options) {
   row.addEventListener("scroll", ends, { passive: true });
   new ResizeObserver(ends).observe(row);
 
-  section.load = async () => {
+  section.load = async (turn) => {
     let page;
     try {
-      page = await options.ask();
+      [page] = await Promise.all([options.ask(), turn]);
     } catch (error) {
       section.hidden = !options.keep;
       row.replaceChildren(h("p", { class: "notice" }, t("list_failed")));
@@ -56,7 +58,7 @@ export function shelf(options) {
     const elsewhere = options.without?.() || new Set();
     const wanted = page.hits.filter((hit) => !out.has(hit.id));
     const unseen = wanted.filter((hit) => !elsewhere.has(hit.id));
-    const hits = unseen.length >= 5 ? unseen : wanted;
+    const hits = (unseen.length >= 5 ? unseen : wanted).slice(0, LONGEST);
     const before = new Set(lastShown(options.name));
     section.hidden = hits.length < (options.least || 1) && !options.keep;
     note.replaceChildren(...[options.note?.(page) ?? basis(page)].flat());
