@@ -112,6 +112,8 @@ def page(answer: Page) -> None:
         console.print(f"searched for [bold]{escape(answer.corrected)}[/]")
     for facet in answer.facets:
         values = ", ".join(f"{value.value} ({value.count:,})" for value in facet.values[:8])
+        if facet.low is not None and facet.high is not None:
+            values = f"{facet.low:,.2f} to {facet.high:,.2f}"
         console.print(f"[dim]{facet.field}:[/] {escape(values)}")
     for note in answer.degraded:
         console.print(f"[yellow]{escape(note)}[/]")

@@ -25,6 +25,9 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "en": {
         "lexical": ("Matches “{query}”", "Matches “{query}”"),
         "transition": ("Often chosen after {titles}", "Fits what you looked at"),
+        "transition:similar": ("Looked at next after {titles}", "Fits this item"),
+        "transition:together": ("Often bought with {titles}", "Often bought along"),
+        "transition:basket": ("Often bought with {titles}", "Often bought along"),
         "collaborative": ("Shoppers who chose {titles} chose this too", "Chosen by shoppers with a similar taste"),
         "repeat": ("You have bought this before", "You have bought this before"),
         "popular": ("Popular right now", "Popular right now"),
@@ -35,6 +38,9 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "zh": {
         "lexical": ("与“{query}”匹配", "与“{query}”匹配"),
         "transition": ("选了{titles}之后常选它", "与您浏览过的商品相配"),
+        "transition:similar": ("看了{titles}之后常看它", "与此商品相配"),
+        "transition:together": ("常与{titles}一起购买", "常一起购买"),
+        "transition:basket": ("常与{titles}一起购买", "常一起购买"),
         "collaborative": ("选了{titles}的顾客也选了它", "口味相近的顾客选了它"),
         "repeat": ("您以前买过", "您以前买过"),
         "popular": ("近期热门", "近期热门"),
@@ -43,7 +49,7 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "other": ("由{source}推荐", "由{source}推荐"),
     },
 }
-"""{language: {source: (with the items that led here, without)}}."""
+"""{language: {source, or source:place: (with the items that led here, without)}}."""
 
 
 class Explainer:
@@ -98,7 +104,7 @@ class Explainer:
 
 def _reason(context: Context, source: str, share: float, seeds: list[int], shelf: Shelf) -> Reason:
     texts = TEXTS.get(context.language[:2], TEXTS["en"])
-    with_items, without = texts.get(source, texts["other"])
+    with_items, without = texts.get(f"{source}:{context.place}") or texts.get(source, texts["other"])
     titles = " + ".join(dict.fromkeys(_short(shelf.title(seed)) for seed in seeds))
     text = (with_items if titles else without).format(titles=titles, query=_short(context.query), source=source)
     return Reason(source=source, share=round(share, 4), text=text, because=tuple(shelf.id(seed) for seed in seeds))

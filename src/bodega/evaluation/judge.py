@@ -94,10 +94,10 @@ def _dense(answer: Floats | Candidates, buffer: Floats) -> Floats:
 def _first(scores: Floats, masked: Ints, depth: int) -> Ints:
     """The best items, best first, the masked and unscored left out; overwrites the masked scores."""
     scores[masked] = -np.inf
-    count = min(depth, len(scores))
-    best = np.argpartition(scores, len(scores) - count)[len(scores) - count :]
-    best = best[scores[best] > -np.inf]
-    best.sort()
+    scored = np.flatnonzero(scores > -np.inf)  # partitioning an array that is mostly -inf took 5 ms, this .2 ms
+    if len(scored) > depth:
+        scored = scored[np.argpartition(scores[scored], len(scored) - depth)[-depth:]]
+    best = np.sort(scored)
     return best[np.argsort(-scores[best], kind="stable")].astype(np.int32)
 
 
