@@ -31,7 +31,7 @@ from bodega.retrieval._index import (
     top_k,
 )
 from bodega.schema import Candidates, Context, ItemTable, Log, World
-from bodega.schema.arrays import NO_INTS, Floats
+from bodega.schema.arrays import NO_INTS, Floats, Ints
 
 
 class CollaborativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,13 +85,21 @@ class Collaborative:
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._scores(context)[items]
 
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
+        return self.near.led_by(*self._seeds(context), items, limit)
+
+    def _seeds(self, context: Context) -> tuple[Ints, Floats]:
+        """What the answer starts from, with weights: the anchors, all alike, else the history."""
+        if not len(context.items):
+            return step_weights(context, self.options.history_decay)
+        anchors = np.unique(context.items)
+        return anchors, np.ones(len(anchors), np.float32)
+
     def _scores(self, context: Context) -> Floats:
-        if len(context.items):
-            anchors = np.unique(context.items)
-            scores = self.near.spread(anchors, np.ones(len(anchors), np.float32))
-            scores[anchors] = np.nan
-            return scores
-        return self.near.spread(*step_weights(context, self.options.history_decay))
+        scores = self.near.spread(*self._seeds(context))
+        scores[context.items] = np.nan
+        return scores
 
     def save(self, folder: Path) -> None:
         self.near.save(folder, "near")
