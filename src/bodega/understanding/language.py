@@ -39,7 +39,7 @@ _CHUNK = re.compile(rf"[{_HAN}]+|[{_KANA}]+|[{_EMOJI}]|{_WORD}(?:{_WORD}|{_NUMBE
 _ASCII_CHUNK = re.compile(r"[a-z0-9](?:[a-z0-9]|(?<=[0-9])[.,](?=[0-9])|-(?=[a-z0-9]))*")
 _PART = re.compile(r"[0-9]+(?:\.[0-9]+)*|[^\W\d_]+")
 _APOSTROPHE = re.compile(r"(?<=\w)['\u2019\u02bc](?=\w)")
-_INCH = re.compile("(?<=[0-9])\\s?(?:[\"\u201d\u2033]|'')")
+_INCH = re.compile("(?<=[0-9]) ?(?:[\"\u201d]|''|\u2032\u2032)")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _MARKS = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
 _HAN_START = re.compile(f"[{_HAN}]")
@@ -54,15 +54,15 @@ def fold(text: str) -> str:
     """What people do not distinguish made equal: NFKC, case, accents of Latin letters, apostrophes, inch marks.
 
     >>> fold("Levi’s Café 55”")
-    'levis cafe 55 inch'
+    'levis cafe 55 inch '
     """
-    text = _INCH.sub(" inch", text) if not text.isalpha() else text
     text = text.casefold()
     if not text.isascii():
         text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
         text = unicodedata.normalize("NFC", _MARKS.sub("", text))
-    if "'" in text or "\u2019" in text or "\u02bc" in text:
-        text = _APOSTROPHE.sub("", text)
+    if not text.isalpha():
+        quoted = text.lstrip()[:1] in {'"', "\u201c", "\u201d"}  # the mark at the end of "playstation 3" is no inch
+        text = _APOSTROPHE.sub("", text if quoted else _INCH.sub(" inch ", text))
     return text
 
 
