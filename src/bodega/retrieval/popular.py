@@ -86,32 +86,38 @@ class Popular:
         base, order = (self.rising, self.trend) if context.place == "trending" else (self.level, self.order)
         leaves, lifts = self._lifts(context)
         if not len(leaves):
-            best = order[: max(k, 0)]
+            best = order[: max(k, 0)].copy()  # a view would let the caller change our order
             return Candidates.of(self.name, best, base[best])
-        pool = self._pool(leaves, lifts, max(k, 0))
-        scores = self._lifted(pool, leaves, lifts)
+        pool, scores = self._reaching(leaves, lifts, max(k, 0))
         best = top_k(scores, k)
         return Candidates.of(self.name, pool[best], scores[best])
 
-    def _pool(self, leaves: Ints, lifts: Floats, k: int) -> Ints:
-        """Items (ascending) that hold the k best: of each lifted category only what can still reach the list.
+    def _reaching(self, leaves: Ints, lifts: Floats, k: int) -> tuple[Ints, Floats]:
+        """Items (ascending) that hold the k best, with scores: of each category only what can still reach the list.
 
         The first few of every category give a score that k items reach at least; a category goes deeper only if its
-        last item so far does too. 300 categories: a tenth of the work of scoring the whole catalog.
+        last item so far reaches it too. With 200 categories a tenth of the work of scoring the whole catalog.
         """
-        starts, sizes = self.shelf_starts[leaves], np.diff(self.shelf_starts)[leaves]
+        starts, sizes = self.shelf_starts[leaves], self.shelf_starts[leaves + 1] - self.shelf_starts[leaves]
         lead = self.order[:k]
-        depth = np.minimum(sizes, max(4, k // 16))
+        lifted = np.zeros(len(self.shares) + 1, np.bool_)
+        lifted[leaves] = True
+        rest = lead[~lifted[self.leaf[lead]]]
+        depth = np.minimum(sizes, 4)
         while True:
-            rows = np.arange(depth.sum()) + np.repeat(starts - (np.cumsum(depth) - depth), depth)
-            pool = np.union1d(lead, self.shelves[rows])
-            scores = self._lifted(pool, leaves, lifts)
+            ends = np.cumsum(depth)
+            rows = np.arange(ends[-1]) + np.repeat(starts - (ends - depth), depth)
+            pool = np.concatenate([rest, self.shelves[rows]])
+            scores = self.level[pool]
+            scores[len(rest) :] += np.repeat(lifts, depth)
             reached = np.partition(scores, len(scores) - k)[len(scores) - k] if 0 < k < len(scores) else -np.inf
-            last = self.level[self.shelves[starts + np.maximum(depth, 1) - 1]] + lifts
-            deeper = (depth < sizes) & (last >= reached)
+            deeper = (depth < sizes) & (scores[len(rest) - 1 + ends] >= reached)
             if k == 0 or not deeper.any():
-                return pool
+                break
             depth = np.where(deeper, np.minimum(sizes, depth * 4), depth)
+        near = np.flatnonzero(scores >= reached)
+        near = near[np.argsort(pool[near])]
+        return pool[near], scores[near]
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         if context.place == "trending":
