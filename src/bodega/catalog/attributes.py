@@ -24,6 +24,8 @@ Kind = Literal["number", "flag", "text"]
 TEXT_LIMIT = 1_000
 COUNT_LIMIT = 200
 """Attributes kept of one item."""
+LARGEST = 1e30
+"""Numbers are filtered as 32-bit floats, which end at 3.4e38."""
 _NUMBER = re.compile(r"\s*[+-]?(?:0|[1-9]\d{0,14}|\d{0,15}\.\d{1,15}|[1-9]\d{0,14}\.\d{0,15})\s*\Z", re.ASCII)
 _FLAGS = {"yes": True, "no": False, "true": True, "false": False, "是": True, "否": False, "y": True, "n": False}
 _CODES = ("id", "code", "sku", "ean", "upc", "gtin", "zip", "barcode", "编号", "编码")
@@ -95,7 +97,7 @@ def _value(value: object) -> AttributeValue | None:
         return value
     if isinstance(value, int | float | Decimal):
         number = float(value)
-        return number if abs(number) < 1e300 else None
+        return number if abs(number) < LARGEST else None
     if isinstance(value, str):
         return _words(value)
     if isinstance(value, date):

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bodega.catalog.attributes import put
+from bodega.catalog.attributes import LARGEST, put
 from bodega.catalog.categories import paths_of
 from bodega.catalog.draft import Draft, Refusal, is_missing
 from bodega.catalog.stock import availability_of
-from bodega.catalog.text import clean_line, clean_text, clean_word
+from bodega.catalog.text import HTML_FACTOR, clean_line, clean_text, clean_word
 from bodega.feeds.values import parse_currency, parse_number, parse_price, parse_time
 from bodega.schema import Availability, Item
 from bodega.schema.nouns import AttributeValue
@@ -29,8 +29,10 @@ LINE_LIMIT = 1_000
 """Longest URL or image name kept."""
 IMAGES_LIMIT = 50
 PRICE_LIMIT = 1e9
-_BETWEEN_IMAGES = re.compile(r"\s*[|;]\s*|\s*,\s*(?=https?:|/)|\s+(?=https?:)")
-_BETWEEN_TAGS = re.compile(r"\s*[,;|，；、]\s*")
+LIST_LIMIT = 100_000
+"""Characters of a cell with several images or tags that are looked at."""
+_BETWEEN_IMAGES = re.compile(r"[|;]|,(?= ?https?:| ?/)| (?=https?:)")
+_BETWEEN_TAGS = re.compile(r"[,;|，；、]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -45,6 +47,12 @@ class Builder:
 
     def item(self, draft: Draft) -> Item | Refusal:
         """The item that the draft describes, or why there is none."""
+        try:
+            return self._item(draft)
+        except RecursionError:
+            return Refusal("too_deep", "a value is nested too deeply to be read")
+
+    def _item(self, draft: Draft) -> Item | Refusal:
         get = draft.values.get
         name = id_of(get("id"))
         if isinstance(name, Refusal):
@@ -93,19 +101,17 @@ class Builder:
         if stock is not None and stock < 0:
             self.repairs["bad_stock"] += 1
             stock = 0
-        attributes = {name: value for name, value in item.attributes.items() if not is_missing(value)}
+        attributes = {name: value for name, value in item.attributes.items() if _is_sound(value)}
         same = name == item.id and price == item.price and stock == item.stock and attributes == item.attributes
         return item if same else msgspec.structs.replace(item, id=name, price=price, stock=stock, attributes=attributes)
 
     def _text(self, value: object, *, one_line: bool) -> str:
         if is_missing(value):
             return ""
-        text = (
-            value if isinstance(value, str) else "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-        )
+        text = _as_text(value)
         clean = clean_line(text, self._text_limit) if one_line else clean_text(text, self._text_limit)
         if len(text) > self._text_limit:
-            self.repairs["cut_text"] += len(clean) >= self._text_limit - 1
+            self.repairs["cut_text"] += len(clean) >= self._text_limit - 1 or len(text) > self._text_limit * HTML_FACTOR
         if "\ufffd" in clean:
             self.repairs["undecodable"] += 1
         return clean
@@ -179,7 +185,7 @@ class Builder:
         if is_missing(value):
             return ()
         if isinstance(value, str):
-            value = _json_list(value) or _BETWEEN_IMAGES.split(value)
+            value = _json_list(value) or _BETWEEN_IMAGES.split(" ".join(value[:LIST_LIMIT].split()))
         found: dict[str, None] = {}
         for one in value if isinstance(value, list | tuple) else [value]:
             place = (
@@ -234,6 +240,22 @@ def id_of(value: object) -> str | Refusal:
     return name
 
 
+def _is_sound(value: object) -> bool:
+    """NaN and numbers without a 32-bit float are what no filter can compare."""
+    return not (isinstance(value, float) and not abs(value) < LARGEST)
+
+
+def _as_text(value: object) -> str:
+    """Text of a text, a number, several texts, or texts by language (the first)."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(str(one) for one in value if isinstance(one, str | int | float))
+    if isinstance(value, dict):
+        return next((one for one in value.values() if isinstance(one, str)), "")
+    return str(value)
+
+
 def _identifier(value: object) -> str:
     name = id_of(value)
     return "" if isinstance(name, Refusal) else name
@@ -251,7 +273,7 @@ def _word(value: object) -> str:
 
 def _tags(value: object, paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     """The tags given, and the leaves of the categories beside the main one."""
-    given = [] if is_missing(value) else _BETWEEN_TAGS.split(value) if isinstance(value, str) else value
+    given = [] if is_missing(value) else _BETWEEN_TAGS.split(value[:LIST_LIMIT]) if isinstance(value, str) else value
     words = [clean_word(str(tag)) for tag in given if isinstance(tag, str | int)] if isinstance(given, list) else []
     words += [path[-1] for path in paths[1:]]
     return tuple(dict.fromkeys(word for word in words if not is_missing(word)))
@@ -267,7 +289,7 @@ def _json_list(text: str) -> list[object] | None:
         return None
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
     return value if isinstance(value, list) else None
 

@@ -16,8 +16,9 @@ from bodega.catalog.text import clean_word
 DEPTH = 8
 ROOTS = frozenset({"default category", "root", "home", "首页", "root catalog"})
 """First levels that say nothing."""
-_ALWAYS = re.compile(r"\s*(?:>+|»|›|→|\|+|::)\s*|\s+/\s+")
-_SLASHES = re.compile(r"\s*[/\\]+\s*")
+TEXT_LIMIT = 2_000
+_ALWAYS = re.compile(r">+|»|›|→|\|+|::| / ")
+_SLASHES = re.compile(r"[/\\]+")
 
 
 def slashed(values: Iterable[object]) -> bool:
@@ -30,13 +31,18 @@ def slashed(values: Iterable[object]) -> bool:
     return len(firsts) <= 0.5 * len(with_slash) or len(with_slash) < 4
 
 
-@lru_cache(maxsize=1 << 14)
 def path_of(text: str, slash: bool = False) -> tuple[str, ...]:
     """One path from one text.
 
     >>> path_of("Shoes > Trail"), path_of("COOKIES/CONES"), path_of("/Men/Tops", True)
     (('Shoes', 'Trail'), ('COOKIES/CONES',), ('Men', 'Tops'))
     """
+    return _path_of(text[:TEXT_LIMIT], slash)
+
+
+@lru_cache(maxsize=1 << 14)
+def _path_of(text: str, slash: bool) -> tuple[str, ...]:
+    text = " ".join(text.split())
     parts = _ALWAYS.split(text)
     if slash and len(parts) == 1:
         parts = _SLASHES.split(text)
@@ -79,4 +85,4 @@ def _levels(parts: Iterable[str]) -> tuple[str, ...]:
 def _texts(value: object) -> list[str]:
     if isinstance(value, str):
         return [value] if value.strip() else []
-    return [text for one in value for text in _texts(one)] if isinstance(value, list | tuple) else []
+    return [one for one in value if isinstance(one, str) and one.strip()] if isinstance(value, list | tuple) else []

@@ -275,7 +275,10 @@ def _no_id(columns: list[str], source: str) -> BadFeed:
 
 def _as_text(raw: dict[str, object]) -> str:
     """The row as JSON, cut; whatever JSON does not know is written as text."""
-    text = json.dumps({name: _shortened(value) for name, value in raw.items()}, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps({name: _shortened(value) for name, value in raw.items()}, ensure_ascii=False, default=str)
+    except (RecursionError, TypeError, ValueError):
+        text = json.dumps({"columns": [str(name)[:200] for name in raw]})
     return text.encode("utf-8", "replace").decode()[:RAW_LIMIT]
 
 

@@ -27,9 +27,13 @@ _WORDS: dict[Availability, str] = {
 _KNOWN = {plain(word): meaning for meaning, words in _WORDS.items() for word in words.split(",")}
 
 
-@lru_cache(maxsize=1 << 12)
 def availability_of(text: str) -> Availability | None:
     """What the word means; None where it is not one we know. A number is a stock count."""
+    return _availability_of(text[:100])
+
+
+@lru_cache(maxsize=1 << 12)
+def _availability_of(text: str) -> Availability | None:
     word = plain(text.strip().rstrip("/").rpartition("/")[2])
     if word in _KNOWN:
         return _KNOWN[word]

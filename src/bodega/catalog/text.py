@@ -11,6 +11,7 @@ import ast
 import html
 import re
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 from html.parser import HTMLParser
 
@@ -22,6 +23,9 @@ _BLOCKS = (
 BLOCKS = frozenset(_BLOCKS.split())
 HTML_FACTOR = 8
 """Markup is parsed up to this many times the length kept: descriptions carry about 3 characters of markup a letter."""
+PIECE, PENDING, PENDING_AT_END = 4_096, 32_768, 512
+LIST_LIMIT = 100_000
+"""Longest printed list that is parsed; 300,000 empty texts take Python's parser 13 s."""
 _QUOTES = ("'", '"')
 _BETWEEN_QUOTES = re.compile("['\"], ['\"]")
 _TAG = re.compile(r"<[A-Za-z/!?]")
@@ -38,10 +42,14 @@ def clean_line(text: str, limit: int) -> str:
     return " ".join(clean_text(text, limit).split())
 
 
-@lru_cache(maxsize=1 << 15)
 def clean_word(text: str) -> str:
     """`clean_line` for what repeats over many items (brands, categories, values), cut at 200 characters."""
-    return clean_line(text[:4_000], 200)
+    return _clean_word(text if len(text) < 1_000 else text[:1_000])
+
+
+@lru_cache(maxsize=1 << 15)
+def _clean_word(text: str) -> str:
+    return clean_line(text, 200)
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -61,10 +69,22 @@ def clean_text(text: str, limit: int) -> str:
 
 
 def text_of_html(markup: str) -> str:
-    """What a reader would see: blocks on lines of their own, no styles, scripts or comments."""
+    """What a reader would see: blocks on lines of their own, no styles, scripts or comments.
+
+    Markup is fed in pieces, and a tag or comment that is not closed within 32 kB is dropped: at the end of its input
+    html.parser tries every "<" again against all that follows (100,000 times "<a " took a minute).
+    """
     reader = _Reader()
-    reader.feed(markup)
-    reader.close()
+    for start in range(0, len(markup), PIECE):
+        try:
+            reader.feed(markup[start : start + PIECE])
+        except AssertionError:  # html.parser on "<![" without a name
+            reader.reset()
+        if len(reader.rawdata) > PENDING:
+            reader.reset()
+    if len(reader.rawdata) < PENDING_AT_END:
+        with suppress(AssertionError):
+            reader.close()
     return "".join(reader.parts)
 
 
@@ -101,7 +121,7 @@ def _unlisted(text: str) -> str:
     descriptions), the brackets go and the text is parted at `', '`."""
     text = text.strip()
     try:
-        values = ast.literal_eval(text)
+        values = ast.literal_eval(text if len(text) <= LIST_LIMIT else "")
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         quoted = text[1:2] in _QUOTES and text[-2:-1] in _QUOTES and len(text) > 4
         return "\n".join(_BETWEEN_QUOTES.split(text[2:-2])).replace("\\n", "\n") if quoted else text

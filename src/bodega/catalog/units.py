@@ -57,7 +57,6 @@ SIZES = frozenset(
 """Attributes whose amount is simply the item's size (names as `feeds.mapping.plain` writes them)."""
 
 
-@lru_cache(maxsize=1 << 16)
 def amount_of(text: str) -> tuple[float, str] | None:
     """(amount, "g" | "ml" | "cm" | "count"), or None where the text is not an amount with a unit we take.
 
@@ -66,7 +65,12 @@ def amount_of(text: str) -> tuple[float, str] | None:
     >>> amount_of("22 LB"), amount_of("6 x 330 ml"), amount_of("300 CT(1)"), amount_of("32 GB"), amount_of("XL")
     ((9979.03, 'g'), (1980.0, 'ml'), (300.0, 'count'), None, None)
     """
-    if len(text) > 40 or not any(letter.isdigit() for letter in text):
+    return _amount_of(text) if len(text) <= 40 else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _amount_of(text: str) -> tuple[float, str] | None:
+    if not any(letter.isdigit() for letter in text):
         return None
     found = _AMOUNT.match(text)
     if not found:

@@ -75,7 +75,7 @@ class JsonFeed(Feed):
                 continue
             try:
                 value = _decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 value = _lenient(line, error)
             yield _row(number, value)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from bodega.feeds.feed import RawRow
 
@@ -23,6 +24,11 @@ def plain(name: str) -> str:
     >>> plain("g:Product_Name") == plain("product name") == plain("ProductName")
     True
     """
+    return _plain(name[:200])
+
+
+@lru_cache(maxsize=1 << 13)
+def _plain(name: str) -> str:
     name = unicodedata.normalize("NFKC", name).strip().removeprefix("g:")
     return _NOT_WORD.sub("", _CAMEL.sub(" ", name)).casefold()
 

@@ -17,6 +17,8 @@ from price_parser import Price
 
 EPOCH_FROM, EPOCH_TO = 100_000_000, 100_000_000_000
 """Numbers in this range are seconds since 1970 (1973 to 5138), a thousand times that milliseconds, and so on."""
+LONGEST = 200
+"""Characters of a price or a time that are looked at: nothing longer is one, and caches stay small."""
 DOLLARS = frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN"})
 SIGNS = {
     "$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "CNY", "￥": "CNY", "元": "CNY", "RMB": "CNY", "CN¥": "CNY",
@@ -47,7 +49,7 @@ def parse_time(value: object, *, timezone: tzinfo = UTC) -> datetime:
     True
     """
     if isinstance(value, str):
-        found = _time_in(value.strip())
+        found = _time_in(value[:LONGEST].strip())
     elif isinstance(value, datetime):
         found = value
     elif isinstance(value, bool) or value is None:
@@ -57,7 +59,7 @@ def parse_time(value: object, *, timezone: tzinfo = UTC) -> datetime:
     elif isinstance(value, date):
         found = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - gets its zone below
     else:
-        raise ValueError(f"not a time: {value!r:.60}")
+        raise ValueError(f"not a time: a {type(value).__name__}")
     try:
         return (found if found.tzinfo else found.replace(tzinfo=timezone)).astimezone(UTC)
     except (OverflowError, ValueError) as error:
@@ -71,20 +73,20 @@ def parse_price(value: object, *, currency: str = "") -> tuple[float, str]:
     amount; what a negative price means is for the caller. Raises ValueError where there is no finite number.
     """
     if isinstance(value, str):
-        return _price_in(value, currency)
+        return _price_in(value[:LONGEST], currency)
     return parse_number(value), ""
 
 
 def parse_number(value: object) -> float:
     """A finite number, from numbers and texts ("1 234,5", "1,234.5"). Raises ValueError (also for NaN and infinity)."""
     if isinstance(value, str):
-        return _price_in(value, "")[0]
+        return _price_in(value[:LONGEST], "")[0]
     if isinstance(value, bool) or value is None:
         raise ValueError("no number")
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"not a number: {value!r:.60}") from error
+        raise ValueError(f"not a number: a {type(value).__name__}") from error
     if not math.isfinite(number):
         raise ValueError(f"not a finite number: {value!r}")
     return number
@@ -137,7 +139,7 @@ def _price_in(text: str, currency: str) -> tuple[float, str]:
     elif coded := _CODED.match(text):
         amount, sign = float(coded[1]), coded[2]
     else:
-        found = Price.fromstring(text[:200], currency_hint=None)
+        found = Price.fromstring(text)
         if found.amount is None:
             raise ValueError(f"no number in {text[:60]!r}" if text else "empty")
         amount, sign = float(found.amount), found.currency or ("元" if "元" in text or "￥" in text else "")
