@@ -26,7 +26,7 @@ Format = Annotated[
 ]
 Map = Annotated[list[str], typer.Option("--map", "-m", help="`field=column`, as often as needed.", show_default=False)]
 Limit = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--bad-rows", min=0, max=1, help="Share of unusable rows at which the import stops.", show_default="0.2"
     ),
@@ -63,7 +63,7 @@ def import_items(
     shop: ShopFolder = HERE,
     file_format: Annotated[str, typer.Option("--format", help="See above.", show_default="inferred")] = "",
     mapping: Map = [],  # noqa: B006 - typer reads the default
-    bad_rows: Limit = -1.0,
+    bad_rows: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Import a catalog; columns are inferred and shown, bad rows kept with the reason."""
@@ -76,18 +76,18 @@ def import_events(
     shop: ShopFolder = HERE,
     file_format: Annotated[str, typer.Option("--format", help="See above.", show_default="inferred")] = "",
     mapping: Map = [],  # noqa: B006 - typer reads the default
-    bad_rows: Limit = -1.0,
+    bad_rows: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Import an event log; delivering a file twice counts once."""
     _import(file, shop, "events", _how(file_format, mapping, bad_rows), as_json)
 
 
-def _how(file_format: str, mapping: list[str], bad_rows: float) -> tuple[str, list[str], float]:
+def _how(file_format: str, mapping: list[str], bad_rows: float | None) -> tuple[str, list[str], float | None]:
     return file_format, mapping, bad_rows
 
 
-def _import(file: Path, folder: Path, kind: str, how: tuple[str, list[str], float], as_json: bool) -> None:
+def _import(file: Path, folder: Path, kind: str, how: tuple[str, list[str], float | None], as_json: bool) -> None:
     from bodega.engine.shop import Feeding
     from bodega.errors import BadRequest
 
@@ -100,7 +100,7 @@ def _import(file: Path, folder: Path, kind: str, how: tuple[str, list[str], floa
     feeding = Feeding(
         format=file_format or None,
         mapping=dict(pair.split("=", 1) for pair in pairs) or None,
-        bad_rows_limit=None if bad_rows < 0 else bad_rows,
+        bad_rows_limit=bad_rows,
     )
     with shop_at(folder) as shop, show.Bars() as bars:
         done = getattr(shop, "catalog" if kind == "items" else "events").add(file, how=feeding, progress=bars)
