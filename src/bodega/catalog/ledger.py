@@ -1,7 +1,8 @@
 """What did cleaning find? Counts while a feed streams past, told in words at the end.
 
-Held for each row: a hash of the id, the price, the category and the line (20 bytes), so that duplicates and outliers
-of a 5-million-row file cost 100 MB and not the rows. Not for: the rows that were refused (dead letter box).
+Held for each row: a hash of the id, the price, the category and the line (20 bytes, 70 while
+they are sorted at the end, measured on 600,000 rows), so that duplicates and outliers of a 5-million-row file cost
+350 MB and not the rows. Not for: the rows that were refused (dead letter box).
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Ledger:
         self._last_group = ""
         self.missing: Counter[str] = Counter()
         self._ids = array("q")
-        self._prices = array("d")
-        self._places = array("q")
-        self._lines = array("q")
+        self._prices = array("f")
+        self._places = array("i")
+        self._lines = array("I")
         self._categories: dict[tuple[tuple[str, ...], str], int] = {}
 
     def saw(self, item: Item, line: int) -> None:
@@ -70,8 +71,8 @@ class Ledger:
         """Lines whose price is far from its category's."""
         if not self._prices:
             return []
-        odd = odd_prices(np.frombuffer(self._prices, np.float64), np.frombuffer(self._places, np.int64))
-        return [int(line) for line in np.frombuffer(self._lines, np.int64)[odd]]
+        odd = odd_prices(np.frombuffer(self._prices, np.float32), np.frombuffer(self._places, np.int32))
+        return [int(line) for line in np.frombuffer(self._lines, np.uint32)[odd]]
 
     def notes(self, repairs: Mapping[str, int]) -> list[str]:
         """The findings in words, most telling first."""

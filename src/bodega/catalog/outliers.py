@@ -18,13 +18,13 @@ SPREAD = 0.1
 """Smallest spread assumed (log scale): in a category where nearly all cost the same, 82 % more is not yet odd."""
 
 
-def odd_prices(prices: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+def odd_prices(prices: NDArray[np.floating], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Which prices are outliers among those of the same group: bool, (n,). NaN and zero never are."""
     odd = np.zeros(len(prices), np.bool_)
     known = np.flatnonzero(np.isfinite(prices) & (prices > 0))
     if not len(known):
         return odd
-    logs = np.log(prices[known])
+    logs = np.log(prices[known], dtype=np.float64)
     order = np.argsort(groups[known], kind="stable")
     starts = np.flatnonzero(np.diff(groups[known][order], prepend=-(2**62)))
     for rows in np.split(order, starts[1:]):

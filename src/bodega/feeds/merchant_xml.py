@@ -1,7 +1,7 @@
 """Google Merchant feeds in XML (RSS 2.0 `<item>` or Atom `<entry>`), as rows.
 
 Names lose their namespace, so `<g:id>` reads as `id`, the same name that the TSV export uses. A tag that repeats gives
-a list, a tag with children a dict. Every record is released after reading. Cost: about 20 k records/s, one record in
+a list, a tag with children a dict. Every record is released after reading. Cost: 65 k small records/s, one record in
 memory. Not for: other XML; entities and external references are refused (a 1 kB file can unfold to gigabytes).
 """
 
