@@ -104,8 +104,11 @@ class Watched:
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens pages; the test fails when the console showed an error, or another host was asked for anything."""
+def visit(browser: Any, site: str) -> Iterator[Callable[..., Any]]:
+    """Opens pages, closed before the site is.
+
+    The test fails when the console showed an error, or another host was asked for anything.
+    """
     watched = Watched(browser)
     yield watched
     watched.close()

@@ -1,7 +1,7 @@
 """A small shop that answers `/v1/...` as the service does, without learning: realistic products, canned reasons.
 
 The storefront's browser tests run against it, so that a page can be tested with products a real catalog rarely has
-(hostile titles, missing prices) and does not wait for a model. What it gets wrong on purpose: ranking is by plain counts.
+(hostile titles, missing prices) and does not wait for a model. Its ranking is by plain counts, nothing more.
 """
 
 from __future__ import annotations
@@ -267,6 +267,8 @@ def _values(item: Item, name: str) -> list[Any]:
     if name == "category":
         return [" > ".join(item["category"])] if item.get("category") else []
     value = item.get(name, item.get("attributes", {}).get(name))
+    if isinstance(value, list):
+        return value
     return [] if value in (None, "") else [str(value).lower() if isinstance(value, bool) else value]
 
 
@@ -323,18 +325,13 @@ def handlers(shop: FakeShop) -> list[Any]:
 
     @get("/v1/items/{path:path}")
     async def item(request: Http) -> Response[Any]:
-        path = request.path_params["path"]
-        parts = path.strip("/").rsplit("/", 1)
-        ask = dict(request.query_params)
-        if len(parts) == 2 and parts[1] in ("similar", "together"):
-            return answer(
-                parts[1],
-                ask,
-                lambda: shop.recommend(
-                    {**ask, "place": parts[1], "items": [unquote(parts[0])], "k": int(ask.get("k", 20))}
-                ),
-            )
-        found = shop.by_id(unquote(path.strip("/")))
+        # The raw path: an id may hold slashes, percent-encoded.
+        item_id, _, kind = request.scope["raw_path"].decode().removeprefix("/v1/items/").partition("/")
+        ask, item_id = dict(request.query_params), unquote(item_id)
+        if kind in ("similar", "together"):
+            around = {**ask, "place": kind, "items": [item_id], "k": int(ask.get("k", 20))}
+            return answer(kind, ask, lambda: shop.recommend(around))
+        found = shop.by_id(item_id)
         if found is None:
             return Response({"title": "UnknownItem", "status": 404}, status_code=404)
         return answer("item", ask, lambda: found)

@@ -1,4 +1,4 @@
-"""A visitor shops: every page of the storefront in a real Chromium, against a fake shop that remembers what was asked."""
+"""A visitor shops: every page of the storefront in a real Chromium, over a fake shop that remembers what was asked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_home_shows_lists_that_say_why(visit: Any, site: str, shop: Any, width: 
 def test_the_very_next_list_knows_the_click(visit: Any, site: str, shop: Any, width: int) -> None:
     page = visit(site, width=width)
     before = ids(shelf(page, "home").locator(".card"))
-    shelf(page, "trending").locator('[data-item="p24"] h3 a').click()
+    shelf(page, "trending").locator('[data-item="p24"] .title a').click()
     expect(page.locator("h1")).to_have_text("Sirloin Steak 1\u00a0lb")
     page.go_back()
     expect(shelf(page, "home").locator(".trail .pic").first).to_be_visible()
@@ -349,8 +349,8 @@ def test_chinese(visit: Any, site: str, shop: Any, width: int) -> None:
     assert page.url == f"{site}/search?q=milk"
     assert asked(shop, "search")[-1]["language"] == "zh"
     page.goto(f"{site}/search?q=牛奶")
-    expect(page.locator("#results h3")).to_have_text("纯牛奶 250毫升")
-    page.locator("#results h3 a").click()
+    expect(page.locator("#results .title")).to_have_text("纯牛奶 250毫升")
+    page.locator("#results .title a").click()
     expect(page.locator(".facts .price")).to_contain_text("12.80")
     page.click("#basket")
     shown = page.inner_text("body").replace("Corner Bodega", "").replace("English", "").replace("Bodega", "")
@@ -378,7 +378,7 @@ def test_back_returns_to_the_same_spot(visit: Any, site: str) -> None:
     page.locator("#results .card").nth(20).scroll_into_view_if_needed()
     there = page.evaluate("scrollY")
     assert there > 500
-    page.locator("#results .card h3 a").nth(20).click()
+    page.locator("#results .card .title a").nth(20).click()
     expect(page.locator(".product")).to_be_visible()
     assert page.evaluate("scrollY") == 0
     page.go_back()

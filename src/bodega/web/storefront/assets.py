@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 TYPES = {
-    "js": "text/javascript; charset=utf-8",
-    "css": "text/css; charset=utf-8",
+    "js": "text/javascript",
+    "css": "text/css",
     "svg": "image/svg+xml",
 }
 

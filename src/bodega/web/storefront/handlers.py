@@ -12,6 +12,7 @@ from http.cookies import SimpleCookie
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
@@ -93,7 +94,7 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
         headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language, "Vary": "Cookie"}
         if asked in LANGUAGES:
             headers["Set-Cookie"] = _cookie(asked)
-        return Response(pages[language], media_type="text/html; charset=utf-8", headers=headers)
+        return Response(pages[language], media_type=MediaType.HTML, headers=headers)
 
     @get(
         "/static/storefront/{version:str}/{name:str}",

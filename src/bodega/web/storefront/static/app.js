@@ -11,6 +11,7 @@ import { youPanel } from "./you.js";
 
 const main = /** @type {HTMLElement} */ (byId("main"));
 let turn = 0;
+let shown = "";
 /** @type {ReturnType<typeof searchBox>} */
 let box;
 
@@ -27,6 +28,7 @@ function pageFor(url) {
 async function show({ scroll = 0, focus = true } = {}) {
   const mine = ++turn;
   const url = new URL(location.href);
+  shown = url.pathname + url.search;
   // A page of its own to draw on: what an earlier, slower page still draws lands nowhere.
   const sheet = pageFor(url) === results && main.firstElementChild?.querySelector(".results") ? main.firstElementChild : h("div", {});
   if (sheet !== main.firstElementChild) main.replaceChildren(sheet);
@@ -84,7 +86,10 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   navigate(link.href);
 });
-addEventListener("popstate", (event) => show({ scroll: event.state?.scroll || 0 }));
+addEventListener("popstate", (event) => {
+  // A jump within the page (skip link) is no other page.
+  if (location.pathname + location.search !== shown) show({ scroll: event.state?.scroll || 0 });
+});
 document.addEventListener("state", badge);
 
 /** `?user=` shops as somebody (demonstrations), `?lang=` was for the server: neither stays in the address. */

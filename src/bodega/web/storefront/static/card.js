@@ -11,7 +11,7 @@ import { whyButton } from "./why.js";
 
 /** @typedef {import("./api.js").Hit} Hit */
 /** @typedef {import("./state.js").Item} Item */
-/** @typedef {{place: string, request_id?: string, query?: string, fresh?: boolean, ondismiss?: (hit: Hit, card: HTMLElement) => void}} Around */
+/** @typedef {{place: string, request_id?: string, query?: string, fresh?: boolean, heading?: string, ondismiss?: (hit: Hit, card: HTMLElement) => void}} Around */
 
 /** @param {Item} item */
 export const available = (item) => !["out_of_stock", "discontinued"].includes(item.availability || "") && item.stock !== 0;
@@ -45,7 +45,7 @@ export function card(hit, around) {
     picture(item),
     h("div", { class: "body" },
       h("p", { class: "brand" }, item.brand || ""),
-      h("h3", { title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
+      h(around.heading || "h3", { class: "title", title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
       hit.why.length || around.ondismiss ? whyButton(hit, () => around.ondismiss?.(hit, el)) : null,
       h("div", { class: "foot-row" }, h("span", { class: "price" }, money(item.price, item.currency)), available(item) ? add : null)),
     available(item) ? around.fresh && h("span", { class: "flag" }, t("new_here")) : h("span", { class: "flag gone" }, t("sold_out")));

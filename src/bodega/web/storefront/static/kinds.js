@@ -64,6 +64,7 @@ wine|wine,champagne,liquor,spirit,vodka,whiskey,rum|葡萄酒,白酒,红酒,酒
 can|beer,ale,cola,soda,soft drink,energy drink,carbonated,sparkling,tonic|啤酒,可乐,汽水
 cup 45 80|coffee,espresso,latte|咖啡
 cup 140|tea,teas,matcha|茶
+glass 60 20|smoothie,shake,milkshake,cocktail|奶昔
 carton 85|juice,nectar,lemonade|果汁,橙汁
 bottle 225|water,isotonic|矿泉水,水
 carton 235|milk,creamer,half and half,buttermilk|牛奶,奶

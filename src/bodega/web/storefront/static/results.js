@@ -87,7 +87,7 @@ function draw(main, { page, query, sort, choices, params, change, go, ask }) {
 
 /** @param {any} page @param {string} query @param {URLSearchParams} params @param {(more: any) => Promise<any>} ask */
 function list(page, query, params, ask) {
-  const draw = (/** @type {any} */ from) => from.hits.map((/** @type {any} */ hit) => card(hit, { place: "search", request_id: from.request_id, query }));
+  const draw = (/** @type {any} */ from) => from.hits.map((/** @type {any} */ hit) => card(hit, { place: from.place || "search", request_id: from.request_id, query, heading: "h2" }));
   const grid = h("div", { class: "grid", id: "results", role: "group", "aria-label": t("results") }, draw(page));
   const more = h("div", { class: "more" });
   const shown = () => grid.children.length;
