@@ -159,6 +159,18 @@ def test_noise_gets_weight_zero_and_the_single_source_is_served() -> None:
     assert fitted.chosen == "good"
 
 
+def test_noise_gets_weight_zero_inside_a_fusion_that_is_served() -> None:
+    """With few cases noise always fits a little; the price on each source turns it off."""
+    silent = []
+    for seed in range(20, 26):
+        fitted = fit_weights("home", *world(300, seed, {"a": 2.0, "b": 2.0, "noise": 0.0}))
+        assert fitted.chosen == "fusion"
+        assert min(fitted.weights["a"], fitted.weights["b"]) > 0.4
+        silent.append(fitted.weights["noise"])
+    assert np.median(silent) == 0
+    assert max(silent) <= 0.2
+
+
 def test_a_redundant_twin_gets_weight_zero() -> None:
     cases, candidates = world(600, 3, {"good": 2.5, "twin": 0.0})
     for own in candidates:

@@ -113,24 +113,57 @@ def fuse(
     return Fused(fit_weights(place, used, found), ablate(used, found) if used else {}, names)
 
 
-def whole(source: Source, n_items: int) -> Scorer:
-    """A source that scores every item."""
-    everything = np.arange(n_items, dtype=np.int32)
+class Contest:
+    """Sources and their fusion as scorers that share work: each source scores all items once a case.
 
-    def scorer(context: Context) -> Floats:
-        return source.score(context, everything)
+    By contract `score(context, items)` is a part of `score(context, all items)`, so the union's columns come from it
+    too; the candidates themselves are what each source's own `retrieve` gives.
+    """
 
-    return scorer
+    def __init__(self, sources: Sequence[Source], fusion: Fusion, n_items: int) -> None:
+        self.sources = [_Remembering(source, n_items) for source in sources]
+        self.fusion = fusion
+        self._asked: Context | None = None
+        self._found: Candidates | None = None
 
+    def scorers(self) -> dict[str, Scorer]:
+        """Every source over all items."""
+        return {source.name: source.all for source in self.sources}
 
-def fused(fusion: Fusion, sources: Sequence[Source], *, fresh: bool) -> Scorer:
-    """What is served: 200 candidates a source, fused. `fresh` leaves out what the shopper has, before fusing."""
+    def served(self, context: Context) -> Candidates:
+        """What is served where things are taken again: only the anchors are left out."""
+        return self._ranked(context, context.items)
 
-    def scorer(context: Context) -> Candidates:
-        found = gather(sources, context, CANDIDATES)
-        hidden = np.concatenate([context.items, context.history]) if fresh else context.items
+    def fresh(self, context: Context) -> Candidates:
+        """What is served where they are not: what the shopper has is left out before fusing."""
+        return self._ranked(context, np.concatenate([context.items, context.history]))
+
+    def _ranked(self, context: Context, hidden: Ints) -> Candidates:
+        if self._asked is not context or self._found is None:
+            self._asked, self._found = context, gather(self.sources, context, CANDIDATES)
+        found = self._found
         if len(hidden):
             found = found.take(~np.isin(found.items, hidden))
-        return fusion.rank(context, found)
+        return self.fusion.rank(context, found)
 
-    return scorer
+
+class _Remembering:
+    """A fitted source that scores all items once a context."""
+
+    def __init__(self, source: Source, n_items: int) -> None:
+        self.source = source
+        self.name = source.name
+        self._everything = np.arange(n_items, dtype=np.int32)
+        self._asked: Context | None = None
+        self._scores: Floats = np.empty(0, np.float32)
+
+    def all(self, context: Context) -> Floats:
+        if self._asked is not context:
+            self._asked, self._scores = context, self.source.score(context, self._everything)
+        return self._scores
+
+    def score(self, context: Context, items: Ints) -> Floats:
+        return self.all(context)[items]
+
+    def retrieve(self, context: Context, k: int) -> Candidates:
+        return self.source.retrieve(context, k)

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bodega.bench._contest import LISTED, Fused, Tally, fuse, fused, whole
+from bodega.bench._contest import LISTED, Contest, Fused, Tally, fuse
 from bodega.bench._supermarket import Market, read_market
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
@@ -121,17 +121,16 @@ def _cases(market: Market, place: str, window: Window, options: BasketOptions) -
 def _judge(
     place: str,
     data: tuple[Market, TimeSplit],
-    contest: tuple[list[Source], Fused, list[Case]],
+    entrants: tuple[list[Source], Fused, list[Case]],
     tally: Tally,
     progress: Progress,
 ) -> None:
-    (market, split), (sources, chosen, cases) = data, contest
+    (market, split), (sources, chosen, cases) = data, entrants
     n_items, suffix = len(market.items), PLACES[place]
     sold = market.log.before(split.test.start).item
     counts = np.bincount(sold[sold >= 0], minlength=n_items)
-    scorers = {source.name: whole(source, n_items) for source in sources}
-    scorers["frequency"] = frequency(counts)
-    scorers["fusion"] = fused(chosen.fusion(), sources, fresh=False)
+    contest = Contest(sources, chosen.fusion(), n_items)
+    scorers = {**contest.scorers(), "frequency": frequency(counts), "fusion": contest.served}
     outcomes = evaluate(scorers, cases, n_items, depth=LISTED, progress=progress)
     for source, outcome in outcomes.items():
         tally.add(source, outcome.masked, NEXT if place == "home" else COMPLETE, suffix)

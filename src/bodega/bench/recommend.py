@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import sparse
 
-from bodega.bench._contest import Fused, Tally, fuse, fused, slice_figures, whole
+from bodega.bench._contest import Contest, Fused, Tally, fuse, slice_figures
 from bodega.bench._sequences import Sequences, read_sequences
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
@@ -29,7 +29,6 @@ from bodega.evaluation import (
     Case,
     Outcome,
     Ranked,
-    Scorer,
     average_ranks,
     check_ids,
     check_no_leak,
@@ -128,24 +127,19 @@ def _choose(
     log, cases = _split(data, 1, options)
     sources = _fit(data, log, progress)
     chosen = fuse("home", sources, cases, progress)
-    outcomes = evaluate(_scorers(sources, chosen, data), test, len(data.items), progress=progress)
+    outcomes = _judge(sources, chosen, test, data, progress)
     return chosen, {source: outcome.masked for source, outcome in outcomes.items()}
-
-
-def _scorers(sources: list[Source], chosen: Fused, data: Sequences) -> dict[str, Scorer]:
-    scorers = {source.name: whole(source, len(data.items)) for source in sources}
-    return {**scorers, "fusion": fused(chosen.fusion(), sources, fresh=not data.repeats)}
 
 
 def _judge(
     sources: list[Source], chosen: Fused, cases: list[Case], data: Sequences, progress: Progress
 ) -> dict[str, Outcome]:
-    scorers = _scorers(sources, chosen, data)
-    if not data.repeats:
-        scorers["unmasked"] = fused(chosen.fusion(), sources, fresh=False)
-    outcomes = evaluate(scorers, cases, len(data.items), progress=progress)
+    contest = Contest(sources, chosen.fusion(), len(data.items))
+    scorers = contest.scorers()
     if data.repeats:
-        return outcomes
+        return evaluate({**scorers, "fusion": contest.served}, cases, len(data.items), progress=progress)
+    scorers = {**scorers, "fusion": contest.fresh, "unmasked": contest.served}
+    outcomes = evaluate(scorers, cases, len(data.items), progress=progress)
     unmasked = outcomes.pop("unmasked").unmasked
     outcomes["fusion"] = Outcome(outcomes["fusion"].masked, unmasked, outcomes["fusion"].lists)
     return outcomes

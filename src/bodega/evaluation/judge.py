@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bodega.evaluation.case import Case
 from bodega.evaluation.ranks import Ranked, both_ranks
 from bodega.protocols import NoProgress, Progress
 from bodega.schema import Candidates, Context
-from bodega.schema.arrays import Doubles, Floats, Ints
+from bodega.schema.arrays import NO_DOUBLES, NO_INTS, Doubles, Floats, Ints
 
 Scorer = Callable[[Context], "Floats | Candidates"]
 """Scores of all items, shape (n_items,), NaN = no opinion; or candidates with `score` set."""
@@ -43,41 +42,48 @@ def evaluate(
     depth: int = 10,
     progress: Progress | None = None,
 ) -> dict[str, Outcome]:
-    """Full ranking of `n_items` items by every scorer for every case."""
+    """Full ranking of `n_items` items by every scorer for every case.
+
+    All scorers answer one case before the next is asked, so that scorers may share what they computed for a context.
+    """
     progress = progress or NoProgress()
-    item = _flat([case.relevant for case in cases])
-    row = np.repeat(np.arange(len(cases), dtype=np.int32), [len(case.relevant) for case in cases])
-    hidden = np.array([len(case.masked) for case in cases], np.int32)
-    outcomes = {}
-    for name, scorer in scorers.items():
-        progress.start(f"judge {name}", len(cases))
-        masked, unmasked, lists = _run(scorer, cases, n_items, depth, progress)
-        progress.finish()
-        outcomes[name] = Outcome(
-            masked=Ranked(masked, item, row, n_items - hidden),
-            unmasked=Ranked(unmasked, item, row, np.full(len(cases), n_items, np.int32)),
-            lists=lists,
-        )
-    return outcomes
-
-
-def _run(
-    scorer: Scorer, cases: Sequence[Case], n_items: int, depth: int, progress: Progress
-) -> tuple[Doubles, Doubles, Ints]:
+    runs = {name: _Run(len(cases), depth) for name in scorers}
     buffer = np.empty(n_items, np.float32)
-    masked: list[Doubles] = []
-    unmasked: list[Doubles] = []
-    lists = np.full((len(cases), depth), -1, np.int32)
-    for row, case in enumerate(cases):
-        scores = _dense(scorer(case.context), buffer)
+    progress.start("judge " + ", ".join(scorers), len(cases))
+    for number, case in enumerate(cases):
+        for name, scorer in scorers.items():
+            runs[name].take(number, case, _dense(scorer(case.context), buffer))
+        if number % 64 == 63:
+            progress.advance(64)
+    progress.finish()
+    item = np.concatenate([NO_INTS, *(case.relevant for case in cases)]).astype(np.int32)
+    row = np.repeat(np.arange(len(cases), dtype=np.int32), [len(case.relevant) for case in cases])
+    left = n_items - np.array([len(case.masked) for case in cases], np.int32)
+    whole = np.full(len(cases), n_items, np.int32)
+    return {
+        name: Outcome(
+            Ranked(np.concatenate([NO_DOUBLES, *run.masked]), item, row, left),
+            Ranked(np.concatenate([NO_DOUBLES, *run.unmasked]), item, row, whole),
+            run.lists,
+        )
+        for name, run in runs.items()
+    }
+
+
+class _Run:
+    """What one scorer did so far."""
+
+    def __init__(self, n_cases: int, depth: int) -> None:
+        self.masked: list[Doubles] = []
+        self.unmasked: list[Doubles] = []
+        self.lists = np.full((n_cases, depth), -1, np.int32)
+
+    def take(self, number: int, case: Case, scores: Floats) -> None:
         without, full = both_ranks(scores, case.relevant, case.masked)
-        masked.append(without)
-        unmasked.append(full)
-        best = _first(scores, case.masked, depth)
-        lists[row, : len(best)] = best
-        if row % 256 == 255:
-            progress.advance(256)
-    return _joined(masked), _joined(unmasked), lists
+        self.masked.append(without)
+        self.unmasked.append(full)
+        best = _first(scores, case.masked, self.lists.shape[1])
+        self.lists[number, : len(best)] = best
 
 
 def _dense(answer: Floats | Candidates, buffer: Floats) -> Floats:
@@ -99,11 +105,3 @@ def _first(scores: Floats, masked: Ints, depth: int) -> Ints:
         scored = scored[np.argpartition(scores[scored], len(scored) - depth)[-depth:]]
     best = np.sort(scored)
     return best[np.argsort(-scores[best], kind="stable")].astype(np.int32)
-
-
-def _flat(parts: Sequence[Ints]) -> Ints:
-    return np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
-
-
-def _joined(parts: Sequence[NDArray[np.float64]]) -> Doubles:
-    return np.concatenate(parts) if parts else np.empty(0, np.float64)

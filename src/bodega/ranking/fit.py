@@ -3,8 +3,8 @@
 All candidates' z-scores are computed once; a trial is then one multiply-add and two comparisons over that array (5,000
 cases x 500 candidates: 5 ms). The search starts from the best single source and from equal weights, moves one weight at
 a time over a coarse grid, then finer, and keeps the best. A source has to earn its place: every further source with a
-weight costs `PRIOR` of the best single source's NDCG, so what adds nothing goes to 0. (A price on the *size* of weights
-failed: a silent source with a large weight made the others look small and cheap.)
+weight costs a part of the best single source's NDCG (`PRIOR`, more with few cases), so what adds nothing goes to 0.
+(A price on the *size* of weights failed: a silent source with a large weight made the others look small and cheap.)
 
 The decision is made on other cases than the weights were fitted on (two folds, each fitted on one and judged on the
 other): the fusion is served only if it beats the best single source there and with the final weights;
@@ -28,6 +28,9 @@ from bodega.schema.arrays import Doubles, Flags, Floats
 
 PRIOR = 0.002
 """Part of the best single source's NDCG that each further source must earn; less is noise."""
+
+LUCK = 3.0
+"""Added to PRIOR, divided by the number of cases: what a source of pure noise gains by luck shrinks that way."""
 
 FEWEST = 30
 """Below this many cases nothing is fitted: RRF(20) is served."""
@@ -212,7 +215,7 @@ def _crossfit(trial: _Trial) -> float:
 def _search(trial: _Trial, allowed: Flags | None = None) -> Floats:
     """Best weights, the largest 1. `allowed` (n_sources,) shuts sources out."""
     columns = np.arange(len(trial.sources)) if allowed is None else np.flatnonzero(allowed)
-    price = PRIOR * max(trial.ndcg(_one(trial, int(column))) for column in columns)
+    price = (PRIOR + LUCK / len(trial.ideal)) * max(trial.ndcg(_one(trial, int(column))) for column in columns)
     best, best_value = np.zeros(len(trial.sources)), -np.inf
     starts = [_one(trial, int(column)).astype(np.float64) for column in columns]
     together = np.zeros(len(trial.sources))

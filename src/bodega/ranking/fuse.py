@@ -11,16 +11,16 @@ Papers: Bruch, Gai & Ingber 2023 (normalised sums beat ranks); Cormack, Clarke &
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from bodega.errors import SnapshotCorrupt
-from bodega.protocols import Source
 from bodega.ranking.fit import Weighted, ablate, fit_weights
 from bodega.ranking.scale import CANDIDATES, rrf_scores, z_scores
 from bodega.schema import Candidates, Context
-from bodega.schema.arrays import Flags, Floats
+from bodega.schema.arrays import Flags, Floats, Ints
 
 __all__ = ["CANDIDATES", "Fusion", "Weighted", "ablate", "fit_weights", "gather", "z_scores"]
 
@@ -28,7 +28,17 @@ TIE_BREAK = 1e-4
 """Weight of a source whose fitted weight is 0: it only decides between candidates that the others leave equal."""
 
 
-def gather(sources: Sequence[Source], context: Context, k: int = CANDIDATES) -> Candidates:
+class Fitted(Protocol):
+    """What `gather` needs of a source."""
+
+    name: str
+
+    def retrieve(self, context: Context, k: int) -> Candidates: ...
+
+    def score(self, context: Context, items: Ints) -> Floats: ...
+
+
+def gather(sources: Sequence[Fitted], context: Context, k: int = CANDIDATES) -> Candidates:
     """The union of what the sources retrieve, by item index, one score column a source.
 
     Every column is filled by `score` where the source's own list does not hold the item; `score` of the result is NaN

@@ -1,0 +1,66 @@
+"""Floors under the published figures: public data, full ranking, one run a file. Minutes; `make test-slow` runs them.
+
+The floors are those of the roadmap's first issue; what was measured stands in docs/log.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bodega.bench import basket, recommend
+from bodega.bench.result import BenchResult
+
+pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(1800)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def data(name: str) -> Path:
+    folder = Path(os.environ.get("BODEGA_DATA", ROOT.parent / "shared" / "data")) / name
+    if not folder.is_dir():
+        pytest.skip(f"the data folder {name} is not here: set BODEGA_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def beauty() -> BenchResult:
+    return recommend.run(recommend.RecommendOptions(data("amazon2014_beauty")))
+
+
+@pytest.fixture(scope="module")
+def market() -> BenchResult:
+    return basket.run(basket.BasketOptions(data("complete_journey")))
+
+
+@pytest.mark.parametrize(
+    ("figure", "floor"),
+    [("fusion.ndcg@10", 0.055), ("transition.ndcg@10", 0.054), ("collaborative.ndcg@10", 0.045)],
+)
+@pytest.mark.parametrize("reading", ["", ".strict"])
+def test_beauty_floors(beauty: BenchResult, figure: str, floor: float, reading: str) -> None:
+    """With models that learned the validation items too, and with models that did not (as in the papers)."""
+    assert beauty.figures[figure + reading] >= floor
+
+
+def test_beauty_fusion_beats_its_parts(beauty: BenchResult) -> None:
+    assert beauty.intervals["fusion_vs_best.ndcg@10"][0] > 0
+    assert beauty.figures["popular.ndcg@10"] < beauty.figures["collaborative.ndcg@10"]
+
+
+def test_beauty_is_the_file_that_papers_use(beauty: BenchResult) -> None:
+    facts = beauty.facts
+    assert (facts["users"], facts["items"], facts["events"], facts["cases"]) == (22_363, 12_101, 198_502, 22_363)
+
+
+def test_the_supermarket_fusion_is_not_below_personal_frequency(market: BenchResult) -> None:
+    """The baseline that most published next-basket models fail to beat."""
+    assert market.intervals["fusion_vs_frequency.ndcg@10"][1] > 0
+    assert market.figures["fusion.ndcg@10"] > 2 * market.figures["popular.ndcg@10"]
+
+
+def test_completing_a_basket_beats_popularity(market: BenchResult) -> None:
+    low, _ = market.intervals["fusion.ndcg@10.complete"]
+    assert low > market.figures["popular.ndcg@10.complete"]
