@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+import bodega
 from bodega import settings
 from bodega.cli import app
 from bodega.testing.world import GeneratedWorld
@@ -89,9 +90,12 @@ def test_python_snippets_run(page: Path, workplace: Path) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     for number, block in enumerate(blocks(page.read_text("utf-8"), "python")):
         exec(compile(block, f"{page.name}, python block {number}", "exec"), names)
-    for thing in names.values():
-        if type(thing).__name__ == "Shop":
-            thing.close()  # type: ignore[attr-defined]
+    for name, thing in names.items():
+        if isinstance(thing, bodega.Page):
+            assert len(thing), f"{name} is an empty page"
+            assert not thing.degraded, f"{name} is degraded: {thing.degraded}"
+        if isinstance(thing, bodega.Shop):
+            thing.close()
 
 
 def test_readme_has_a_python_example_of_five_lines() -> None:
