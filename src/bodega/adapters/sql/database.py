@@ -78,8 +78,8 @@ class Database:
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows (values in column order), leaving out those whose key is there already.
 
-        The statement is compiled once by SQLAlchemy and its rows go straight to the driver: measured 68k events/s
-        against 41k/s through SQLAlchemy's own executemany, whose per-row dictionaries cost more than the insert.
+        The statement is compiled once by SQLAlchemy and its rows go straight to the driver: measured 110k events
+        a CPU second against 58k through SQLAlchemy's own executemany, whose per-row dictionaries cost as much again.
         """
         if not rows:
             return
@@ -97,7 +97,7 @@ class Database:
     ) -> Iterator[Sequence[Any]]:
         """The `columns` of the rows whose `key` is one of `values`, 1,000 values a statement.
 
-        On SQLite the statement is written once: SQLAlchemy expands an IN list again for each call (2 us a value).
+        On SQLite the statement is written once: SQLAlchemy expands an IN list again for each call.
         """
         query = select(*columns)
         for start in range(0, len(values), LOOK_UP):
@@ -112,7 +112,7 @@ class Database:
     def stream(self, query: Select[Any], chunk: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a long query, `chunk` at a time, in one consistent view.
 
-        On SQLite the rows come straight from the driver: 620k events/s against 250k/s through SQLAlchemy's Row objects.
+        On SQLite the rows come straight from the driver: 450k events a CPU second against 340k through Row objects.
         """
         with self.reading() as connection:
             if not self.is_sqlite:
