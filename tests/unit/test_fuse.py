@@ -267,3 +267,11 @@ def test_ranking_is_fast_enough_for_every_request() -> None:
         fusion.rank(Context(), candidates)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 1e-3
+
+
+def test_where_the_chosen_sources_are_silent_the_backup_weights_decide() -> None:
+    scores = np.array([[np.nan, 3.0, 1.0], [np.nan, 2.0, 2.0], [np.nan, 1.0, 3.0]], np.float32)
+    found = Candidates(np.arange(3, dtype=np.int32), scores, np.zeros(3, np.float32), ("a", "b", "c"))
+    fusion = Fusion({"home": {"a": 1.0}}, backup={"home": {"b": 1.0, "c": 0.1}})
+    assert fusion.rank(Context(place="home"), found).items.tolist() == [0, 1, 2]
+    assert Fusion.from_json(fusion.to_json()).rank(Context(place="home"), found).items.tolist() == [0, 1, 2]

@@ -84,7 +84,7 @@ def learn(
     for name in parts.make:
         if name not in sources:
             sources[name] = _fitted(name, parts, whole, progress)
-    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights})
+    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS)
     facts = _facts(whole, log_facts, trial, cursor)
     progress.start("publish the snapshot")
     snapshot = snapshots.publish(

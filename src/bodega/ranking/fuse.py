@@ -66,10 +66,19 @@ class Fusion:
     Answers: any place.  Needs: candidates with at least one score column.  Good for: few hundred candidates from
     sources of any scale.  Not for: deciding what is retrieved.  Cost: .1 ms for 600 x 5.  Relations: weights come from
     `fit_weights`; `shares` feeds `engine.explain`.
+
+    `weights` {place: {source: weight}} are the fitted ones; `backup` serves requests in which none of the weighted
+    sources has anything to say (a guest, where only "what you bought before" was worth a weight).
     """
 
-    def __init__(self, weights: Mapping[str, Mapping[str, float]], k: int = CANDIDATES) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, Mapping[str, float]],
+        k: int = CANDIDATES,
+        backup: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         self.weights = {place: dict(held) for place, held in weights.items()}
+        self.backup = {place: dict(held) for place, held in (backup or {}).items()}
         self.k = k
 
     def rank(self, context: Context, candidates: Candidates) -> Candidates:
@@ -102,16 +111,18 @@ class Fusion:
         held = self.weights.get(place)
         if held is None:
             return rrf_scores(candidates.scores), _flags(speaks)
-        weight: Floats = np.array([held.get(source, 0.0) for source in candidates.sources], np.float32)
-        weight[~speaks] = 0
-        if not weight.any():
-            weight = _flags(speaks)
+        weight = _flags(speaks)
+        for chosen in (held, self.backup.get(place, {})):  # the first whose sources have anything to say
+            own = np.array([chosen.get(source, 0.0) for source in candidates.sources], np.float32) * speaks
+            if own.any():
+                weight = own
+                break
         weight[speaks & (weight == 0)] = TIE_BREAK
         return z_scores(candidates.scores, self.k), weight
 
     def to_json(self) -> bytes:
         """Equal fusions give equal bytes."""
-        return msgspec.json.encode({"k": self.k, "weights": self.weights}, order="sorted")
+        return msgspec.json.encode({"backup": self.backup, "k": self.k, "weights": self.weights}, order="sorted")
 
     @classmethod
     def from_json(cls, data: bytes) -> Fusion:
@@ -125,7 +136,7 @@ class Fusion:
                 allowed="what to_json wrote",
                 got=str(error),
             ) from error
-        return cls(stored.weights, stored.k)
+        return cls(stored.weights, stored.k, stored.backup)
 
 
 def _flags(speaks: Flags) -> Floats:
@@ -135,3 +146,4 @@ def _flags(speaks: Flags) -> Floats:
 class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     k: int
     weights: dict[str, dict[str, float]]
+    backup: dict[str, dict[str, float]] = {}
