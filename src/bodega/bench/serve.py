@@ -136,6 +136,7 @@ def _measured(served: Served) -> tuple[dict[str, float], dict[str, tuple[float, 
             intervals[f"{name}.p50_ms"] = _interval(values, served.options.seed)
     for kind, values in one.engine.items():
         figures[f"{kind}.engine_p50_ms"] = float(np.median(values))
+        figures[f"{kind}.engine_p99_ms"] = float(np.quantile(values, 0.99))
     events = stored.latency.get("events", [])
     figures |= {
         "requests_per_core_second": loaded.count() / cpu,
