@@ -195,8 +195,15 @@ class PlainBm25:
 
 
 def _scorer(source: Lexical) -> Scorer:
-    everything = np.arange(len(source), dtype=np.int32)
-    return lambda query: source.score(Context(place="search", query=query), everything)
+    """Through `retrieve` with room for every item: the same scores as `score`, without touching what cannot match."""
+
+    def scores(query: str) -> Floats:
+        out = np.full(len(source), np.nan, np.float32)
+        found = source.retrieve(Context(place="search", query=query), len(source))
+        out[found.items] = found.score
+        return out
+
+    return scores
 
 
 def _only_words(query: str) -> str:
