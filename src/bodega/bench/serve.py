@@ -1,6 +1,7 @@
 """How fast is the real server? `bodega serve` in a process of its own, asked over loopback by this one.
 
-Five parts, one after the other, on a copy of the shop (the events that are sent must not enter the real one):
+Six parts, one after the other, on a copy of the shop (the events that are sent must not enter the real one):
+    first     every shopper's first request: their history is read          first_visit.p50_ms
     one       one request at a time: the latency a shopper sees          search.p50_ms, recommend.p99_ms, ...
     loaded    as many connections as asked for: throughput               requests_per_core_second, loaded.search.p50_ms
     livez     the same server answering nothing: HTTP's own cost         livez.p50_ms, livez.requests_per_core_second
@@ -120,7 +121,7 @@ def _measured(served: Served) -> tuple[dict[str, float], dict[str, tuple[float, 
     figures: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     seconds, several = served.options.seconds, served.options.concurrency
-    _part(served, 1, 0.1 * seconds, _lists)  # caches and histories warm up; not counted
+    first, _ = _part(served, 1, max(5.0, 0.2 * seconds), _first_visits)
     before = _sums(served)
     one, _ = _part(served, 1, 0.35 * seconds, _lists)
     figures["http_overhead_ms"] = _overhead_ms(before, _sums(served))
@@ -129,7 +130,7 @@ def _measured(served: Served) -> tuple[dict[str, float], dict[str, tuple[float, 
     alone, _ = _part(served, 1, 0.02 * seconds, _livez)
     changed = _changed(served)
     stored, stored_cpu = _part(served, several, 0.2 * seconds, _events)
-    for prefix, timed in (("", one), ("loaded.", loaded), ("", alone)):
+    for prefix, timed in (("", first), ("", one), ("loaded.", loaded), ("", alone)):
         for kind, values in timed.latency.items():
             name = f"{prefix}{kind}"
             figures |= {f"{name}.p50_ms": float(np.median(values)), f"{name}.p99_ms": float(np.quantile(values, 0.99))}
@@ -166,6 +167,11 @@ def _part(served: Served, connections: int, seconds: float, work: Callable[[Serv
 
 def _lists(served: Served, number: int) -> Work:
     return ((kind, address, None) for kind, address in served.crowd.asks(served.options.seed * 1_000 + number))
+
+
+def _first_visits(served: Served, number: int) -> Work:
+    del number
+    return ((kind, address, None) for kind, address in served.crowd.first_visits())
 
 
 def _livez(served: Served, number: int) -> Work:
