@@ -30,13 +30,13 @@ class Words:
 
     def match(self, query: str) -> tuple[Ints, Floats, str]:
         """(shelf rows best first, scores, what was searched instead or "")."""
-        found = self._main.match(query)
+        found = self._main.match(query, beside=self._beside)
         if not self._shelf.changed:
             return found.items, found.score, found.corrected
         keep = self._shelf.is_current[found.items]
         rows, score = found.items[keep], found.score[keep]
         if self._beside is not None:
-            newer = self._beside.match(query)
+            newer = self._beside.match(query, at_least=found.at_least if found.at_least < found.words else None)
             rows = np.concatenate([rows, newer.items + len(self._shelf.base)]).astype(np.int32)
             score = np.concatenate([score, newer.score])
             order = np.argsort(-score, kind="stable")
