@@ -38,9 +38,9 @@ class CollaborativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """The few numbers, chosen on validation items (docs/decisions/0006-collaborative-switch.md)."""
 
     ease_items: int = 20_000
-    ridge: float = 150.0
+    ridge: float = 75.0
     """Lambda of EASE."""
-    shrink: float = 5.0
+    shrink: float = 20.0
     """Added to the product of norms of cosine: pairs seen together fewer times than this are not believed."""
     newest: int = 200
     """Distinct items of a shopper that are learned from, newest first."""
