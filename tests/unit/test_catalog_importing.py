@@ -83,9 +83,10 @@ def test_a_title_of_a_megabyte_is_cut_and_said(shop: Shop, tmp_path: Path) -> No
     assert any("texts were cut" in note for note in report.notes)
 
 
-def test_the_last_of_duplicate_ids_wins_and_they_are_counted(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [4, 12, 1_000])
+def test_the_last_of_duplicate_ids_wins_and_they_are_counted(shop: Shop, tmp_path: Path, batch: int) -> None:
     rows = [f"{n % 10},title {n}" for n in range(25)]
-    report = shop.add(_csv(tmp_path / "p.csv", "id,title", *rows), settings=Settings(ingest=Ingest(batch=4)))
+    report = shop.add(_csv(tmp_path / "p.csv", "id,title", *rows), settings=Settings(ingest=Ingest(batch=batch)))
     assert shop.store.count() == 10
     assert shop.item("3").title == "title 23"
     assert any("15 rows repeat an id" in note for note in report.notes)

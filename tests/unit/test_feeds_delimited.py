@@ -40,6 +40,13 @@ def test_other_encodings_are_guessed(tmp_path: Path, encoding: str, text: str) -
     assert [row["title"] for row in _read(path)] == [line.split(",")[1] for line in text.splitlines()[1:]]
 
 
+@pytest.mark.parametrize("title", ["蓝牙音箱", "连衣裙", "保温杯", "儿童书包", "剃须刀"])
+def test_one_short_chinese_title_is_enough(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_bytes(f"id,title\n1,{title}\n".encode("gbk"))
+    assert _read(path) == [{"id": "1", "title": title}]
+
+
 def test_chinese_far_behind_ascii_is_still_seen(tmp_path: Path) -> None:
     path = tmp_path / "late.csv"
     lines = ["id,title"] + [f"{n},plain {'x' * 90}" for n in range(20_000)]

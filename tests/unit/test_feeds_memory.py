@@ -45,7 +45,7 @@ def _parquet(path: Path, n: int) -> None:
 def _xml(path: Path, n: int) -> None:
     with path.open("w") as file:
         file.write('<rss xmlns:g="http://base.google.com/ns/1.0"><channel>')
-        file.writelines(f"<item><g:id>{row}</g:id><title>item {row}</title></item>\n" for row in range(n // 10))
+        file.writelines(f"<item><g:id>{row}</g:id><title>item {row}</title></item>\n" for row in range(n // 4))
         file.write("</channel></rss>")
 
 

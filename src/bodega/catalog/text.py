@@ -23,7 +23,7 @@ _BLOCKS = (
 BLOCKS = frozenset(_BLOCKS.split())
 HTML_FACTOR = 8
 """Markup is parsed up to this many times the length kept: descriptions carry about 3 characters of markup a letter."""
-PIECE, PENDING, PENDING_AT_END = 4_096, 32_768, 512
+PIECE, PENDING = 4_096, 512
 LIST_LIMIT = 100_000
 """Longest printed list that is parsed; 300,000 empty texts take Python's parser 13 s."""
 _QUOTES = ("'", '"')
@@ -71,8 +71,8 @@ def clean_text(text: str, limit: int) -> str:
 def text_of_html(markup: str) -> str:
     """What a reader would see: blocks on lines of their own, no styles, scripts or comments.
 
-    Markup is fed in pieces, and a tag or comment that is not closed within 32 kB is dropped: at the end of its input
-    html.parser tries every "<" again against all that follows (100,000 times "<a " took a minute).
+    Markup is fed in pieces, and more than 512 characters of a tag or comment that is never closed are dropped: at the
+    end of its input html.parser tries every "<" again against all that follows (100,000 times "<a " took a minute).
     """
     reader = _Reader()
     for start in range(0, len(markup), PIECE):
@@ -80,9 +80,7 @@ def text_of_html(markup: str) -> str:
             reader.feed(markup[start : start + PIECE])
         except AssertionError:  # html.parser on "<![" without a name
             reader.reset()
-        if len(reader.rawdata) > PENDING:
-            reader.reset()
-    if len(reader.rawdata) < PENDING_AT_END:
+    if len(reader.rawdata) < PENDING:
         with suppress(AssertionError):
             reader.close()
     return "".join(reader.parts)
