@@ -245,14 +245,14 @@ class FakeShop:
         )
         found = [{"text": word, "kind": "query", "item": ""} for word in words[:3]]
         found += [
-            {"text": " > ".join(item["category"]), "kind": "category", "item": ""}
+            {"text": item["category"][-1], "kind": "category", "item": ""}
             for item in self.items
             if low in item["category"][-1].lower()
         ][:1]
         return (
             found
             + [
-                {"text": item["title"], "kind": "item", "item": item["id"]}
+                {"text": item["title"], "kind": "title", "item": item["id"]}
                 for item in self.items
                 if low in item["title"].lower()
             ][:4]

@@ -74,8 +74,9 @@ CHECK = """
       }
       if (name === 'srcdoc' || name === 'is') problems.push(name);
     }
-    if (el.matches('iframe, object, embed, base, meta[http-equiv], body style, body link, template')) problems.push(el.tagName);
-    if (el.matches('math, details, video, animate')) problems.push(el.tagName);
+    if (el.matches('iframe, object, embed, base, meta[http-equiv], template, math, details, video, animate'))
+      problems.push(el.tagName);
+    if (el.matches('body style, body link')) problems.push(el.tagName);
   }
   const scripts = [...document.scripts].filter((s) => s.type !== 'application/json');
   if (scripts.length !== 1) problems.push(`${scripts.length} scripts`);

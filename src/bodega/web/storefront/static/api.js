@@ -65,7 +65,7 @@ export async function around(id, list, k) {
 /** @param {string} id @returns {Promise<Item>} */
 export const item = (id) => call(`/items/${encodeURIComponent(id)}`);
 
-/** @param {string} prefix @param {AbortSignal} signal @returns {Promise<{text: string, kind: string, item?: string}[]>} */
+/** @param {string} prefix @param {AbortSignal} signal @returns {Promise<{text: string, kind: string, item?: unknown}[]>} */
 export async function suggest(prefix, signal) {
   const answer = await call(`/suggest?${new URLSearchParams({ q: prefix, k: "8" })}`, undefined, signal);
   return Array.isArray(answer) ? answer : answer?.suggestions || [];

@@ -74,4 +74,4 @@ async function checkOut(lines, draw) {
   toast(t("thanks"));
 }
 
-const nothing = () => h("div", { class: "empty" }, drawing("bagpurse", { hue: 150, ground: 75, accent: 30 }), h("h2", {}, t("basket_empty")), h("p", {}, t("basket_empty_more")), h("a", { class: "button", href: "/" }, t("to_home")));
+const nothing = () => h("div", { class: "empty" }, drawing("groceries", { hue: 70, ground: 145, accent: 24 }), h("h2", {}, t("basket_empty")), h("p", {}, t("basket_empty_more")), h("a", { class: "button", href: "/" }, t("to_home")));

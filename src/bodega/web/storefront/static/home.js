@@ -45,24 +45,26 @@ function becauseOf(page) {
 export async function home(main) {
   const hour = new Date().getHours();
   const part = hour < 5 ? "evening" : hour < 12 ? "morning" : hour < 18 ? "day" : "evening";
-  /** @type {Set<string>} */
-  const above = new Set();
+  /** What each list shows. @type {Map<string, string[]>} */
+  const shown = new Map();
+  const elsewhere = (/** @type {string[]} */ ...names) => () => new Set(names.flatMap((name) => shown.get(name) || []));
   const make = (/** @type {string} */ place, /** @type {any} */ more) =>
     shelf({ name: place, title: t(`list.${place}`), ask: () => recommend({ place, k: more.without ? 40 : 18 }), ...more });
   const lists = [
-    make("home", { title: t(personal() ? "list.home" : "list.home_off"), note: becauseOf, mark: true, keep: true }),
+    make("home", { title: t(personal() ? "list.home" : "list.home_off"), note: becauseOf, mark: true, keep: true, without: elsewhere("repeat") }),
     make("repeat", { note: () => t("note.repeat") }),
     make("recent", { least: 4, note: () => t("note.recent") }),
-    make("trending", { note: () => t("note.trending"), without: () => above }),
-    make("popular", { note: () => t("note.popular"), without: () => above }),
+    make("trending", { note: () => t("note.trending"), without: elsewhere("repeat", "home") }),
+    make("popular", { note: () => t("note.popular"), without: elsewhere("repeat", "home", "trending") }),
   ].filter((list) => personal() || !["repeat", "recent"].includes(list.dataset.list));
   main.replaceChildren(
     h("section", { class: "hero", "aria-labelledby": "hello" }, h("div", { class: "wrap" }, h("h1", { id: "hello", tabindex: "-1" }, t(`hello.${part}`)), h("p", {}, t("hello_more")), departments())),
     h("div", { class: "wrap" }, ...lists));
-  // All are asked for at once and shown from the top, so that a product shown above is not repeated below.
+  // All are asked for at once; what one list shows the later ones leave out, and "buy again" has the first word.
   /** @type {Promise<any>} */
   let before = Promise.resolve();
-  for (const list of lists) before = list.load(before).then((ids) => ids.forEach((id) => above.add(id)));
+  const order = [...lists].sort((a, b) => Number(b.dataset.list === "repeat") - Number(a.dataset.list === "repeat"));
+  for (const list of order) before = list.load(before).then((ids) => shown.set(String(list.dataset.list), ids));
   await before;
   return t("home");
 }

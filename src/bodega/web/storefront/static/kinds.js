@@ -38,7 +38,7 @@ candle 70 55|candle|蜡烛
 broom 75 40|broom,mop|扫帚,拖把
 pan 255 80|cookware,bakeware,kitchen,pan,plastic housewares,gadget|锅,厨具
 tool 55 25|hardware,hammer,wrench,screwdriver|工具,五金
-plant 140|plant,potted,garden|植物,盆栽
+plant 140|potted plant,houseplant,plants,garden|植物,盆栽
 flower 350 95|floral,flower,bouquet,rose,tulip,lily|花束,鲜花,玫瑰
 ball 60|ball,football,basketball,fitness,sport|球,健身,运动
 bike 200|bike,bicycle,cycling|自行车
@@ -52,13 +52,14 @@ pizza 80 28|pizza|披萨
 icecream 350 65|ice cream,sherbet,sherbt,popsicle,novelties,gelato|冰淇淋,雪糕
 sandwich 62 28|sandwich,burger,hot dog bun,deli,subs|三明治,汉堡
 cookie 60|cookie,biscuit,cones|饼干,曲奇
+carton 40 20|chocolate milk|巧克力奶
 chocolate 45 20|chocolate,cocoa|巧克力
 candy 340|candy,candies,gum,lollipop,sweets|糖果,口香糖
 muffin 55 340|muffin,cupcake,donut,doughnut,pastry,sweet goods,danish|松饼,甜甜圈,点心
 cake 345 60|cake,pie,dessert,brownie,cheesecake|蛋糕,甜品,派
 packet|chip,popcorn,pretzel,cracker,nut,nuts,jerky,crisps,trail mix|薯片,坚果,爆米花
-box|cereal,oatmeal,granola,brkfst,breakfast,baking mix,dinner mx,dry mix,macaroni|麦片,早餐
-jar|peanut butter,pnt btr,jelly,jam,honey,pickle,relish,mayo,salsa,pasta sauce,baby food,spice,extract,olive|果酱,蜂蜜,花生酱,香料
+box|cereal,oatmeal,granola,baking mix,dinner mx,dry mix,macaroni|麦片
+jar|peanut butter,pnt btr,jelly,jam,honey,sauerkraut,kraut,pickle,relish,mayo,salsa,pasta sauce,baby food,spice,extract,olive|果酱,蜂蜜,花生酱,香料
 bottle|ketchup,mustard,vinegar,oil,shortening,dressing,drsng,sauce,syrup,condiment,soy sauce|油,醋,酱油,调料
 wine|wine,champagne,liquor,spirit,vodka,whiskey,rum|葡萄酒,白酒,红酒,酒
 can|beer,ale,cola,soda,soft drink,energy drink,carbonated,sparkling,tonic|啤酒,可乐,汽水
@@ -68,7 +69,7 @@ glass 60 20|smoothie,shake,milkshake,cocktail|奶昔
 carton 85|juice,nectar,lemonade|果汁,橙汁
 bottle 225|water,isotonic|矿泉水,水
 carton 235|milk,creamer,half and half,buttermilk|牛奶,奶
-tub|yogurt,yoghurt,margarine,sour cream,cottage,dip,hummus,pudding|酸奶,布丁
+tub|yogurt,yoghurt,margarine,sour cream,cottage,dip,hummus,pudding,tofu|酸奶,布丁,豆腐
 butter 98 230|butter|黄油
 egg 70 65|egg|蛋
 cheese 92 75|cheese|奶酪,芝士
@@ -86,6 +87,7 @@ bread 62|bread,bun,roll,bagel,toast,tortilla,loaf,dough|面包,吐司
 banana 100 95|banana|香蕉
 citrus 65|orange,lemon,lime,citrus,grapefruit,mandarin|橙,柠檬,橘,柚
 berry 18 90|strawberry,strawberries,berry,berries,raspberry|草莓,莓
+tomato 30 140|plum tomato,cherry tomato|小番茄
 grape 310|grape,plum,cherry,cherries|葡萄,樱桃,李
 carrot 55|carrot|胡萝卜
 tomato 30 140|tomato,pepper|番茄,西红柿,辣椒
@@ -109,7 +111,8 @@ packet|snack|零食
 jar|pantry,spread,condiments|酱,调味
 bottle 235|drink,beverage|饮,水
 pizza 80 28|frozen,frzn,refrigerated|冷冻
-bowl 30 135|meal,dinner,prepared,restaurant,main|主食
+box|breakfast,brkfst|早餐
+bowl 30 135|meal,entree,dinner,prepared,restaurant,main|主食
 baby 215|baby|宝宝,母婴
 pill|health,drug,drugstore,nutrition,pharmacy|健康,药
 lipstick 350|cosmetics|美妆
@@ -120,7 +123,7 @@ shirt|fashion,clothes|服装,服饰,衣
 plant 140|outdoor|户外
 tool 55 25|automotive,auto|汽车
 sun 80|travel,leisure|旅行
-box|grocery,food,packaged|食品`;
+groceries 70 24|grocery,food,packaged|食品`;
 
 /** @typedef {{shape: string, hue?: number, accent?: number, test?: RegExp}} Kind */
 

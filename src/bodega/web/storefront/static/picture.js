@@ -32,7 +32,8 @@ function initials(brand) {
 function packageSize(item) {
   const told = SIZE_FIELDS.map((field) => item.attributes?.[field] ?? item.options?.[field]).find((value) => typeof value === "string" || typeof value === "number");
   const text = String(told ?? item.title?.match(SIZE)?.[0] ?? "").trim();
-  return [...text].length <= 9 ? text : "";
+  if ([...text].length > 9) return "";
+  return /^[\d\s./A-Z-]{3,}$/.test(text) ? text.toLowerCase() : text;
 }
 
 /** One part of a shape. @param {string} part @param {string} letters */

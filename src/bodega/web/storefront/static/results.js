@@ -119,7 +119,7 @@ function list(page, query, params, ask) {
 
 /** @param {string} query @param {number} chosen @param {(choices: Choices) => void} change */
 function nothing(query, chosen, change) {
-  return h("div", { class: "empty" }, drawing("bagpurse", { hue: 75, ground: 75, accent: 30 }),
+  return h("div", { class: "empty" }, drawing("groceries", { hue: 70, ground: 75, accent: 24 }),
     h("h1", { tabindex: "-1" }, query ? t("nothing_for", { query }) : t("nothing")), h("p", {}, t(chosen ? "nothing_filters" : "nothing_more")),
     chosen ? h("button", { class: "button", type: "button", onclick: () => change({}) }, t("clear_all")) : null);
 }

@@ -8,8 +8,10 @@ import { drawn } from "./picture.js";
 import { searches } from "./state.js";
 import { has, t } from "./words.js";
 
-/** @typedef {{text: string, kind: string, item?: string, recent?: boolean}} Suggestion */
+/** @typedef {{text: string, kind: string, item?: unknown, recent?: boolean}} Suggestion */
 
+/** Kinds of suggestions that name a product. */
+const PRODUCT = new Set(["item", "title"]);
 const ICON = { recent: "clock", category: "tag", brand: "tag" };
 
 /** What was typed stays plain, what it becomes is bold. @param {string} text @param {string} typed */
@@ -47,7 +49,7 @@ export function searchBox(go) {
     input.removeAttribute("aria-activedescendant");
     box.replaceChildren(...list.map((one, n) => h("div", { class: "option", role: "option", id: `option-${n}`, "aria-selected": "false",
       onpointerdown: (/** @type {Event} */ event) => event.preventDefault(), onclick: () => take(n) },
-      one.kind === "item" ? drawn({ id: one.item || one.text, title: one.text }) : icon(one.recent ? "clock" : ICON[one.kind] || "search"),
+      PRODUCT.has(one.kind) ? drawn({ id: one.text, title: one.text }) : icon(one.recent ? "clock" : ICON[one.kind] || "search"),
       h("span", {}, ...(one.recent ? [one.text] : highlighted(one.text, typed))),
       has(`kind.${one.kind}`) && !one.recent ? h("span", { class: "kind" }, t(`kind.${one.kind}`)) : null)));
     box.hidden = !list.length;
@@ -90,9 +92,9 @@ export function searchBox(go) {
   function take(n) {
     const { text, kind, item } = offered[n];
     close();
-    input.value = kind === "item" && item ? "" : text;
-    if (kind === "item" && item) go(`/item/${encodeURIComponent(item)}`);
-    else if (kind === "category" || kind === "brand") go(`/search?${new URLSearchParams({ [`f.${kind}`]: text })}`);
+    input.value = text;
+    if (PRODUCT.has(kind) && item && typeof item === "string") go(`/item/${encodeURIComponent(item)}`);
+    else if (kind === "brand") go(`/search?${new URLSearchParams({ "f.brand": text })}`);
     else go(`/search?${new URLSearchParams({ q: text })}`);
   }
 

@@ -45,7 +45,10 @@ export function session() {
 
 export const user = () => String(read("user", ""));
 /** Shop as somebody known (for demonstrations), or as a guest with "". @param {string} id */
-export const setUser = (id) => write("user", id);
+export function setUser(id) {
+  write("shown", {});
+  write("user", id);
+}
 
 export const personal = () => read("personal", true) !== false;
 /** @param {boolean} on */

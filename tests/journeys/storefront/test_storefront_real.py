@@ -1,0 +1,135 @@
+"""The same pages over a real, learned shop: search, click, and the very next list has changed and says why."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import uvicorn
+
+import bodega
+from bodega.service import create_app
+from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
+from bodega.web.storefront import StorefrontOptions, storefront_handlers
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass
+class Street:
+    url: str
+    world: GeneratedWorld
+    shop: Any
+
+
+@pytest.fixture(scope="module")
+def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """A generated world, learned and served on a free loopback port."""
+    world = make_world(WorldSpec(n_items=120, n_shoppers=60, days=30))
+    with bodega.open(tmp_path_factory.mktemp("street") / "shop") as shop:
+        shop.catalog.upsert(world.items)
+        shop.events.record(world.events)
+        assert shop.learn().published
+        key = shop.keys.create("storefront", ("search", "events"))
+        options = StorefrontOptions(api_key=key, shop_name="Street", shoppers=world.truth.shoppers[:3])
+        app = create_app(shop, handlers=storefront_handlers(options))
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Street(f"http://127.0.0.1:{port}", world, shop)
+        server.should_exit = True
+        thread.join(15)
+
+
+@pytest.fixture
+def site(street: Street) -> str:
+    return street.url
+
+
+def ids(page: Any, name: str) -> list[str]:
+    return page.locator(f'[data-list="{name}"] .card').evaluate_all("all => all.map(card => card.dataset.item)")
+
+
+def test_search_click_and_the_next_list_is_another(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    page = visit(street.url)
+    before = ids(page, "home")
+    assert len(before) >= 5
+    kind = street.world.truth.kinds[0]
+    page.fill("#q", kind)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(f"Results for “{kind}”")
+    found = page.locator("#results .card").evaluate_all("all => all.map(card => card.dataset.item)")
+    assert set(found) & set(street.world.truth.of_kind(kind)), "the right kind of thing is found"
+    page.locator("#results .title a").first.click()
+    page.wait_for_selector(".product")
+    for name in ("similar", "together"):
+        page.wait_for_selector(f'[data-list="{name}"] .card:not(.ghost)')
+    page.click(".logo")
+    expect(page.locator('[data-list="home"] .trail .pic')).to_have_count(1)
+    after = ids(page, "home")
+    assert after != before
+    home = page.locator('[data-list="home"]')
+    home.locator(".why-button").first.click()
+    shares = page.locator("#why-panel .share").all_inner_texts()
+    assert shares
+    assert sum(int(share.rstrip("%")) for share in shares) == pytest.approx(100, abs=2)
+    page.get_by_role("button", name="Not interested").click()
+    expect(home.locator(f'[data-item="{after[0]}"]')).to_have_count(0)
+    assert after[0] not in ids(page, "home"), "the shop itself leaves it out"
+    stored = {(event.type.value, event.item) for event in recent(street, page)}
+    assert {("click", found[0]), ("view", found[0]), ("dismiss", after[0])} <= stored
+
+
+def recent(street: Street, page: Any) -> list[Any]:
+    session = page.evaluate("JSON.parse(localStorage.getItem('bodega.session'))")
+    events: list[Any] = street.shop.stores.events.recent(user="", session=session, limit=100)
+    return events
+
+
+def test_facets_come_from_the_catalog_and_count_right(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    page = visit(f"{street.url}/search")
+    brand = max({item.brand for item in street.world.items}, key=lambda name: counted(street, name))
+    page.get_by_role("checkbox", name=brand).first.check()
+    expect(page.locator(".chip", has_text=brand)).to_be_visible()
+    box = page.locator(f'[data-value="brand={brand}"]').locator("xpath=ancestor::label")
+    shown = int(box.locator("output").inner_text())
+    assert shown == counted(street, brand)
+    assert page.locator("#total").inner_text().startswith(f"{shown} ")
+
+
+def counted(street: Street, brand: str) -> int:
+    """Products of a brand, one a variant group."""
+    return len({item.group or item.id for item in street.world.items if item.brand == brand})
+
+
+def test_a_known_shopper_in_chinese(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    page = visit(f"{street.url}/?user={street.world.truth.shoppers[0]}&lang=zh")
+    expect(page.locator('[data-list="repeat"] h2')).to_have_text("再次购买")
+    page.locator('[data-list="repeat"] .why-button').first.click()
+    assert "您" in page.locator("#why-panel .reason").first.inner_text()
+
+
+def test_product_with_a_strange_id(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    street.shop.catalog.upsert([bodega.Item(id="套装/7 😀?", title="Odd gift set", price=5.0, currency="EUR")])
+    page = visit(f"{street.url}/search?q=odd+gift+set")
+    page.locator("#results .title a").first.click()
+    expect(page.locator("h1")).to_have_text("Odd gift set")
+    expect(page.locator(".facts .price")).to_have_text("€5.00")
+    page.reload()
+    expect(page.locator("h1")).to_have_text("Odd gift set")
