@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 import bodega
+from bodega.bench import serve as bench
 from bodega.schema import Item
 from bodega.service.server import free_port
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
@@ -238,6 +239,24 @@ def test_a_second_server_on_the_port_is_told_which_one_is_free(street):
     assert "bodega serve --port" in said
     assert "Traceback" not in said
     assert street("GET", "/livez")[0] == 200
+
+
+def test_the_benchmark_measures_a_copy_and_names_its_figures(street):
+    with bodega.open(street.folder) as shop:
+        before = shop.events.count()
+    result = bench.run(bench.ServeOptions(street.folder, seconds=3.0, concurrency=2))
+    figures = result.figures
+    for kind in ("search", "recommend", "similar", "livez"):
+        assert 0 < figures[f"{kind}.p50_ms"] <= figures[f"{kind}.p99_ms"]
+        assert result.intervals[f"{kind}.p50_ms"][0] <= figures[f"{kind}.p50_ms"]
+    assert figures["search.engine_p50_ms"] < figures["search.p50_ms"]
+    assert figures["failed"] == 0
+    assert figures["event_to_list.first_time"] > 0.8
+    assert figures["events.per_second"] > 100
+    assert 0 < figures["http_overhead_ms"] < 50
+    assert figures["requests_per_core_second"] > 10
+    with bodega.open(street.folder) as shop:
+        assert shop.events.count() == before, "the real shop was not written to"
 
 
 def test_a_snapshot_that_another_process_publishes_is_taken_over(street):

@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -33,9 +34,9 @@ import numpy as np
 from bodega.bench._traffic import Connection, Crowd, K, Timed, drive
 from bodega.bench.result import BenchResult
 from bodega.engine.shop import Shop
-from bodega.errors import NotLearned, StoreError
+from bodega.errors import BadSettings, NotLearned, StoreError
 from bodega.service.server import free_port
-from bodega.wiring import open_shop
+from bodega.wiring import DATABASE, open_shop
 
 BATCH = 100
 GUESTS = 60
@@ -250,18 +251,31 @@ def _learned(shop: Shop) -> None:
 
 
 def _copied(shop: Path, scratch: Path) -> Path:
-    """A copy of the shop's folder; files of snapshots are immutable and only linked."""
-    with open_shop(shop, create=False) as opened:  # raises NotAShop; closing it folds the write-ahead log in
+    """A copy of the shop's folder, safe while the shop is in use; files of snapshots are immutable and only linked."""
+    with open_shop(shop, create=False) as opened:
         _learned(opened)
+        if opened.settings.store.url:
+            raise BadSettings(
+                "this benchmark writes events, so it works on a copy, and this shop's store cannot be copied",
+                where="store.url",
+                allowed="the embedded store",
+                next="run it on a shop without store.url",
+            )
 
     def copy(source: str, target: str) -> str:
-        if "snapshots" in Path(source).parts and not source.endswith("CURRENT"):
+        if Path(source).parent.parent.name == "snapshots":
             with contextlib.suppress(OSError):
                 os.link(source, target)
                 return target
         return shutil.copyfile(source, target)
 
-    shutil.copytree(shop, scratch, copy_function=copy, ignore=shutil.ignore_patterns("feeds"))
+    ignored = shutil.ignore_patterns("feeds", "*.log", f"{DATABASE}*")
+    shutil.copytree(shop, scratch, copy_function=copy, ignore=ignored)
+    with (
+        contextlib.closing(sqlite3.connect(shop / DATABASE)) as source,
+        contextlib.closing(sqlite3.connect(scratch / DATABASE)) as target,
+    ):
+        source.backup(target)
     return scratch
 
 
