@@ -176,3 +176,12 @@ def test_a_log_is_cut_strictly_before(small_world: GeneratedWorld) -> None:
     assert cut.time.max() < moment
     assert len(cut) == int((log.time < moment).sum()) == len(cut.item) == len(cut.position)
     assert (cut.n_users, cut.queries) == (log.n_users, log.queries), "codes stay"
+
+
+def test_numbers_that_no_column_can_hold_are_unknown() -> None:
+    table = ItemTable.of(
+        [Item(id="a", price=1e300, attributes={"weight": -1e39}), Item(id="b", attributes={"weight": 2.0})]
+    )
+    assert np.isnan(table.numbers["price"]).all()
+    assert np.isnan(table.numbers["weight"][0])
+    assert table.numbers["weight"][1] == 2.0

@@ -23,6 +23,8 @@ from bodega.schema.nouns import Item
 
 PATH_SEPARATOR = " > "
 
+LARGEST = float(np.finfo(np.float32).max)
+
 RESERVED = frozenset({"brand", "category", "seller", "kind", "tags", "price", "available"})
 """Field names with a meaning of their own: an attribute of the same name does not replace them."""
 
@@ -253,13 +255,19 @@ def _number_columns(rows: list[Item]) -> dict[str, NDArray[np.float32]]:
     columns = {"price": np.full(len(rows), np.nan, np.float32)}
     for row, item in enumerate(rows):
         if item.price is not None:
-            columns["price"][row] = item.price
+            columns["price"][row] = _float32(item.price)
         for name, value in item.attributes.items():
             if name not in RESERVED and _is_number(value):
                 if name not in columns:
                     columns[name] = np.full(len(rows), np.nan, np.float32)
-                columns[name][row] = value
+                columns[name][row] = _float32(value)
     return columns
+
+
+def _float32(value: object) -> float:
+    """NaN for what a float32 cannot hold: no shop filters by 1e39."""
+    number = float(value)  # type: ignore[arg-type]
+    return number if abs(number) <= LARGEST else np.nan
 
 
 def _is_number(value: object) -> bool:

@@ -3,7 +3,7 @@ tells which simple products are variants of which.
 
 The simple rows come first and do not know their parent, so a file is read twice: once for the variants, once for the
 rows; memory grows with the variants (about 300 bytes each), not with the rows. A configurable row with variants is no
-item of its own; its title and texts go to those of its variants that have none. Not for: price rules, customers.
+item of its own: its variants carry their own titles and texts. Not for: price rules, customers.
 """
 
 from __future__ import annotations
