@@ -88,7 +88,7 @@ class Fused:
         verdict = (
             "the fusion is served"
             if chosen == "fusion"
-            else f"the fusion does not beat {chosen} on validation, so {chosen} alone is served"
+            else f"the fusion does not surely beat {chosen} on validation, so {chosen} alone is served"
         )
         return (
             f"{self.weighted.place}: {verdict}; validation NDCG@10 {self.best} {figures[self.best]:.4f}, "

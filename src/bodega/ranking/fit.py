@@ -7,8 +7,9 @@ weight costs a part of the best single source's NDCG (`PRIOR`, more with few cas
 (A price on the *size* of weights failed: a silent source with a large weight made the others look small and cheap.)
 
 The decision is made on other cases than the weights were fitted on (two folds, each fitted on one and judged on the
-other): the fusion is served only if it beats the best single source there and with the final weights;
-otherwise that source alone is served, and `Weighted.chosen` says so.
+other): the fusion is served only if it beats the best single source there by more than the standard error of the
+difference; otherwise that source alone is served, and `Weighted.chosen` says so. (On Beauty popularity with weight .02
+gained .0003 +- .0002 on validation and lost .0002 on test.)
 Cost: seconds. Deterministic. Not for: test data, ever.
 """
 
@@ -53,7 +54,8 @@ class Weighted:
     """{source: weight}; the largest is 1, a source that adds nothing is 0."""
     figures: dict[str, float] = field(default_factory=dict)
     """NDCG@10 on validation: `<source>`, `fusion` (the fitted weights), `fusion.crossfit` (judged on other cases
-    than fitted on), `rrf`; and `cases`, `candidates.recall` (part of the relevant items that the candidates hold)."""
+    than fitted on; `fusion.error` is the standard error of its gain over the best source), `rrf`; and `cases`,
+    `candidates.recall` (part of the relevant items that the candidates hold)."""
     chosen: str = "rrf"
     """`fusion`, the name of the single source that is better, or `rrf` when there were too few cases."""
 
@@ -168,10 +170,18 @@ class _Trial:
         )
 
     def ndcg(self, weights: Floats) -> float:
-        return self.judged(np.tensordot(weights.astype(np.float32), self.z, axes=1))
+        """Mean NDCG@k over all cases."""
+        return self.judged(self.score(weights))
+
+    def score(self, weights: Floats) -> Floats:
+        total: Floats = np.tensordot(weights.astype(np.float32), self.z, axes=1)
+        return total
 
     def judged(self, score: Floats) -> float:
-        """Mean NDCG@k over all cases; cases whose candidates miss everything count 0; average ranks on ties."""
+        return float(self.each(score).mean())
+
+    def each(self, score: Floats) -> Doubles:
+        """NDCG@k of every case; 0 where the candidates miss everything; average ranks on ties."""
         row, target = self.row, score[self.row, self.column]
         against = score
         if len(row) != len(score):  # several relevant items a case: only those level with the k best need a rank
@@ -183,7 +193,9 @@ class _Trial:
         rank = above + (np.count_nonzero(against >= target[:, None], axis=1) - above + 1) / 2
         gain = np.where(rank <= self.k, 1 / np.log2(1 + rank), 0.0)
         per_row = np.bincount(row, weights=gain, minlength=len(self.case))
-        return float(np.minimum(per_row / self.ideal[self.case], 1.0).sum() / len(self.ideal))
+        out = np.zeros(len(self.ideal))
+        out[self.case] = np.minimum(per_row / self.ideal[self.case], 1.0)
+        return out
 
 
 def _fitted(place: str, trial: _Trial) -> Weighted:
@@ -198,18 +210,23 @@ def _fitted(place: str, trial: _Trial) -> Weighted:
         return Weighted(place, {}, figures)
     weights = _search(trial)
     figures["fusion"] = trial.ndcg(weights)
-    figures["fusion.crossfit"] = _crossfit(trial)
-    if min(figures["fusion"], figures["fusion.crossfit"]) > single:
+    crossfit = _crossfit(trial)
+    gain = crossfit - trial.each(trial.score(_one(trial, trial.sources.index(best))))
+    figures["fusion.crossfit"] = float(crossfit.mean())
+    figures["fusion.error"] = float(gain.std() / np.sqrt(n_cases))
+    if figures["fusion"] > single and gain.mean() > figures["fusion.error"]:
         return Weighted(place, _named(trial, weights), figures, "fusion")
     return Weighted(place, {source: float(source == best) for source in trial.sources}, figures, best)
 
 
-def _crossfit(trial: _Trial) -> float:
-    """NDCG of cases whose weights were fitted on the other half."""
+def _crossfit(trial: _Trial) -> Doubles:
+    """NDCG of every case under weights that were fitted on the other half of the cases."""
     even = np.arange(len(trial.ideal)) % 2 == 0
-    first, second = trial.rows(even), trial.rows(~even)
-    parts = [(first.ndcg(_search(second)), even.sum()), (second.ndcg(_search(first)), (~even).sum())]
-    return float(sum(value * size for value, size in parts) / len(even))
+    out = np.empty(len(even))
+    for fold in (even, ~even):
+        half = trial.rows(fold)
+        out[fold] = half.each(half.score(_search(trial.rows(~fold))))
+    return out
 
 
 def _search(trial: _Trial, allowed: Flags | None = None) -> Floats:
@@ -240,7 +257,7 @@ def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: f
                 rest[column] = 0
                 if not rest.any():
                     continue
-                base = np.tensordot(rest.astype(np.float32), trial.z, axes=1)
+                base = trial.score(rest.astype(np.float32))
                 steps = weights[column] * np.array(FINER) if finer else rest.max() * np.array(GRID)
                 for step in steps:
                     tried = rest.copy()
