@@ -8,7 +8,7 @@
    that fires twice. The repeat is left out. Purchases and returns are kept: two lines of one receipt are two.
 
 The stored events are not touched: change the limit, learn again.
-Cost: one sort of the log, 0.3 s for 1.5 million events. Not for: fraud rings and shilling.
+Cost: two sorts of the log, 0.1 s for 1.5 million events ordered by time. Not for: fraud rings and shilling.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Columns are inferred from their names and shown; a mapping given by the caller w
 the dead letter box. A feed whose share of unusable
 rows passes the limit stops before the batch that would pass it is stored: more likely the mapping is wrong than the
 world. What was stored until then stays, and importing the mended file counts it once.
-Cost: about 25 us an event end to end (40k/s), memory for one batch.
+Cost: about 29 us of CPU an event end to end (1.47 million: 43 CPU s on a busy machine), memory for one batch.
 """
 
 from __future__ import annotations

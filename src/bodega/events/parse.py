@@ -1,6 +1,6 @@
 """Is this row an event? Any spelling in, exactly one clean `Event` or one `DeadLetter` with a reason out.
 
-Which column feeds which field is planned once for each set of column names and kept, so a row costs about 6 us.
+Which column feeds which field is planned once for each set of column names and kept, so a row costs about 8 us.
 Decisions a reader may wonder about:
 - a time without a zone is UTC; more than `ingest.future_seconds` ahead or before 1990 is refused;
 - NaN, an empty cell and null all mean "not given": a NaN price is no price, the event counts;
