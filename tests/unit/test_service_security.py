@@ -204,6 +204,18 @@ def test_a_named_host_is_answered():
         assert door("GET", "/livez", headers={"Host": "anything"}).status_code == 200
 
 
+def test_the_address_given_at_the_start_wins_over_the_settings():
+    shop = CannedShop()
+    for host, status in (("", 421), ("127.0.0.1", 421), ("0.0.0.0", 200)):
+        transport = httpx.ASGITransport(app=create_app(shop, host=host))
+
+        async def ask(transport: httpx.ASGITransport = transport) -> int:
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as http:
+                return (await http.get("/livez")).status_code
+
+        assert asyncio.run(ask()) == status
+
+
 def preflight(door: Door, origin: str) -> httpx.Response:
     asked = {
         "Origin": origin,

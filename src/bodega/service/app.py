@@ -24,11 +24,12 @@ from bodega.service.operate import Watch, operate_handlers
 from bodega.service.problems import MEDIA_TYPE, problem_of
 
 
-def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = ()) -> Litestar:
+def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), host: str = "") -> Litestar:
     """The application over a shop. `handlers` are further routes, e.g. the storefront's.
 
     A handler says who may call it: `opt={"public": True}`, or `opt={"scope": "search"}`; one that says nothing needs a
-    key with the scope `admin`.
+    key with the scope `admin`. `host` is the address it will be bound to (default: the settings'): on loopback, only
+    loopback's own names and `serve.hosts` are answered.
     """
     desk = Desk.over(shop)
     watch = Watch(desk)
@@ -49,7 +50,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = ()) -> 
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, desk)
+    app.asgi_handler = Gate(app.asgi_handler, desk, host or shop.settings.serve.host)
     return app
 
 

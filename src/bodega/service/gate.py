@@ -56,10 +56,10 @@ class MisdirectedRequest(BadRequest):
 class Gate:
     """Wraps an ASGI application; one per application."""
 
-    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+    def __init__(self, app: ASGIApp, desk: Desk, host: str) -> None:
         self._app = app
         self._desk = desk
-        self._hosts = allowed_hosts(desk.settings.serve.host, desk.settings.serve.hosts)
+        self._hosts = allowed_hosts(host, desk.settings.serve.hosts)
         self._cross_origin = bool(desk.settings.serve.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
