@@ -51,7 +51,7 @@ class SearchOptions:
 
     data: Path
     seed: int = 7
-    generated: int = 700
+    generated: int = 210
     """Validation queries generated from the distractors; 0 leaves validation out."""
 
 
