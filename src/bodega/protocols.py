@@ -165,6 +165,33 @@ class EventStore(Protocol):
     def count(self) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """The shop in numbers, over the last `days` before the newest event."""
+
+    events: int
+    days: int
+    per_day: tuple[tuple[str, str, int], ...]
+    """(day, event type, events), oldest first."""
+    top_items: tuple[tuple[str, int, int], ...]
+    """(item id, views and clicks, purchases), most purchased first."""
+    funnel: dict[str, int]
+    """Visits that saw, put into the basket, bought: {"seen": ..., "cart": ..., "purchase": ...}."""
+    top_queries: tuple[tuple[str, int], ...]
+    """(query, visits that searched for it)."""
+    unanswered: tuple[tuple[str, int], ...]
+    """Queries after which no visit clicked, carted or bought anything found by them: what the shop does not have, or
+    does not find. (Event feeds do not say how many results a search had.)"""
+
+
+class Summarises(Protocol):
+    """Questions over all events at once."""
+
+    def summary(self, *, days: int = 30) -> EventSummary:
+        """The last `days` days before the newest event."""
+        ...
+
+
 class DeadLetterBox(Protocol):
     """Rows that could not be used, with the reason, for mending."""
 

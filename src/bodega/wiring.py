@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bodega import settings as settings_room
+from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
 from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
@@ -44,7 +45,8 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
         init_shop(path)
     settings = settings_room.load(path)
     store = SqlStore.open(settings.store.url or f"sqlite:///{path.absolute() / DATABASE}")
-    return Shop(path, settings, store, parts_of(settings))
+    analytics = Analytics(store.events, path / "analytics")
+    return Shop(path, settings, store, parts_of(settings), analytics)
 
 
 def init_shop(folder: Path, chosen: Settings | None = None) -> Path:

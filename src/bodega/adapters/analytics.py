@@ -11,7 +11,6 @@ Not for: training (`events.build_log`), nor for the state of one shopper (`Event
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +19,13 @@ import numpy as np
 
 from bodega.adapters.sql.events import SqlEvents
 from bodega.errors import StoreError
-from bodega.protocols import EventRows
+from bodega.protocols import EventRows, EventSummary
 from bodega.schema import EVENT_CODES
 
 SPAN = 30 * 86_400 * 1_000_000
 """Microseconds in one file: 30 days."""
 
 _TOP = 20
-
-
-@dataclass(frozen=True, slots=True)
-class EventSummary:
-    """The shop in numbers, over the last `days` before the newest event."""
-
-    events: int
-    days: int
-    per_day: tuple[tuple[str, str, int], ...]
-    """(day, event type, events), oldest first."""
-    top_items: tuple[tuple[str, int, int], ...]
-    """(item id, views and clicks, purchases), most purchased first."""
-    funnel: dict[str, int]
-    """Visits that saw, put into the basket, bought: {"seen": ..., "cart": ..., "purchase": ...}."""
-    top_queries: tuple[tuple[str, int], ...]
-    """(query, visits that searched for it)."""
-    unanswered: tuple[tuple[str, int], ...]
-    """Queries after which no visit clicked, carted or bought anything found by them: what the shop does not have, or
-    does not find. (Event feeds do not say how many results a search had.)"""
 
 
 class Analytics:

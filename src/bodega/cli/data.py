@@ -144,6 +144,21 @@ def dead(
     show.console.print(table if letters else "[green]no dead letters[/]")
 
 
+@events.command("summary", epilog="Example: `bodega events summary --days 7 --shop my-shop`")
+def summary(
+    shop: ShopFolder = HERE,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days before the newest event.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """The last days in numbers: events, best sellers, the way to the till, queries nobody found anything with."""
+    with shop_at(shop) as opened:
+        found = opened.events.summary(days=days)
+    if as_json:
+        show.json(found)
+    else:
+        show.summary(found)
+
+
 @app.command(rich_help_panel="Put data in", epilog="Example: `bodega doctor --shop my-shop --json`")
 def doctor(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """What hurts findability in this catalog, with examples and fixes; and the state of the shop."""

@@ -12,36 +12,48 @@ from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
     from bodega.engine.shop import Shop
 
 keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys", rich_help_panel="Run it")
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one from the settings.")]
-STOREFRONT_KEY = "storefront"
 
 
 def run_server(shop: Shop, *, host: str, port: int, storefront: bool) -> None:
-    """Serve until stopped. The storefront gets a fresh search+events key; older ones of its kind are revoked."""
+    """Serve until stopped. Raises PortInUse before anything of a running server is touched."""
     from bodega.service import create_app, run
+    from bodega.service.server import listening
+
+    listening(host, port).close()
+    shop.reload()
+    handlers = _storefront(shop, f"storefront at {host}:{port}") if storefront else []
+    name = escape(shop.settings.name)
+    run(
+        create_app(shop, handlers=handlers, host=host),
+        host=host,
+        port=port,
+        started=lambda url: show.stderr.print(f"[green]{name}[/] answers at [bold]{url}[/] (stop with Ctrl+C)"),
+    )
+
+
+def _storefront(shop: Shop, label: str) -> list[HTTPRouteHandler]:
+    """The pages, with a fresh search and events key; the key of an earlier server at this address is revoked."""
     from bodega.web.storefront import StorefrontOptions, storefront_handlers
 
-    shop.reload()
-    handlers = []
-    if storefront:
-        for info in shop.keys.list():
-            if info.label == STOREFRONT_KEY and not info.revoked:
-                shop.keys.revoke(info.id)
-        key = shop.keys.create(STOREFRONT_KEY, ("search", "events"))
-        settings = shop.settings
-        options = StorefrontOptions(
-            api_key=key, shop_name=settings.name, language=settings.language, currency=settings.currency
-        )
-        handlers = storefront_handlers(options)
-    show.stderr.print(
-        f"[green]{escape(shop.settings.name)}[/] answers at [bold]http://{host}:{port}[/] (stop with Ctrl+C)"
+    for info in shop.keys.list():
+        if info.label == label and not info.revoked:
+            shop.keys.revoke(info.id)
+    settings = shop.settings
+    options = StorefrontOptions(
+        api_key=shop.keys.create(label, ("search", "events")),
+        shop_name=settings.name,
+        language=settings.language,
+        currency=settings.currency,
     )
-    run(create_app(shop, handlers=handlers), host=host, port=port)
+    return storefront_handlers(options)
 
 
 @app.command(rich_help_panel="Run it", epilog="Example: `bodega serve --port 8080 --shop my-shop`")

@@ -17,7 +17,7 @@ from bodega.errors import BodegaError
 
 if TYPE_CHECKING:
     from bodega.engine.learn import LearnReport
-    from bodega.protocols import ImportReport
+    from bodega.protocols import EventSummary, ImportReport
     from bodega.schema import Page
 
 console = Console()
@@ -117,6 +117,23 @@ def page(answer: Page) -> None:
         console.print(f"[dim]{facet.field}:[/] {escape(values)}")
     for note in answer.degraded:
         console.print(f"[yellow]{escape(note)}[/]")
+
+
+def summary(found: EventSummary) -> None:
+    """The shop's last days."""
+    console.print(f"[bold]{found.events:,}[/] events in the {found.days} days before the newest")
+    console.print("  ".join(f"[dim]visits that {step}[/] {count:,}" for step, count in found.funnel.items()))
+    table = Table(title="best sellers", title_justify="left")
+    for column in ("item", "views and clicks", "purchases"):
+        table.add_column(column, justify="left" if column == "item" else "right")
+    for item, seen, bought in found.top_items[:10]:
+        table.add_row(escape(item), f"{seen:,}", f"{bought:,}")
+    console.print(table)
+    for title, rows in (("searched", found.top_queries), ("searched without a click", found.unanswered)):
+        if rows:
+            console.print(
+                f"[dim]{title}:[/] " + escape(", ".join(f"{query} ({count:,})" for query, count in rows[:10]))
+            )
 
 
 def learned(done: LearnReport) -> None:

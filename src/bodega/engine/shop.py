@@ -25,14 +25,15 @@ from bodega.protocols import (
     CatalogStore,
     DeadLetterBox,
     EventStore,
+    EventSummary,
     ImportReport,
     KeyStore,
     NoProgress,
     Progress,
+    Summarises,
     Written,
 )
-from bodega.retrieval.lexical import Suggestion
-from bodega.schema import DeadLetter, Event, Filter, Item, Page, Request, Sort
+from bodega.schema import Completion, DeadLetter, Event, Filter, Item, Page, Request, Sort
 from bodega.settings import Settings
 
 DELTA_LIMIT = 20_000
@@ -169,6 +170,10 @@ class Events:
         """Rows that could not be used, newest first, with the reason and the raw row."""
         return self._shop.stores.dead.list(kind=kind, reason=reason, limit=limit)
 
+    def summary(self, *, days: int = 30) -> EventSummary:
+        """The last days in numbers: events a day, top items, funnel, top and unanswered queries."""
+        return self._shop.analytics.summary(days=days)
+
     def count(self) -> int:
         return self._shop.stores.events.count()
 
@@ -176,10 +181,11 @@ class Events:
 class Shop:
     """One shop: `catalog`, `events`, `learn`, and every list on its pages. Open one with `bodega.open(folder)`."""
 
-    def __init__(self, folder: Path, settings: Settings, stores: Stores, parts: Parts) -> None:
+    def __init__(self, folder: Path, settings: Settings, stores: Stores, parts: Parts, analytics: Summarises) -> None:
         self.folder = folder
         self.settings = settings
         self.stores = stores
+        self.analytics = analytics
         self.catalog = Catalog(self)
         self.events = Events(self)
         self.shoppers = Shoppers(
@@ -289,7 +295,7 @@ class Shop:
         """What is missing in this basket."""
         return self.answer(Request(place="basket", items=tuple(basket), user=user, session=session, k=k))
 
-    def suggest(self, prefix: str, k: int = 8) -> list[Suggestion]:
+    def suggest(self, prefix: str, k: int = 8) -> list[Completion]:
         """Completions of what was typed so far."""
         return self.engine.words.suggest(prefix, k)
 

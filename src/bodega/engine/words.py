@@ -12,7 +12,8 @@ import numpy as np
 
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Source
-from bodega.retrieval.lexical import Lexical, Suggestion
+from bodega.retrieval.lexical import Lexical
+from bodega.schema import Completion
 from bodega.schema.arrays import Floats, Ints
 
 
@@ -43,6 +44,11 @@ class Words:
             rows, score = rows[order], score[order]
         return rows, score, found.corrected
 
-    def suggest(self, prefix: str, k: int) -> list[Suggestion]:
-        """Completions of what was typed so far."""
-        return self._main.suggest(prefix, k)
+    def suggest(self, prefix: str, k: int) -> list[Completion]:
+        """Completions of what was typed so far; titles of items that are gone are left out."""
+        base, shelf = self._shelf.base, self._shelf
+        return [
+            Completion(text=found.text, kind=found.kind, item=base.ids[found.item] if found.item >= 0 else "")
+            for found in self._main.suggest(prefix, k)
+            if found.item < 0 or shelf.shown_from[found.item] >= 0
+        ]

@@ -233,6 +233,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self)
 
 
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """One suggestion while typing: `kind` is `query`, `category`, `brand` or `title`; a title names its item's id."""
+
+    text: str
+    kind: str
+    item: str = ""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A row that could not be used: kept with the reason, so that it can be mended and sent again."""
 

@@ -15,22 +15,11 @@ from typing import Any, Protocol
 import msgspec
 
 from bodega.protocols import DeadLetterBox, KeyStore, Written
-from bodega.schema import Event, Item, Page, Request
+from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
 from bodega.service.limits import Buckets, Waiting
 from bodega.service.telemetry import Telemetry
 from bodega.settings import Settings
-
-
-class Completion(Protocol):
-    """One suggestion."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def item(self) -> str: ...
 
 
 class Catalog(Protocol):

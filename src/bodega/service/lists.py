@@ -109,10 +109,6 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         bounded = asking.bounded(wanted, desk.settings)
         async with desk.waiting.turn():
             found = desk.shop.suggest(bounded.query, min(bounded.k, SUGGESTIONS_LIMIT))
-        return ASGIResponse(body=as_json({"suggestions": [_plain(each) for each in found]}))
+        return ASGIResponse(body=as_json({"suggestions": found}))
 
     return [search, search_json, recommend, recommend_json, similar, together, item, suggest]
-
-
-def _plain(suggestion: Any) -> dict[str, str]:
-    return {"text": suggestion.text, "kind": suggestion.kind, "item": suggestion.item or ""}

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bodega.schema import Event, Item, Page, Request
+from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service import asking
 from bodega.service.intake import Ids
 
@@ -61,12 +61,6 @@ class ItemsTaken(msgspec.Struct):
 
 class Deleted(msgspec.Struct):
     deleted: int
-
-
-class Completion(msgspec.Struct):
-    text: str
-    kind: str
-    item: str
 
 
 class Completions(msgspec.Struct):

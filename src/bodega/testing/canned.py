@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,9 @@ import msgspec
 
 from bodega.errors import UnknownItem
 from bodega.protocols import Written
-from bodega.schema import Event, Hit, Item, Page, Reason, Request
+from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
 from bodega.settings import Settings
 from bodega.testing.fakes import MemoryKeys, MemoryStores
-
-
-@dataclass(frozen=True, slots=True)
-class CannedSuggestion:
-    text: str
-    kind: str = "item"
-    item: str = ""
 
 
 class CannedCatalog:
@@ -111,9 +103,11 @@ class CannedShop:
             ),
         )
 
-    def suggest(self, prefix: str, k: int) -> list[CannedSuggestion]:
+    def suggest(self, prefix: str, k: int) -> list[Completion]:
         titles = (item.title for item in self.stores.catalog.scan())
-        return [CannedSuggestion(title) for title in titles if title.lower().startswith(prefix.lower())][:k]
+        return [Completion(text=title, kind="title") for title in titles if title.lower().startswith(prefix.lower())][
+            :k
+        ]
 
     def health(self) -> dict[str, Any]:
         return {"items": self.stores.catalog.count(), "ready": True, "snapshot": "canned"}
