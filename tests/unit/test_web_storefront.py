@@ -177,6 +177,12 @@ def test_every_kind_has_its_shape() -> None:
     shapes = set(re.findall(r"^  (\w+): \"", (FOLDER / "static" / "glyphs.js").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"^([a-z]+)(?: \d+)*\|", kinds, re.MULTILINE))
     assert len(shapes) >= 80
+    for line in re.findall(
+        r"^.*\|.*$",
+        re.sub(r"/\*.*?\*/|^const.*", "", kinds.partition("/** @typedef")[0], flags=re.DOTALL | re.MULTILINE),
+        re.MULTILINE,
+    ):
+        assert re.fullmatch(r"[a-z]+(?: \d+){0,2}\|[a-z ,]+\|[\u4e00-\u9fff,]+`?;?", line), line
     assert named <= shapes
     assert shapes - named == {"parcel"}, "a shape that nothing is drawn with"
 

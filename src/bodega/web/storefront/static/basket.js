@@ -53,15 +53,17 @@ async function refresh() {
 
 /** @param {{item: Item, n: number}[]} lines @param {(again?: boolean) => void} draw */
 function full(lines, draw) {
-  const sum = lines.reduce((all, { item, n }) => all + (item.price || 0) * n, 0);
-  const currency = lines.find((line) => line.item.currency)?.item.currency;
+  /** A sum for each currency: pounds and euros do not add up. @type {Map<string | undefined, number>} */
+  const sums = new Map();
+  for (const { item, n } of lines) sums.set(item.currency, (sums.get(item.currency) || 0) + (item.price || 0) * n);
+  const sum = [...sums].map(([currency, value]) => money(value, currency)).join(" + ");
   return h("div", { class: "basket" },
     h("ul", { "aria-label": t("basket") }, lines.map(({ item, n }) => h("li", { class: "line", "data-item": item.id }, picture(item),
       h("div", { class: "name" }, h("a", { href: itemUrl(item) }, titleOf(item)), h("p", { class: "soft small" }, available(item) ? item.brand || "" : t("sold_out"))),
       stepper(n, (now) => setBasket(item, now), titleOf(item), 0),
       h("span", { class: "price" }, money((item.price || 0) * n, item.currency))))),
     h("aside", { class: "sum", "aria-label": t("sum") }, h("h2", {}, t("sum")),
-      h("p", { class: "total" }, h("span", {}, t("total", { n: basketCount() })), h("span", { class: "price" }, money(sum, currency))),
+      h("p", { class: "total" }, h("span", {}, t("total", { n: basketCount() })), h("span", { class: "price" }, sum)),
       h("p", { class: "soft small" }, t("demo_only")),
       h("button", { class: "button", type: "button", onclick: () => checkOut(lines, draw) }, icon("check"), t("check_out"))));
 }

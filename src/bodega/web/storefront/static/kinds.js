@@ -95,7 +95,8 @@ potato 75|potato,onion,yam|土豆,洋葱,红薯
 mushroom 50|mushroom|蘑菇,菇
 corn 98 95|corn|玉米
 leaf 140|salad,lettuce,spinach,cabbage,broccoli,kale,herb,celery|菜
-apple 24 140|apple,pear,peach,melon,mango|苹果,梨,桃`;
+apple 115 140|pear,avocado,kiwi|梨,猕猴桃,牛油果
+apple 24 140|apple,peach,melon,mango|苹果,桃`;
 
 /** Departments and other wide words: only asked when nothing particular was found. */
 const WIDE = `
@@ -104,6 +105,7 @@ tube|oral hygiene,skin,facial,care,personal|护理,护肤
 apple 24 140|fruit|果
 leaf 140|vegetable,veg,produce,organics|蔬,菜
 fish 225 40|seafood|海鲜
+sausage 25|packaged meat|腊肉,腊肠
 meat 18|meat|肉
 carton 235|dairy|乳
 bread 62|bakery,baked|烘焙

@@ -73,13 +73,14 @@ export function drawing(shape, { hue, ground, accent, letters = "", size = "" })
 /** @param {Item} item */
 export function drawn(item) {
   const { shape, hue, accent } = kindOf(item.title || "", item.category || []);
-  const own = hash(`${item.brand || ""}|${item.title || item.id}`);
+  const own = hash(`${item.id}|${item.title || ""}`);
   const brand = hash(item.brand || item.title || item.id);
-  const natural = hue == null ? HUES[brand % HUES.length] : hue + (own % 17) - 8;
+  const natural = hue == null ? HUES[brand % HUES.length] + (own % 25) - 12 : hue + (own % 17) - 8;
   return drawing(shape, {
     hue: natural,
-    ground: HUES[hash(item.category?.[0] || shape) % HUES.length] + ((own >> 4) % 3 - 1) * 16,
-    accent: accent ?? (natural + [150, 180, 210, 120][own % 4]) % 360,
+    ground: HUES[hash(item.category?.[0] || shape) % HUES.length] + ((own >>> 4) % 3 - 1) * 16,
+    // Twins differ a little: a shelf of forty milks is not one picture forty times.
+    accent: ((accent ?? natural + 165) + [0, 28, -28, 56][(own >>> 8) % 4] + 360) % 360,
     letters: initials(item.brand || ""),
     size: packageSize(item),
   });
