@@ -37,11 +37,18 @@ class Tally:
         self.intervals.update(intervals(values, np.random.default_rng(self.seed)))
 
     def add_lists(self, source: str, lists: Ints, counts: Longs, n_users: int) -> None:
-        """What the lists look like: coverage, novelty (bits), popularity percentile, Gini. No intervals."""
-        self.figures[f"{source}.coverage@{LISTED}"] = m.coverage(lists, len(counts))
-        self.figures[f"{source}.novelty@{LISTED}"] = m.novelty(lists, counts, n_users)
-        self.figures[f"{source}.popularity@{LISTED}"] = m.popularity_percentile(lists, counts)
-        self.figures[f"{source}.gini@{LISTED}"] = m.gini(lists, len(counts))
+        """What the lists look like: coverage, novelty (bits), popularity percentile, Gini. No intervals.
+
+        A source that recommended nothing has coverage 0 and none of the others.
+        """
+        described = {
+            "coverage": m.coverage(lists, len(counts)),
+            "novelty": m.novelty(lists, counts, n_users),
+            "popularity": m.popularity_percentile(lists, counts),
+            "gini": m.gini(lists, len(counts)),
+        }
+        known = {name: value for name, value in described.items() if np.isfinite(value)}
+        self.figures.update({f"{source}.{name}@{LISTED}": value for name, value in known.items()})
 
     def compare(self, name: str, a: Ranked, b: Ranked, by: str, suffix: str = "") -> None:
         """Mean difference a - b of one metric over the same cases, paired interval."""

@@ -31,7 +31,7 @@ def print_result(result: BenchResult, console: Console) -> None:
     for suffix, figures in _by_suffix(result.figures).items():
         columns = list(dict.fromkeys(metric for _, metric in figures))
         for few in _chunks(columns, console.width):
-            console.print(_table(suffix.strip(".") or "all", figures, few, _widths(result, suffix)))
+            console.print(_table(suffix or "main figures", figures, few, _widths(result, suffix)))
     for name, part in result.slices.items():
         figures = {_named(key): value for key, value in part.items() if "." in key}
         columns = list(dict.fromkeys(metric for _, metric in figures))
@@ -58,7 +58,7 @@ def _by_suffix(figures: Mapping[str, float]) -> dict[str, dict[tuple[str, str], 
             source, metric = _named(name)
             base, dot, suffix = metric.partition(".")
             out.setdefault(dot + suffix, {})[source, base] = value
-    return out
+    return dict(sorted(out.items(), key=lambda held: held[0] != ""))  # the main reading first
 
 
 def _widths(result: BenchResult, suffix: str) -> dict[tuple[str, str], float]:
