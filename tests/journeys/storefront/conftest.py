@@ -35,8 +35,10 @@ def _load(name: str) -> Any:
     return sys.modules[full]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One browser a file, not one a session: while it is open, this thread has a running event loop, and tests of
+    other rooms that start their own would fail."""
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     if not Path(chromium).exists():
         pytest.skip("no chromium: apt-get install chromium")
