@@ -6,6 +6,7 @@ The storefront's browser tests run against it, so that a page can be tested with
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter
@@ -135,6 +136,8 @@ class FakeShop:
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     suggestions: list[dict[str, str]] | None = None
+    slow_events: float = 0.0
+    """Seconds until events are acknowledged (and known)."""
 
     def by_id(self, item_id: str) -> Item | None:
         return next((item for item in self.items if item["id"] == item_id), None)
@@ -315,6 +318,7 @@ def handlers(shop: FakeShop) -> list[Any]:
     @post("/v1/events")
     async def events(request: Http) -> Response[Any]:
         batch = (await request.json())["events"]
+        await asyncio.sleep(shop.slow_events)
         shop.events.extend(batch)
         return answer("events", {"headers": dict(request.headers)}, lambda: {"accepted": len(batch)})
 
