@@ -22,6 +22,7 @@ from typer.main import get_command
 import bodega
 from bodega import settings
 from bodega.cli import app
+from bodega.service import openapi
 from bodega.testing.world import GeneratedWorld
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +42,9 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Every `bodega ...` that a reader is told to type: lines of shell blocks."""
+    """Every `bodega ...` that a reader is told to type: lines of shell blocks and of indented ones."""
     yield from _bodega(line for block in blocks(text, *SHELLS) for line in block.replace("\\\n", " ").splitlines())
+    yield from _bodega(re.findall(r"^ {4}((?:\$ )?bodega .+)$", text, re.M))
 
 
 def mentions(text: str) -> Iterator[list[str]]:
@@ -197,6 +199,13 @@ def test_settings_in_toml_examples_are_accepted(page: Path, tmp_path: Path) -> N
     for block in blocks(page.read_text("utf-8"), "toml"):
         (tmp_path / settings.FILE).write_text(block, "utf-8")
         assert settings.load(tmp_path, {}) != settings.Settings(), "an example that changes nothing teaches nothing"
+
+
+def test_http_page_names_the_addresses_of_the_api() -> None:
+    """Every address on the page is served, and every address that is served is on the page."""
+    told = re.findall(r"`(?:GET|POST|DELETE) (/[^`?]*)", (ROOT / "docs" / "http.md").read_text("utf-8"))
+    served = {operation.path for operation in openapi.OPERATIONS}
+    assert set(told) == served
 
 
 def test_every_dependency_has_its_reason() -> None:
