@@ -160,7 +160,7 @@ def flat_rows(starts: NDArray[Any], rows: Ints) -> tuple[Longs, Longs]:
     return np.arange(total) + np.repeat(first - (ends - lengths), lengths), lengths
 
 
-def step_weights(context: Context, decay: float, *, least: float = 1e-2) -> tuple[Ints, Floats]:
+def step_weights(context: Context, decay: float, *, least: float = 0.05) -> tuple[Ints, Floats]:
     """The history as seeds: weight decay^(steps before the newest), what falls under `least` is left out.
 
     Events of one moment (a basket) are one step.
