@@ -136,6 +136,8 @@ class FakeShop:
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     suggestions: list[dict[str, str]] | None = None
+    busy: Counter[str] = field(default_factory=Counter)
+    """How often a call is still refused with 503."""
     slow_events: float = 0.0
     """Seconds until events are acknowledged (and known)."""
 
@@ -299,6 +301,9 @@ def _facet(name: str, items: list[Item]) -> dict[str, Any]:
 def handlers(shop: FakeShop) -> list[Any]:
     def answer(path: str, ask: dict[str, Any], body: Any) -> Response[Any]:
         shop.asked.append((path, ask))
+        if shop.busy[path] > 0:
+            shop.busy[path] -= 1
+            return Response({"title": "Overloaded"}, status_code=503, headers={"Retry-After": "1"})
         if path in shop.failing:
             return Response(
                 {"title": "Internal error", "status": 500}, status_code=500, media_type="application/problem+json"
@@ -319,8 +324,12 @@ def handlers(shop: FakeShop) -> list[Any]:
     async def events(request: Http) -> Response[Any]:
         batch = (await request.json())["events"]
         await asyncio.sleep(shop.slow_events)
-        shop.events.extend(batch)
-        return answer("events", {"headers": dict(request.headers)}, lambda: {"accepted": len(batch)})
+
+        def accept() -> dict[str, int]:
+            shop.events.extend(batch)
+            return {"accepted": len(batch)}
+
+        return answer("events", {"headers": dict(request.headers)}, accept)
 
     @get("/v1/suggest")
     async def suggest(request: Http) -> Response[Any]:

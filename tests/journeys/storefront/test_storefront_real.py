@@ -54,6 +54,12 @@ def site(street: Street) -> str:
     return street.url
 
 
+@pytest.fixture(autouse=True)
+def patient(visit: Any) -> None:
+    """A shop on a loaded machine may answer 503 once; the page asks again, but the browser notes it."""
+    visit.allowed = ("503",)
+
+
 def ids(page: Any, name: str) -> list[str]:
     return page.locator(f'[data-list="{name}"] .card').evaluate_all("all => all.map(card => card.dataset.item)")
 

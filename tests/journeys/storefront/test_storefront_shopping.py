@@ -372,6 +372,16 @@ def test_a_failing_list_does_not_take_the_page_along(visit: Any, site: str, shop
     expect(page.locator("h1")).to_have_text("Results for “milk”")
 
 
+def test_a_busy_shop_is_asked_again(visit: Any, site: str, shop: Any) -> None:
+    visit.allowed = ("503",)
+    shop.busy.update({"search": 1, "recommend/home": 2, "events": 1})
+    page = visit(site)
+    assert shelf(page, "home").locator(".card").count() >= 5
+    shelf(page, "home").locator(".add").first.click()
+    assert until(lambda: events(shop, "cart"))
+    assert sum(shop.busy.values()) == 0
+
+
 def test_back_returns_to_the_same_spot(visit: Any, site: str) -> None:
     page = visit(f"{site}/search")
     page.locator("#results .card").nth(20).scroll_into_view_if_needed()

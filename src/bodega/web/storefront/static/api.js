@@ -5,6 +5,7 @@
 import { facts } from "./dom.js";
 import { settled } from "./events.js";
 import { personal, session, user } from "./state.js";
+import { send } from "./wire.js";
 
 /** @typedef {import("./state.js").Item} Item */
 /** @typedef {{source: string, share: number, text: string, because?: string[]}} Reason */
@@ -25,11 +26,7 @@ export class ApiError extends Error {
 
 /** @param {string} path @param {any} [body] sent as JSON by POST @param {AbortSignal} [signal] @returns {Promise<any>} */
 export async function call(path, body, signal) {
-  /** @type {Record<string, string>} */
-  const headers = { Accept: "application/json" };
-  if (facts.key) headers["Authorization"] = `Bearer ${facts.key}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(facts.api + path, { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body), signal });
+  const answer = await send(path, body, { signal });
   const json = await answer.json().catch(() => null);
   if (!answer.ok) throw new ApiError(answer.status, json);
   return json;

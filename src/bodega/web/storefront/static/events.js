@@ -3,8 +3,8 @@
  * `settled()` resolves when everything sent so far is acknowledged (or after 1.500 s: a slow shop must not stop the page).
  * With personalisation switched off nothing is sent but purchases.
  */
-import { facts } from "./dom.js";
 import { personal, randomId, session, user } from "./state.js";
+import { send } from "./wire.js";
 
 /** @typedef {{type: string, item?: string, query?: string, place?: string, position?: number, request_id?: string,
  *   price?: number, currency?: string, quantity?: number}} Happening */
@@ -20,12 +20,9 @@ const complete = (what) => ({ id: randomId(), time: new Date().toISOString(), se
 
 /** @param {any[]} events */
 async function post(events) {
-  /** @type {Record<string, string>} */
-  const headers = { "Content-Type": "application/json" };
-  if (facts.key) headers["Authorization"] = `Bearer ${facts.key}`;
   try {
     // sendBeacon cannot carry the key; keepalive lets the request outlive the page just as well.
-    await fetch(`${facts.api}/events`, { method: "POST", headers, body: JSON.stringify({ events }), keepalive: true });
+    await send("/events", { events }, { keepalive: true });
   } catch {
     /* an event that cannot be sent must never break shopping */
   }
