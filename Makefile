@@ -37,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
-	$(PYTEST) -q tests/architecture/test_pins.py
+	$(PYTEST) -qq tests/architecture/test_pins.py
 
 format: $(STAMP)
 	$(BIN)/ruff format .
