@@ -47,7 +47,7 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Length of the validation window before the test window, in days (shorter logs use a tenth of their span)."""
     test_days: float = 14.0
     """Length of the test window, the newest days of the log; figures are taken there and nothing is chosen on it."""
-    evaluated_users: int = 1_000
+    evaluated_users: int = 500
     """At most this many cases a list are looked at in each window (chosen by a seeded draw)."""
     seed: int = 7
     """Seed of every random draw: same data, same seed, same snapshot."""

@@ -11,6 +11,7 @@ from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
 from bodega.errors import NotAShop
 from bodega.retrieval.collaborative import Collaborative
+from bodega.retrieval.content import Content
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.recent import Recent
@@ -70,6 +71,7 @@ def parts_of(settings: Settings) -> Parts:
     return Parts(
         make={
             "lexical": Lexical,
+            "content": Content,
             "popular": Popular,
             "transition": Transition,
             "collaborative": lambda: Collaborative(ease_items=settings.learn.ease_items),
@@ -78,12 +80,14 @@ def parts_of(settings: Settings) -> Parts:
         },
         load={
             "lexical": Lexical.load,
+            "content": Content.load,
             "popular": Popular.load,
             "transition": Transition.load,
             "collaborative": Collaborative.load,
             "repeat": Repeat.load,
             "recent": Recent.load,
         },
+        timeless=("lexical", "content"),
         settings=settings,
     )
 

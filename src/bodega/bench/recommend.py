@@ -38,6 +38,7 @@ from bodega.evaluation import (
 )
 from bodega.protocols import NoProgress, Progress, Source
 from bodega.retrieval.collaborative import Collaborative
+from bodega.retrieval.content import Content
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.repeat import Repeat
 from bodega.retrieval.transition import Transition
@@ -111,7 +112,13 @@ def _split(data: Sequences, back: int, options: RecommendOptions) -> tuple[Log, 
 
 def _fit(data: Sequences, log: Log, progress: Progress) -> list[Source]:
     world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    fresh: list[Source] = [Popular(), Transition(), Collaborative(), *([Repeat()] if data.repeats else [])]
+    fresh: list[Source] = [
+        Popular(),
+        Transition(),
+        Collaborative(),
+        Content(),
+        *([Repeat()] if data.repeats else []),
+    ]
     fitted = []
     for source in fresh:
         progress.start(f"learn {source.name}")

@@ -4,8 +4,8 @@ The log is cut at two moments for everybody. Sources learn from what lies before
 place on the window between, figures are taken on the window after the second, which nothing was chosen on. The models
 that are judged see neither window, so the printed figures are those of a shop that last learned some weeks ago: the
 published models, fitted on everything, are fresher. A leak check runs on every set of cases.
-Cost: two fits of the behaviour sources and one of the words; see `bodega demo --check`. Not for: public data sets with
-their own protocol (`bodega bench recommend`).
+Cost: two fits of the sources that learn from events and one of the others; see `bodega demo --check`.
+Not for: public data sets with their own protocol (`bodega bench recommend`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Parts:
 
     make: Mapping[str, Callable[[], Source]]
     load: Mapping[str, Callable[[Path, ItemTable], Source]]
+    timeless: tuple[str, ...]
+    """Those that learn from the catalog alone: no split by time concerns them, so they are fitted once."""
     settings: Settings
 
 
@@ -79,7 +81,7 @@ def learn(
     log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
     progress.finish()
     whole = World(items, log, until=_after(log))
-    sources = {"lexical": _fitted("lexical", parts, whole, progress)}
+    sources = {name: _fitted(name, parts, whole, progress) for name in parts.timeless}
     trial, reports, notes = _weighed(whole, sources, parts, progress)
     for name in parts.make:
         if name not in sources:

@@ -43,7 +43,7 @@ PLACES: dict[str, Place] = {
     for place in (
         Place(
             "home",
-            {"transition": 1.0, "collaborative": 0.5, "repeat": 1.0, "popular": 0.2},
+            {"transition": 1.0, "collaborative": 0.5, "content": 0.5, "repeat": 1.0, "popular": 0.2},
             fresh=True,
             fitted=True,
         ),
@@ -59,7 +59,7 @@ PLACES: dict[str, Place] = {
         ),
         Place(
             "similar",
-            {"transition": 1.0, "collaborative": 0.5, "popular": 0.05},
+            {"transition": 1.0, "collaborative": 0.5, "content": 1.0, "popular": 0.05},
             anchored=True,
             personal=False,
             fitted=True,
