@@ -10,7 +10,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -36,6 +36,22 @@ port = 8080
 """
 
 
+def _named(kind: Any) -> str:
+    """`float, 0 to 1` for a bounded type, else its name."""
+    base, *bounds = get_args(kind) or (kind,)
+    said = [text for bound in bounds if isinstance(bound, msgspec.Meta) for text in _bounds(bound)]
+    return ", ".join([base.__name__, *said])
+
+
+def _bounds(meta: msgspec.Meta) -> Iterator[str]:
+    if meta.ge is not None and meta.le is not None:
+        yield f"{meta.ge} to {meta.le}"
+    elif meta.ge is not None:
+        yield f"from {meta.ge}"
+    elif meta.gt is not None:
+        yield f"above {meta.gt}"
+
+
 def page() -> str:
     """The whole page as Markdown."""
     parts = [HEAD, *_table("", settings.Settings)]
@@ -51,7 +67,7 @@ def rows(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, Any, str]]:
     said = _sentences(struct)
     for field in msgspec.structs.fields(struct):
         if not _is_table(field.type):
-            yield field.name, field.type.__name__, field.default, said.get(field.name, "")
+            yield field.name, _named(field.type), field.default, said.get(field.name, "")
 
 
 def _table(name: str, struct: type[msgspec.Struct]) -> list[str]:

@@ -9,13 +9,17 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from bodega.errors import BadSettings
 
 FILE = "bodega.toml"
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,41 +32,41 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may come in, and how much at once."""
 
-    bad_rows_limit: float = 0.2
+    bad_rows_limit: Share = 0.2
     """A feed with a larger share of unusable rows stops (0 to 1)."""
-    batch: int = 5_000
+    batch: Count = 5_000
     """Rows a transaction."""
-    future_seconds: float = 300.0
+    future_seconds: Positive = 300.0
     """Events further ahead of the clock than this go to the dead letter box."""
-    bot_events_per_minute: int = 120
+    bot_events_per_minute: Count = 120
     """A user or session with more events than this in one minute is taken for a bot and not learned from."""
-    text_limit: int = 20_000
+    text_limit: Count = 20_000
     """Longest title or description kept, in characters."""
 
 
 class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the shop learns and judges what it learned."""
 
-    validation_days: float = 14.0
+    validation_days: Positive = 14.0
     """Length of the validation window before the test window, in days (shorter logs use a tenth of their span)."""
-    test_days: float = 14.0
+    test_days: Positive = 14.0
     """Length of the test window, the newest days of the log; figures are taken there and nothing is chosen on it."""
-    evaluated_users: int = 500
+    evaluated_users: Count = 500
     """At most this many cases a list are looked at in each window (chosen by a seeded draw)."""
     seed: int = 7
     """Seed of every random draw: same data, same seed, same snapshot."""
-    ease_items: int = 20_000
+    ease_items: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a request looks."""
 
-    candidates: int = 200
+    candidates: Count = 200
     """Candidates asked of each source."""
-    history: int = 1_000
+    history: Count = 1_000
     """Newest events of a shopper that are looked at."""
-    k_limit: int = 1_000
+    k_limit: Count = 1_000
     """Largest `k` (and offset + k) a request may ask for."""
 
 
@@ -71,13 +75,13 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     """Address to listen on; the default is reachable from this machine only."""
-    port: int = 7700
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 7700
     """Port to listen on."""
-    body_limit: int = 5_000_000
+    body_limit: Count = 5_000_000
     """Largest request body in bytes."""
-    requests_per_second: float = 200.0
+    requests_per_second: Positive = 200.0
     """Sustained rate of one key or address before 429; loopback without a key is not limited."""
-    burst: int = 400
+    burst: Count = 400
     """Requests that one key or address may send at once before the rate counts."""
     keyless_loopback: bool = False
     """Answer loopback clients without a key (search and events scopes only, never admin)."""
@@ -86,7 +90,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to loopback, any name otherwise. Set it behind a reverse proxy."""
     origins: str = ""
     """Web origins whose pages may call the API (CORS), separated by commas; empty means none but its own."""
-    waiting: int = 32
+    waiting: Count = 32
     """Requests that may wait for the engine at one moment; the next one is refused with 503."""
 
 

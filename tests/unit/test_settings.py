@@ -75,3 +75,14 @@ def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Settings().name = "other"  # type: ignore[misc]
     assert msgspec.json.decode(msgspec.json.encode(Settings()), type=Settings) == Settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[ingest]\nbad_rows_limit = 7", "[serve]\nport = 70000", "[learn]\ntest_days = -1", "[answer]\ncandidates = 0"],
+)
+def test_values_out_of_range_are_refused_and_the_key_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bodega.toml").write_text(text, "utf-8")
+    with pytest.raises(BadSettings) as error:
+        load(tmp_path, {})
+    assert text.split("\n")[1].split(" ")[0] in error.value.got

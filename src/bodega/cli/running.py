@@ -22,14 +22,17 @@ app.add_typer(keys, name="keys", rich_help_panel="Run it")
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one from the settings.")]
 
 
-def run_server(shop: Shop, *, host: str, port: int, storefront: bool) -> None:
-    """Serve until stopped. Raises PortInUse before anything of a running server is touched."""
+def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: tuple[str, ...] = ()) -> None:
+    """Serve until stopped. Raises PortInUse before anything of a running server is touched.
+
+    `shoppers` are ids that the storefront offers to shop as, for demonstrations.
+    """
     from bodega.service import create_app, run
     from bodega.service.server import listening
 
     listening(host, port).close()
     shop.reload()
-    handlers = _storefront(shop, f"storefront at {host}:{port}") if storefront else []
+    handlers = _storefront(shop, f"storefront at {host}:{port}", shoppers) if storefront else []
     name = escape(shop.settings.name)
     run(
         create_app(shop, handlers=handlers, host=host),
@@ -39,7 +42,7 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool) -> None:
     )
 
 
-def _storefront(shop: Shop, label: str) -> list[HTTPRouteHandler]:
+def _storefront(shop: Shop, label: str, shoppers: tuple[str, ...]) -> list[HTTPRouteHandler]:
     """The pages, with a fresh search and events key; the key of an earlier server at this address is revoked."""
     from bodega.web.storefront import StorefrontOptions, storefront_handlers
 
@@ -52,6 +55,7 @@ def _storefront(shop: Shop, label: str) -> list[HTTPRouteHandler]:
         shop_name=settings.name,
         language=settings.language,
         currency=settings.currency,
+        shoppers=shoppers,
     )
     return storefront_handlers(options)
 
@@ -132,7 +136,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """A real supermarket, from files to a storefront: import, learn, evaluate, serve."""
-    from bodega.demo.build import build
+    from bodega.demo.build import HOUSEHOLDS, build
     from bodega.demo.journey import check_shop
 
     with show.Bars() as bars:
@@ -144,8 +148,8 @@ def demo(
             show.learned(built.learned)
     if not check:
         with shop_at(folder) as opened:
-            settings = opened.settings.serve
-            run_server(opened, host=settings.host, port=port or settings.port, storefront=True)
+            serving = opened.settings.serve
+            run_server(opened, host=serving.host, port=port or serving.port, storefront=True, shoppers=HOUSEHOLDS)
         return
     result = check_shop(folder, built)
     if as_json:

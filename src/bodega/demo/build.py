@@ -18,6 +18,9 @@ from bodega.wiring import init_shop, is_shop, open_shop
 
 NAME = "The Corner Supermarket"
 
+HOUSEHOLDS = ("1", "13", "718", "1364", "2479")
+"""Households of the data that the storefront offers to shop as."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:

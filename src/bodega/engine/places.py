@@ -43,7 +43,7 @@ PLACES: dict[str, Place] = {
     for place in (
         Place(
             "home",
-            {"transition": 1.0, "collaborative": 0.5, "content": 0.5, "repeat": 1.0, "popular": 0.2},
+            {"transition": 1.0, "collaborative": 0.5, "content": 0.5, "repeat": 1.0, "popular": 0.1},
             fresh=True,
             fitted=True,
         ),

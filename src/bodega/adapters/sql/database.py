@@ -159,7 +159,13 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         return create_engine(url, pool_pre_ping=True)
     folder = Path(str(url.database)).absolute().parent
-    if not folder.is_dir():
+    try:
+        exists = folder.is_dir()
+    except OSError as error:
+        raise StoreError(
+            "the folder of the store may not be entered", where=str(folder), got=str(error), next="give access to it"
+        ) from error
+    if not exists:
         raise StoreError(
             "the folder of the store does not exist", where=str(folder), next="create the folder, or correct store.url"
         )

@@ -68,7 +68,7 @@ class Matcher:
     @classmethod
     def open(cls, folder: Path) -> Matcher:
         """Memory-map an index; nothing is written to `folder` (it may be read-only, and shared by many processes)."""
-        with tempfile.TemporaryDirectory(prefix="bodega-lexical-") as mirror:
+        with tempfile.TemporaryDirectory(prefix="bodega-lexical-", ignore_cleanup_errors=True) as mirror:
             # tantivy takes a lock file wherever it opens; all files are mapped before the mirror goes away
             for path in folder.resolve().iterdir():
                 if not path.name.endswith(".lock"):
