@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import bodega
 from bodega import Event, EventType, Filter, Item, Request, Shop, Sort
+from bodega.engine.snapshot import Snapshots
 from bodega.errors import BadRequest, NotLearned
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -225,3 +227,21 @@ def test_learning_twice_gives_the_same_bytes_and_a_reopened_shop_the_same_answer
             return snapshot, shop.recommend("home", user="u5", k=10).ids, shop.search("green tea").ids
 
     assert built(tmp_path / "one") == built(tmp_path / "two")
+
+
+def test_a_snapshot_without_a_source_of_today_asks_to_learn_again(tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    with bodega.open(folder) as shop:
+        shop.catalog.upsert(catalog())
+        snapshots = shop.snapshots
+        shop.learn()
+        (info,) = snapshots()
+
+    def older(target: Path) -> dict[str, object]:
+        shutil.copytree(folder / "snapshots" / info.id / "items", target / "items")
+        return {**info.facts, "sources": ["lexical", "popular"]}
+
+    Snapshots(folder / "snapshots").publish(older, code="0.0.1")
+    with bodega.open(folder) as shop, pytest.raises(NotLearned, match="bodega learn") as error:
+        shop.search("tea")
+    assert "transition" in error.value.got

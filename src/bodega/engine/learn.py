@@ -24,6 +24,7 @@ from bodega.engine.answer import Learned
 from bodega.engine.judging import PlaceReport, Trial, judge_place, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.snapshot import Snapshots
+from bodega.errors import NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
 from bodega.protocols import CatalogStore, EventStore, Progress, Source
@@ -87,7 +88,7 @@ def learn(
         if name not in sources:
             sources[name] = _fitted(name, parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS)
-    facts = _facts(whole, log_facts, trial, cursor)
+    facts = _facts(whole, log_facts, trial, cursor) | {"sources": sorted(sources)}
     progress.start("publish the snapshot")
     snapshot = snapshots.publish(
         lambda folder: _write(folder, items, sources, fusion, reports, facts), code=__version__
@@ -100,8 +101,17 @@ def learn(
 
 
 def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
-    """Open the current snapshot, every byte verified. Raises NotLearned, SnapshotCorrupt."""
+    """Open the current snapshot, every byte verified. Raises NotLearned (an older version's too), SnapshotCorrupt."""
     folder, manifest, warnings = snapshots.open()
+    missing = sorted(set(parts.load) - set(manifest.facts.get("sources", ())))
+    if missing:
+        raise NotLearned(
+            "this snapshot was learned by a version of Bodega without some of the sources of this one",
+            where=str(folder),
+            allowed=f"a snapshot of version {__version__} with {', '.join(parts.load)}",
+            got=f"version {manifest.code} without {', '.join(missing)}",
+            next="bodega learn",
+        )
     items = ItemTable.load(folder / "items")
     sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items()}
     fusion = Fusion.from_json((folder / "fusion.json").read_bytes())
