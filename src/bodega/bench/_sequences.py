@@ -8,7 +8,8 @@ order of first appearance, and any tie broken by index would then find test item
 Which neighbours share a day is not known, but it can only be neighbours whose ASIN goes up. So every maximal run of
 neighbours with ascending ASIN (the item id where there is no `items.tsv`) is shuffled, seeded, before the split. That
 destroys all order that the sort by ASIN could have made, and some true order between days (two items of different
-days ascend by chance half the time): figures with shuffled ties are a lower bound.
+days ascend by chance half the time). It also makes another item the last one, hence another test: compare models under
+one treatment of ties, never a model's figures across the two.
 """
 
 from __future__ import annotations

@@ -233,7 +233,8 @@ def _notes(options: RecommendOptions, data: Sequences, chosen: Fused) -> tuple[s
         share = data.moved / data.n_events
         notes.append(
             f"ties shuffled: every run of neighbours in ascending {data.tie_key} order was shuffled before the split "
-            f"({share:.0%} of events stand in one); that also undoes true order between days, so this is a lower bound"
+            f"({share:.0%} of events stand in one); that also undoes true order between days and makes "
+            "another item the last, so compare models with each other here, not with file order"
         )
     else:
         notes.append(
