@@ -7,7 +7,7 @@ fusion, popularity always among them, with bootstrap intervals and the paired di
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from bodega.evaluation import (
 )
 from bodega.protocols import Progress, Source
 from bodega.ranking.fit import Weighted, fit_weights
-from bodega.ranking.fuse import Fusion, gather
+from bodega.ranking.fuse import Fusion, gather, scored
 from bodega.schema import Candidates, Context, World
 from bodega.schema.arrays import Floats
 from bodega.settings import Settings
@@ -90,6 +90,14 @@ class Trial:
     def sources_of(self, place: Place) -> list[Source]:
         return [self.sources[name] for name in place.sources]
 
+    def candidates(self, place: Place, context: Context) -> Candidates:
+        """What this place would rank for this context, with every source's score."""
+        per_source = self.settings.answer.candidates
+        if not place.proposes:
+            return gather(self.sources_of(place), context, per_source)
+        lists = [self.sources[name].retrieve(context, per_source).items for name in place.proposes]
+        return scored(self.sources_of(place), context, np.unique(np.concatenate(lists)))
+
 
 def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     """Fit this place's weights on validation; keeps the defaults where there are too few cases."""
@@ -98,10 +106,13 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     progress.start(f"weigh: {place.name}", len(cases))
     candidates = []
     for case in cases:
-        candidates.append(gather(trial.sources_of(place), case.context, trial.settings.answer.candidates))
+        candidates.append(trial.candidates(place, case.context))
         progress.advance()
     found = fit_weights(place.name, cases, candidates, per_source=trial.settings.answer.candidates)
     progress.finish()
+    if place.proposes and found.chosen not in ("fusion", "rrf"):
+        # The matches are found by words: no other source may order them alone, however well it does on few cases.
+        found = replace(found, chosen="default", weights={})
     trial.found[place.name] = found
     trial.weights[place.name] = found.weights or place.weights
 
@@ -142,7 +153,7 @@ def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
         return lambda context: source.score(context, rows)
 
     def fused(context: Context) -> Candidates:
-        return fusion.rank(context, gather(sources, context, trial.settings.answer.candidates))
+        return fusion.rank(context, trial.candidates(place, context))
 
     return {**{source.name: alone(source) for source in sources}, "fusion": fused}
 
@@ -152,6 +163,8 @@ def _verdict(found: Weighted, best: str, gap: tuple[float, float, float]) -> str
     change = f"fusion against {best} on test: NDCG@10 {mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
     if found.chosen == "fusion":
         return f"{change}; chosen on validation: the fusion"
+    if found.chosen == "default":
+        return f"{change}; no fitted weights surely beat one source alone on validation: the default weights are served"
     if found.chosen == "rrf":
         return f"{change}; too few validation cases to fit weights: the default weights are served"
     return f"on validation no fusion beat {found.chosen} alone, so {found.chosen} alone is served"

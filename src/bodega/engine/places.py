@@ -33,6 +33,9 @@ class Place:
     fitted: bool = False
     """Does `learn` fit the weights on validation?"""
 
+    proposes: tuple[str, ...] = ()
+    """The sources that may propose candidates (all of them when empty); the others only score."""
+
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(self.weights)
@@ -73,9 +76,8 @@ PLACES: dict[str, Place] = {
         ),
         Place(
             "basket",
-            {"transition": 1.0, "collaborative": 0.3, "popular": 0.05},
+            {"transition": 1.0, "collaborative": 0.3, "repeat": 0.5, "popular": 0.05},
             anchored=True,
-            personal=False,
             fitted=True,
         ),
         # Words decide and behaviour breaks near-ties: thousands of supermarket items share one title.
@@ -84,6 +86,8 @@ PLACES: dict[str, Place] = {
             {"lexical": 1.0, "popular": 0.15, "transition": 0.1, "repeat": 0.2},
             fill=False,
             sold_out=True,
+            fitted=True,
+            proposes=("lexical",),
         ),
     )
 }

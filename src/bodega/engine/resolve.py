@@ -70,7 +70,7 @@ def _missing(request: Request, place: Place, *, n_history: int, n_anchors: int) 
         notes.append("cold_item: nothing is known yet about the items asked around; popular items instead")
     if place.personal and not request.personal:
         notes.append("not_personal: personalisation is switched off for this list")
-    elif place.personal and n_history == 0 and not request.query:
+    elif place.personal and n_history == 0 and not (request.query or place.anchored):
         notes.append("cold_shopper: no history of this shopper yet; popular items first")
     if len(request.query) > QUERY_LIMIT:
         notes.append(f"long_query: only the first {QUERY_LIMIT} characters were searched")

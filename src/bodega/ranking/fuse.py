@@ -57,6 +57,13 @@ def gather(sources: Sequence[Fitted], context: Context, k: int = CANDIDATES) -> 
     return Candidates(items, scores, np.full(len(items), np.nan, np.float32), tuple(source.name for source in sources))
 
 
+def scored(sources: Sequence[Fitted], context: Context, items: Ints) -> Candidates:
+    """The given items with every source's opinion: for places where only some of the sources may propose."""
+    columns = [source.score(context, items) for source in sources]
+    scores = np.column_stack(columns).astype(np.float32, copy=False)
+    return Candidates(items, scores, np.full(len(items), np.nan, np.float32), tuple(source.name for source in sources))
+
+
 class Fusion:
     """The stage that orders candidates by the weighted sum of their sources' z-scores.
 
