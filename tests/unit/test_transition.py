@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bodega.evaluation.splits import sequence_log
 from bodega.retrieval._index import Neighbours, Steps, flat_rows, item_blocks, step_weights, top_k
 from bodega.retrieval.transition import Transition, TransitionOptions, relate
 from bodega.schema import EVENT_CODES, Context, Item, ItemTable, Log, World
@@ -159,3 +160,15 @@ def test_neighbours_survive_the_disk(tmp_path):
     some.save(tmp_path, "x")
     again = Neighbours.load(tmp_path, "x")
     assert dense(again).tolist() == dense(some).tolist() == [[0, 0.5], [0, 0]]
+
+
+def test_learning_anew_forgets_the_answer_to_the_latest_context() -> None:
+    table = ItemTable.of(Item(id=str(row)) for row in range(3))
+
+    def world(second: int) -> World:
+        return World(table, sequence_log([np.array([0, second], np.int32)] * 3), until=1e6)
+
+    context = Context(items=np.array([0], np.int32))
+    source = Transition().fit(world(1))
+    assert source.retrieve(context, 5).items.tolist() == [1]
+    assert source.fit(world(2)).retrieve(context, 5).items.tolist() == [2]

@@ -146,8 +146,7 @@ def _carries(table: ItemTable, items: Ints, rule: Filter) -> Flags:
     if column is not None:
         wanted = np.zeros(len(column.vocabulary), np.bool_)
         wanted[[code for value in rule.values if (code := column.code_of.get(value)) is not None]] = True
-        owner, codes = _flat(column, items)
-        flags[owner[wanted[codes]]] = True
+        flags = column.having(wanted, items)
     numbers = table.numbers.get(rule.field)
     if numbers is not None:
         exactly = [number for value in rule.values if (number := _number(value)) is not None]
@@ -208,7 +207,7 @@ def _facet(table: ItemTable, rows: Ints, name: str, chosen: Sequence[str]) -> Fa
         counts = _counts(table, rows, column)
         shown = np.flatnonzero(counts)
         if name == "category":
-            shown = _on_path(column, rows, chosen)
+            shown = _on_path(column, counts, chosen)
         best = shown[np.argsort(-counts[shown], kind="stable")][:MOST_VALUES]
         values = tuple(FacetValue(value=column.vocabulary[code], count=int(counts[code])) for code in best.tolist())
     return Facet(field=name, values=values, low=low, high=high)
@@ -231,19 +230,15 @@ def _counts(table: ItemTable, items: Ints, column: Coded) -> Longs:
     seen[groups] = True
     if np.count_nonzero(seen) == len(items):
         return column.count(items)
-    owner, codes = _flat(column, items)
+    owner, codes = column.flat(items)
     pairs = np.unique(groups[owner].astype(np.int64) * size + codes)
     return np.bincount(pairs % size, minlength=size) if size else np.zeros(0, np.int64)
 
 
-def _on_path(column: Coded, rows: Ints, chosen: Sequence[str]) -> NDArray[np.int64]:
+def _on_path(column: Coded, counts: Longs, chosen: Sequence[str]) -> NDArray[np.int64]:
     """The categories to offer: the top ones, what lies directly below each step of a chosen path, and, while all
     matches lie in one branch, the next step of that branch. (Decoding all names to see this took 10 ms.)"""
-    owner, codes = _flat(column, rows)
-    nested = owner[1:] == owner[:-1]  # an item's codes are its path from the root down
-    parent = np.full(len(column.vocabulary), -2, np.int64)
-    parent[codes] = -1
-    parent[codes[1:][nested]] = codes[:-1][nested]
+    parent = np.where(counts > 0, column.parents, -2)
     branch = np.flatnonzero(parent == -1)
     shown = [branch]
     for path in chosen:
@@ -271,17 +266,6 @@ def _sum(found: Sequence[Facet]) -> Facet:
         low=min(lows, default=None),
         high=max(highs, default=None),
     )
-
-
-def _flat(column: Coded, items: Ints) -> tuple[NDArray[np.int64], Ints]:
-    """(place in `items`, code) of every code of these items."""
-    first = column.starts[items].astype(np.int64)
-    lengths = column.starts[np.asarray(items) + 1].astype(np.int64) - first
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    owner = np.repeat(np.arange(len(items)), lengths)
-    flat = np.arange(total) + np.repeat(first - (ends - lengths), lengths)
-    return owner, column.codes[flat]
 
 
 def _number(text: str) -> float | None:

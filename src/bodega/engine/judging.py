@@ -78,7 +78,8 @@ class Trial:
         assert self.whole is not None
         assert self.split is not None
         options = CaseOptions(
-            limit=self.settings.learn.evaluated_users,
+            # A choice needs more cases than a figure: the gain of a fusion is a small difference of large numbers.
+            limit=self.settings.learn.evaluated_users * (2 if window == self.split.valid else 1),
             seed=self.settings.learn.seed,
             history=self.settings.answer.history,
             mask_seen=fresh and not self.repeats,

@@ -21,6 +21,7 @@ from scipy.linalg import lapack
 
 from bodega.errors import BodegaError
 from bodega.retrieval._index import (
+    Latest,
     Neighbours,
     interest,
     item_blocks,
@@ -65,8 +66,10 @@ class Collaborative:
         self.near = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
         self.method = ""
         """"ease" or "knn"; empty before `fit`."""
+        self._latest = Latest()
 
     def fit(self, world: World) -> Self:
+        self._latest = Latest()
         tastes = _tastes(interest(world.log), len(world.items), self.options.newest)
         sold = np.unique(tastes.indices)
         self.method = "ease" if len(sold) <= self.options.ease_items else "knn"
@@ -78,12 +81,12 @@ class Collaborative:
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._scores(context)
+        scores = self._latest.of(context, self._scores)
         best = top_k(scores, k)
         return Candidates.of(self.name, best, scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._scores(context)[items]
+        return self._latest.of(context, self._scores)[items]
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
         """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""

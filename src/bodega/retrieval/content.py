@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from bodega.retrieval._index import Neighbours, item_blocks, load_facts, save_facts, step_weights, top_k
+from bodega.retrieval._index import Latest, Neighbours, item_blocks, load_facts, save_facts, step_weights, top_k
 from bodega.schema import Candidates, Coded, Context, ItemTable, World
 from bodega.schema.arrays import NO_INTS, Floats, Ints
 from bodega.understanding.language import tokens
@@ -54,19 +54,21 @@ class Content:
     def __init__(self, options: ContentOptions | None = None) -> None:
         self.options = options or ContentOptions()
         self.near = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
+        self._latest = Latest()
 
     def fit(self, world: World) -> Self:
+        self._latest = Latest()
         bags = _bags(world.items, self.options)
         self.near = Neighbours.cut(_cosine(_affordable(bags, self.options.pairs)), self.options.top)
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._scores(context)
+        scores = self._latest.of(context, self._scores)
         best = top_k(scores, k)
         return Candidates.of(self.name, best, scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._scores(context)[items]
+        return self._latest.of(context, self._scores)[items]
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
         """The seeds that are most like each item (see `protocols.Explains`)."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bodega.retrieval._index import (
+    Latest,
     Neighbours,
     Steps,
     interest,
@@ -79,8 +80,10 @@ class Transition:
         self.follows, self.together = nobody, nobody
         self.leaf: Ints = NO_INTS
         """Deepest category of each item, -1 without one."""
+        self._latest = Latest()
 
     def fit(self, world: World) -> Self:
+        self._latest = Latest()
         options, n_items = self.options, len(world.items)
         log = interest(world.log)
         self.leaf = world.items.leaf_category
@@ -92,12 +95,12 @@ class Transition:
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._scores(context)
+        scores = self._latest.of(context, self._scores)
         best = top_k(scores, k)
         return Candidates.of(self.name, best, scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._scores(context)[items]
+        return self._latest.of(context, self._scores)[items]
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
         """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""

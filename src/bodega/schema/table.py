@@ -84,18 +84,48 @@ class Coded:
     def has(self, code: int) -> NDArray[np.bool_]:
         """Which items carry the code: bool, (n_items,)."""
         flags = np.zeros(len(self.starts) - 1, np.bool_)
-        flags[self._owner[self.codes == code]] = True
+        flags[self.owner[self.codes == code]] = True
         return flags
 
     def count(self, items: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many of the items (indices without repeats) carry each code: (n_codes,)."""
-        lengths = self.starts[items + 1] - self.starts[items]
-        total = int(lengths.sum())
-        if total == 0:
-            return np.zeros(len(self.vocabulary), np.int64)
+        if self.most(items):
+            inside = np.zeros(len(self.starts) - 1, np.bool_)
+            inside[items] = True
+            return np.bincount(self.codes[inside[self.owner]], minlength=len(self.vocabulary))
+        return np.bincount(self.flat(items)[1], minlength=len(self.vocabulary))
+
+    def having(self, wanted: NDArray[np.bool_], items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of the items carry a wanted code (`wanted`: bool, (n_codes,)): bool, (len(items),)."""
+        if self.most(items):
+            flags = np.zeros(len(self.starts) - 1, np.bool_)
+            flags[self.owner[wanted[self.codes]]] = True
+            return flags[items]
+        flags = np.zeros(len(items), np.bool_)
+        owner, codes = self.flat(items)
+        flags[owner[wanted[codes]]] = True
+        return flags
+
+    def flat(self, items: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(place in `items`, code) of every code of these items."""
+        first = self.starts[items].astype(np.int64)
+        lengths = self.starts[items + 1] - first
         ends = np.cumsum(lengths)
-        flat = np.arange(total) + np.repeat(self.starts[items] - (ends - lengths), lengths)
-        return np.bincount(self.codes[flat], minlength=len(self.vocabulary))
+        total = int(ends[-1]) if len(ends) else 0
+        owner = np.repeat(np.arange(len(items)), lengths)
+        return owner, self.codes[np.arange(total) + np.repeat(first - (ends - lengths), lengths)]
+
+    def most(self, items: NDArray[np.int32]) -> bool:
+        """Are these so many that one pass over the whole column is cheaper? (From a tenth: 4 ms against .5.)"""
+        return 10 * len(items) > len(self.starts) - 1
+
+    @cached_property
+    def parents(self) -> NDArray[np.int64]:
+        """For a column of paths (an item's codes go from the root down): the code above each code, -1 for a root."""
+        nested = self.owner[1:] == self.owner[:-1]
+        above = np.full(len(self.vocabulary), -1, np.int64)
+        above[self.codes[1:][nested]] = self.codes[:-1][nested]
+        return above
 
     def first(self) -> NDArray[np.int32]:
         """The first code of each item, -1 where it has none: (n_items,)."""
@@ -105,7 +135,8 @@ class Coded:
         return out
 
     @cached_property
-    def _owner(self) -> NDArray[np.int32]:
+    def owner(self) -> NDArray[np.int32]:
+        """The item of each entry of `codes`."""
         return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
 
 
