@@ -28,7 +28,11 @@ def print_result(result: BenchResult, console: Console) -> None:
         f"[dim]{result.seconds:g} s  " + "  ".join(f"{name} {_fact(value)}" for name, value in known.items()) + "[/]",
         highlight=False,
     )
-    for suffix, figures in _by_suffix(result.figures).items():
+    parts = _by_suffix(result.figures)
+    if _sparse(parts):
+        console.print(_list(result))
+        parts = {}
+    for suffix, figures in parts.items():
         columns = list(dict.fromkeys(metric for _, metric in figures))
         for few in _chunks(columns, console.width):
             console.print(_table(suffix or "main figures", figures, few, _widths(result, suffix)))
@@ -42,6 +46,22 @@ def print_result(result: BenchResult, console: Console) -> None:
             console.print(f"{name}: {value:+.4f}  [{low:+.4f}, {high:+.4f}]", markup=False, highlight=False)
     for note in result.notes:
         console.print(f"- {note}", markup=False, highlight=False)
+
+
+def _sparse(parts: Mapping[str, Mapping[tuple[str, str], float]]) -> bool:
+    """Are sources and metrics so different that a grid would be mostly empty? (Then figures read better as a list.)"""
+    cells = sum(len({s for s, _ in part}) * len({m for _, m in part}) for part in parts.values())
+    return sum(len(part) for part in parts.values()) < cells / 2
+
+
+def _list(result: BenchResult) -> Table:
+    table = Table(header_style="bold")
+    for column in ("figure", "value", "95 %"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    for name, value in result.figures.items():
+        low, high = result.intervals.get(name, (None, None))
+        table.add_row(name, _figure(value), "" if low is None or high is None else f"{_figure(low)} to {_figure(high)}")
+    return table
 
 
 def _named(name: str) -> tuple[str, str]:
