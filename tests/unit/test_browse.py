@@ -123,15 +123,33 @@ def test_a_filter_that_makes_no_sense_is_refused(rule):
 
 def test_orders_are_stable_and_leave_the_unknown_last():
     table = shelf()
-    assert browse.ordered(table, EVERYTHING, Sort.PRICE_UP).tolist() == [3, 5, 0, 1, 2, 4]
-    assert browse.ordered(table, EVERYTHING, Sort.PRICE_DOWN).tolist() == [2, 1, 0, 5, 3, 4]
-    assert browse.ordered(table, EVERYTHING, Sort.NEWEST).tolist() == [4, 2, 0, 1, 3, 5]
-    assert browse.ordered(table, EVERYTHING, Sort.RELEVANCE).tolist() == EVERYTHING.tolist()
+    keys = (table.numbers["price"], table.created)
+    assert browse.ordered(EVERYTHING, Sort.PRICE_UP, *keys).tolist() == [
+        3,
+        5,
+        0,
+        1,
+        2,
+        4,
+    ]
+    assert browse.ordered(EVERYTHING, Sort.PRICE_DOWN, *keys).tolist() == [
+        2,
+        1,
+        0,
+        5,
+        3,
+        4,
+    ]
+    assert browse.ordered(EVERYTHING, Sort.NEWEST, *keys).tolist() == [4, 2, 0, 1, 3, 5]
+    assert (
+        browse.ordered(EVERYTHING, Sort.RELEVANCE, *keys).tolist()
+        == EVERYTHING.tolist()
+    )
 
 
 def test_the_best_variant_stands_for_its_group():
     best_first = np.array([2, 1, 0, 4], np.int32)
-    assert browse.collapsed(shelf(), best_first).tolist() == [2, 1, 4]
+    assert browse.collapsed(best_first, shelf().group).tolist() == [2, 1, 4]
 
 
 def test_merged_facets_add_counts_and_widen_ranges():

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from bodega.engine import browse
 from bodega.engine.explain import Explainer
@@ -31,7 +30,7 @@ from bodega.engine.shelf import Shelf
 from bodega.engine.words import Words
 from bodega.protocols import Source
 from bodega.ranking.fuse import Fusion
-from bodega.schema import Candidates, Context, Facet, Hit, Page, Request, Sort
+from bodega.schema import Candidates, Context, Facet, Hit, Page, Request
 from bodega.schema.arrays import Ints
 from bodega.settings import Settings
 
@@ -105,19 +104,10 @@ class Engine:
     def _ordered(self, request: Request, place: Place, rows: Ints) -> Ints:
         """Sorted as asked, what is sold out last, one row a variant group."""
         shelf = self.shelf
-        if request.sort is not Sort.RELEVANCE:
-            keys: dict[Sort, NDArray[np.floating]] = {
-                Sort.PRICE_UP: shelf.price[rows],
-                Sort.PRICE_DOWN: -shelf.price[rows],
-                Sort.NEWEST: -shelf.created[rows],
-            }
-            rows = rows[np.argsort(keys[request.sort], kind="stable")]  # NaN (unknown) sorts last in each
+        rows = browse.ordered(rows, request.sort, shelf.price, shelf.created)
         if place.sold_out:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
-        if not shelf.has_variants:
-            return rows
-        _, first = np.unique(shelf.group[rows], return_index=True)
-        return rows[np.sort(first)]
+        return browse.collapsed(rows, shelf.group) if shelf.has_variants else rows
 
     def _hits(self, context: Context, ranked: Candidates, rows: Ints, offset: int) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bodega.errors import BadRequest
 from bodega.schema import Coded, Facet, FacetValue, Filter, ItemTable, Sort
-from bodega.schema.arrays import Flags, Ints, Longs
+from bodega.schema.arrays import Doubles, Flags, Floats, Ints, Longs
 from bodega.schema.table import PATH_SEPARATOR
 
 AVAILABLE = "available"
@@ -110,18 +110,24 @@ def useful(table: ItemTable, items: Ints, most: int = 6) -> list[str]:
     return [*best[: most - priced], *(["price"] if priced else [])]
 
 
-def ordered(table: ItemTable, items: Ints, sort: Sort) -> Ints:
-    """The items in another order; equal ones keep theirs, and what has no price or date comes last."""
+def ordered(items: Ints, sort: Sort, price: Floats, created: Doubles) -> Ints:
+    """The items in another order; equal ones keep theirs, and what has no price or date comes last.
+
+    `price` and `created` cover all items: (n_items,).
+    """
     if sort is Sort.RELEVANCE:
         return items
-    price, created = table.numbers["price"][items], table.created[items]
-    keys: dict[Sort, NDArray[np.floating]] = {Sort.PRICE_UP: price, Sort.PRICE_DOWN: -price, Sort.NEWEST: -created}
+    keys: dict[Sort, NDArray[np.floating]] = {
+        Sort.PRICE_UP: price[items],
+        Sort.PRICE_DOWN: -price[items],
+        Sort.NEWEST: -created[items],
+    }
     return items[np.argsort(keys[sort], kind="stable")]
 
 
-def collapsed(table: ItemTable, items: Ints) -> Ints:
-    """One item a variant group, the first (best) one, in the same order."""
-    _, first = np.unique(table.group[items], return_index=True)
+def collapsed(items: Ints, group: Ints) -> Ints:
+    """One item a variant group, the first (best) one, in the same order; `group` covers all items."""
+    _, first = np.unique(group[items], return_index=True)
     return items[np.sort(first)]
 
 

@@ -8,7 +8,7 @@ Not for: anything that knows what a source means; sources do not import each oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -149,25 +149,6 @@ class Neighbours:
     @classmethod
     def load(cls, folder: Path, name: str) -> Neighbours:
         return cls(*(mapped(folder / f"{name}.{part}.npy") for part in ("starts", "items", "weights")))
-
-
-class Latest:
-    """The scores of the latest context: one request asks a source twice, to retrieve and to score the union.
-
-    Half of a home page's time was the second time. Held by identity, so an answer never depends on another context.
-    """
-
-    def __init__(self) -> None:
-        self._held: tuple[Context, Floats] | None = None
-
-    def of(self, context: Context, compute: Callable[[Context], Floats]) -> Floats:
-        """`compute(context)`, or what it gave a moment ago; not to be written to."""
-        held = self._held
-        if held is not None and held[0] is context:
-            return held[1]
-        scores = compute(context)
-        self._held = (context, scores)
-        return scores
 
 
 def flat_rows(starts: NDArray[Any], rows: Ints) -> tuple[Longs, Longs]:

@@ -21,18 +21,16 @@ from scipy.linalg import lapack
 
 from bodega.errors import BodegaError
 from bodega.retrieval._index import (
-    Latest,
     Neighbours,
     interest,
     item_blocks,
     load_facts,
     save_facts,
-    step_weights,
     strength,
-    top_k,
 )
-from bodega.schema import Candidates, Context, ItemTable, Log, World
-from bodega.schema.arrays import NO_INTS, Floats, Ints
+from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
+from bodega.schema import Context, ItemTable, Log, World
+from bodega.schema.arrays import Floats
 
 
 class CollaborativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +48,7 @@ class CollaborativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     top: int = 200
 
 
-class Collaborative:
+class Collaborative(ItemToItem):
     """EASE on small catalogs, damped cosine item-kNN on large ones; `method` says which.
 
     Answers: home (from the history), similar, together, basket (from the anchors).
@@ -62,14 +60,14 @@ class Collaborative:
     name = "collaborative"
 
     def __init__(self, ease_items: int = 20_000, options: CollaborativeOptions | None = None) -> None:
+        super().__init__()
         self.options = options or CollaborativeOptions(ease_items=ease_items)
-        self.near = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
+        self.near = nobody()
         self.method = ""
         """"ease" or "knn"; empty before `fit`."""
-        self._latest = Latest()
 
     def fit(self, world: World) -> Self:
-        self._latest = Latest()
+        self._forget()
         tastes = _tastes(interest(world.log), len(world.items), self.options.newest)
         sold = np.unique(tastes.indices)
         self.method = "ease" if len(sold) <= self.options.ease_items else "knn"
@@ -80,29 +78,8 @@ class Collaborative:
             self.near = Neighbours.cut(_cosine(tastes, self.options), self.options.top)
         return self
 
-    def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._latest.of(context, self._scores)
-        best = top_k(scores, k)
-        return Candidates.of(self.name, best, scores[best])
-
-    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._latest.of(context, self._scores)[items]
-
-    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
-        """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
-        return self.near.led_by(*self._seeds(context), items, limit)
-
-    def _seeds(self, context: Context) -> tuple[Ints, Floats]:
-        """What the answer starts from, with weights: the anchors, all alike, else the history."""
-        if not len(context.items):
-            return step_weights(context, self.options.history_decay)
-        anchors = np.unique(context.items)
-        return anchors, np.ones(len(anchors), np.float32)
-
-    def _scores(self, context: Context) -> Floats:
-        scores = self.near.spread(*self._seeds(context))
-        scores[context.items] = np.nan
-        return scores
+    def _asked(self, context: Context) -> Asked:
+        return self.near, *seeds_of(context, self.options.history_decay)
 
     def save(self, folder: Path) -> None:
         self.near.save(folder, "near")

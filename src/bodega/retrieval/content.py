@@ -16,12 +16,11 @@ from typing import Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from bodega.retrieval._index import Latest, Neighbours, item_blocks, load_facts, save_facts, step_weights, top_k
-from bodega.schema import Candidates, Coded, Context, ItemTable, World
-from bodega.schema.arrays import NO_INTS, Floats, Ints
+from bodega.retrieval._index import Neighbours, item_blocks, load_facts, save_facts
+from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
+from bodega.schema import Coded, Context, ItemTable, World
 from bodega.understanding.language import tokens
 
 LEFT_OUT = ("kind", "size")
@@ -40,7 +39,7 @@ class ContentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top: int = 100
 
 
-class Content:
+class Content(ItemToItem):
     """Nearest items by words and attributes.
 
     Answers: home (from the history), similar (from the anchors), any list that has seeds.
@@ -53,26 +52,14 @@ class Content:
 
     def __init__(self, options: ContentOptions | None = None) -> None:
         self.options = options or ContentOptions()
-        self.near = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
-        self._latest = Latest()
+        super().__init__()
+        self.near = nobody()
 
     def fit(self, world: World) -> Self:
-        self._latest = Latest()
+        self._forget()
         bags = _bags(world.items, self.options)
         self.near = Neighbours.cut(_cosine(_affordable(bags, self.options.pairs)), self.options.top)
         return self
-
-    def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._latest.of(context, self._scores)
-        best = top_k(scores, k)
-        return Candidates.of(self.name, best, scores[best])
-
-    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._latest.of(context, self._scores)[items]
-
-    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
-        """The seeds that are most like each item (see `protocols.Explains`)."""
-        return self.near.led_by(*self._seeds(context), items, limit)
 
     def save(self, folder: Path) -> None:
         self.near.save(folder, "near")
@@ -85,16 +72,8 @@ class Content:
         source.near = Neighbours.load(folder, "near")
         return source
 
-    def _seeds(self, context: Context) -> tuple[Ints, Floats]:
-        if not len(context.items):
-            return step_weights(context, self.options.history_decay)
-        anchors = np.unique(context.items)
-        return anchors, np.ones(len(anchors), np.float32)
-
-    def _scores(self, context: Context) -> Floats:
-        scores = self.near.spread(*self._seeds(context))
-        scores[context.items] = np.nan
-        return scores
+    def _asked(self, context: Context) -> Asked:
+        return self.near, *seeds_of(context, self.options.history_decay)
 
 
 def _bags(items: ItemTable, options: ContentOptions) -> sparse.csr_matrix:

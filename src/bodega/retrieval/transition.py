@@ -17,11 +17,9 @@ from typing import Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from bodega.retrieval._index import (
-    Latest,
     Neighbours,
     Steps,
     interest,
@@ -29,10 +27,9 @@ from bodega.retrieval._index import (
     load_facts,
     only,
     save_facts,
-    step_weights,
-    top_k,
 )
-from bodega.schema import Candidates, Context, ItemTable, World
+from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
+from bodega.schema import Context, ItemTable, World
 from bodega.schema.arrays import NO_INTS, Floats, Ints
 from bodega.schema.table import mapped
 
@@ -62,7 +59,7 @@ class TransitionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     top: int = 200
 
 
-class Transition:
+class Transition(ItemToItem):
     """Order-aware item-to-item.
 
     Answers: home (from the history), similar, together, basket (from the anchors), and any list that has seeds.
@@ -75,15 +72,14 @@ class Transition:
     name = "transition"
 
     def __init__(self, options: TransitionOptions | None = None) -> None:
+        super().__init__()
         self.options = options or TransitionOptions()
-        nobody = Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
-        self.follows, self.together = nobody, nobody
+        self.follows, self.together = nobody(), nobody()
         self.leaf: Ints = NO_INTS
         """Deepest category of each item, -1 without one."""
-        self._latest = Latest()
 
     def fit(self, world: World) -> Self:
-        self._latest = Latest()
+        self._forget()
         options, n_items = self.options, len(world.items)
         log = interest(world.log)
         self.leaf = world.items.leaf_category
@@ -94,36 +90,18 @@ class Transition:
         self.together = relate(visits, damped, ordered=False)
         return self
 
-    def retrieve(self, context: Context, k: int) -> Candidates:
-        scores = self._latest.of(context, self._scores)
-        best = top_k(scores, k)
-        return Candidates.of(self.name, best, scores[best])
-
-    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._latest.of(context, self._scores)[items]
-
-    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
-        """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
-        relation, seeds, weights = self._asked(context)
-        return relation.led_by(seeds, weights, items, limit)
-
-    def _asked(self, context: Context) -> tuple[Neighbours, Ints, Floats]:
-        """Which relation answers, from which seeds, with which weights."""
-        if not len(context.items):
-            return self.follows, *step_weights(context, self.options.history_decay)
-        seeds, weights = _plain(context.items)
-        if context.place in TOGETHER_PLACES and np.any(self.together.lengths(seeds)):
+    def _asked(self, context: Context) -> Asked:
+        seeds, weights = seeds_of(context, self.options.history_decay)
+        in_a_visit = context.place in TOGETHER_PLACES and len(context.items)
+        if in_a_visit and np.any(self.together.lengths(seeds)):
             return self.together, seeds, weights
         return self.follows, seeds, weights
 
-    def _scores(self, context: Context) -> Floats:
-        """One score an item, NaN where no seed leads to it."""
-        relation, seeds, weights = self._asked(context)
-        scores = relation.spread(seeds, weights)
+    def _adjusted(self, context: Context, scores: Floats) -> Floats:
         if context.place == "similar" and len(context.items):
             leaves = self.leaf[context.items]
             scores[np.isin(self.leaf, leaves[leaves >= 0])] *= np.float32(self.options.closeness)
-        return _without(scores, context.items)
+        return scores
 
     def save(self, folder: Path) -> None:
         self.follows.save(folder, "follows")
@@ -139,18 +117,6 @@ class Transition:
         source.together = Neighbours.load(folder, "together")
         source.leaf = mapped(folder / "leaf.npy")
         return source
-
-
-def _plain(anchors: Ints) -> tuple[Ints, Floats]:
-    """Anchors are a set: each once, all alike."""
-    seeds = np.unique(anchors)
-    return seeds, np.ones(len(seeds), np.float32)
-
-
-def _without(scores: Floats, anchors: Ints) -> Floats:
-    """Nobody needs the product on the page as its own neighbour."""
-    scores[anchors] = np.nan
-    return scores
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""What every source shares that goes from items to items: seeds, spread over neighbour lists, become scores.
+
+The seeds are the anchors of the request, all alike, or else the shopper's history, the newest heaviest. A source
+fits its neighbour lists and says which of them answers (`_asked`); the rest is here. The scores of the latest context
+are kept, since one request asks a source twice, to retrieve and to score the union: half of a home page's time was
+the second time. They are held by identity, so an answer never depends on another context.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.retrieval._index import Neighbours, step_weights, top_k
+from bodega.schema import Candidates, Context
+from bodega.schema.arrays import NO_INTS, Floats, Ints
+
+Asked = tuple[Neighbours, Ints, Floats]
+"""The neighbour lists that answer, the seeds, and their weights."""
+
+
+def nobody() -> Neighbours:
+    """The neighbour lists of a source that has not learned yet."""
+    return Neighbours(np.zeros(1, np.int64), NO_INTS, np.empty(0, np.float32))
+
+
+def seeds_of(context: Context, decay: float) -> tuple[Ints, Floats]:
+    """(seeds, weights): the anchors, each once and all alike, else the history, decayed by its steps."""
+    if not len(context.items):
+        return step_weights(context, decay)
+    anchors = np.unique(context.items)
+    return anchors, np.ones(len(anchors), np.float32)
+
+
+class ItemToItem:
+    """The request side of `Source` and `Explains` for models made of neighbour lists."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._latest: tuple[Context, Floats] | None = None
+
+    def retrieve(self, context: Context, k: int) -> Candidates:
+        scores = self._scores(context)
+        best = top_k(scores, k)
+        return Candidates.of(self.name, best, scores[best])
+
+    def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._scores(context)[items]
+
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
+        neighbours, seeds, weights = self._asked(context)
+        return neighbours.led_by(seeds, weights, items, limit)
+
+    def _asked(self, context: Context) -> Asked:
+        raise NotImplementedError
+
+    def _adjusted(self, context: Context, scores: Floats) -> Floats:
+        """For a source that knows more than its lists; may write to `scores`."""
+        del context
+        return scores
+
+    def _scores(self, context: Context) -> Floats:
+        """One score an item, NaN where no seed leads; nobody needs the product on the page as its own neighbour."""
+        if self._latest is not None and self._latest[0] is context:
+            return self._latest[1]
+        neighbours, seeds, weights = self._asked(context)
+        scores = self._adjusted(context, neighbours.spread(seeds, weights))
+        scores[context.items] = np.nan
+        self._latest = (context, scores)
+        return scores
+
+    def _forget(self) -> None:
+        """To be called by `fit`: what was kept came from older lists."""
+        self._latest = None
