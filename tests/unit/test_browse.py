@@ -141,10 +141,7 @@ def test_orders_are_stable_and_leave_the_unknown_last():
         4,
     ]
     assert browse.ordered(EVERYTHING, Sort.NEWEST, *keys).tolist() == [4, 2, 0, 1, 3, 5]
-    assert (
-        browse.ordered(EVERYTHING, Sort.RELEVANCE, *keys).tolist()
-        == EVERYTHING.tolist()
-    )
+    assert browse.ordered(EVERYTHING, Sort.RELEVANCE, *keys).tolist() == EVERYTHING.tolist()
 
 
 def test_the_best_variant_stands_for_its_group():
