@@ -25,7 +25,7 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "en": {
         "lexical": ("Matches “{query}”", "Matches “{query}”"),
         "transition": ("Often chosen after {titles}", "Fits what you looked at"),
-        "transition:similar": ("Looked at next after {titles}", "Fits this item"),
+        "transition:similar": ("Chosen next after {titles}", "Fits this item"),
         "transition:together": ("Often bought with {titles}", "Often bought along"),
         "transition:basket": ("Often bought with {titles}", "Often bought along"),
         "collaborative": ("Shoppers who chose {titles} chose this too", "Chosen by shoppers with a similar taste"),
@@ -39,7 +39,7 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "zh": {
         "lexical": ("与“{query}”匹配", "与“{query}”匹配"),
         "transition": ("选了{titles}之后常选它", "与您浏览过的商品相配"),
-        "transition:similar": ("看了{titles}之后常看它", "与此商品相配"),
+        "transition:similar": ("选了{titles}之后常选它", "与此商品相配"),
         "transition:together": ("常与{titles}一起购买", "常一起购买"),
         "transition:basket": ("常与{titles}一起购买", "常一起购买"),
         "collaborative": ("选了{titles}的顾客也选了它", "口味相近的顾客选了它"),

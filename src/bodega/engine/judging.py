@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bodega.engine.places import Place
+from bodega.engine.places import PLACES, Place
 from bodega.evaluation import (
     Case,
     CaseOptions,
@@ -28,7 +28,7 @@ from bodega.evaluation import (
 from bodega.protocols import Progress, Source
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion, gather, scored
-from bodega.schema import Candidates, Context, World
+from bodega.schema import EVENT_CODES, Candidates, Context, World
 from bodega.schema.arrays import Floats
 from bodega.settings import Settings
 
@@ -69,11 +69,11 @@ class Trial:
     @classmethod
     def begin(cls, sources: dict[str, Source], whole: World, split: TimeSplit, settings: Settings) -> Trial:
         trial = cls(sources, split, settings, repeats=True, weights={}, whole=whole)
-        cases = trial.cases("home", split.valid)
+        cases = trial.cases(PLACES["home"], split.valid)
         trial.repeats = _repeat_share(cases) >= REPEATS_FROM
         return trial
 
-    def cases(self, place: str, window: Window, *, fresh: bool = False) -> list[Case]:
+    def cases(self, place: Place, window: Window) -> list[Case]:
         """Leak-checked cases of one place inside a window."""
         assert self.whole is not None
         assert self.split is not None
@@ -82,9 +82,12 @@ class Trial:
             limit=self.settings.learn.evaluated_users * (2 if window == self.split.valid else 1),
             seed=self.settings.learn.seed,
             history=self.settings.answer.history,
-            mask_seen=fresh and not self.repeats,
+            mask_seen=place.fresh and not self.repeats,
         )
-        cases = place_cases(self.whole.log, place, window, options)
+        log = self.whole.log
+        if place.evidence:
+            log = log.where(np.isin(log.type, [EVENT_CODES[name] for name in place.evidence]))
+        cases = place_cases(log, place.name, window, options)
         check_no_leak(self.split.train, cases, start=self.split.valid.start)
         return cases
 
@@ -103,7 +106,7 @@ class Trial:
 def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     """Fit this place's weights on validation; keeps the defaults where there are too few cases."""
     assert trial.split is not None
-    cases = trial.cases(place.name, trial.split.valid, fresh=place.fresh)
+    cases = trial.cases(place, trial.split.valid)
     progress.start(f"weigh: {place.name}", len(cases))
     candidates = []
     for case in cases:
@@ -122,7 +125,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
     """This place's table on the test window."""
     assert trial.split is not None
     assert trial.whole is not None
-    cases = trial.cases(place.name, trial.split.test, fresh=place.fresh)
+    cases = trial.cases(place, trial.split.test)
     found = trial.found[place.name]
     if not cases:
         return PlaceReport(place.name, 0, verdict="no test cases in the log: nothing judged")

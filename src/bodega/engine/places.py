@@ -33,6 +33,9 @@ class Place:
     fitted: bool = False
     """Does `learn` fit the weights on validation?"""
 
+    evidence: tuple[str, ...] = ()
+    """Event types that can tell what is right here (all interest when empty). What is bought on one visit goes
+    together; it says nothing of what could stand in for it."""
     proposes: tuple[str, ...] = ()
     """The sources that may propose candidates (all of them when empty); the others only score."""
 
@@ -62,10 +65,11 @@ PLACES: dict[str, Place] = {
         ),
         Place(
             "similar",
-            {"transition": 1.0, "collaborative": 0.5, "content": 1.0, "popular": 0.05},
+            {"content": 1.0, "transition": 0.15, "collaborative": 0.05, "popular": 0.05},
             anchored=True,
             personal=False,
             fitted=True,
+            evidence=("view", "click"),
         ),
         Place(
             "together",
