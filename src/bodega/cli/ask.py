@@ -13,7 +13,7 @@ from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 if TYPE_CHECKING:
     from bodega.schema import Filter
 
-snapshots = typer.Typer(help="What has been learned: list, go back.", no_args_is_help=True)
+snapshots = typer.Typer(help="What has been learned: list (also without a word), go back.")
 app.add_typer(snapshots, name="snapshots", rich_help_panel="Learn and ask")
 
 User = Annotated[str, typer.Option("--user", "-u", help="Who asks (id).")]
@@ -99,6 +99,13 @@ def recommend(
         show.json(to_plain(page))
     else:
         show.page(page)
+
+
+@snapshots.callback(invoke_without_command=True)
+def snapshots_alone(context: typer.Context, shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
+    """What has been learned: list, go back."""
+    if context.invoked_subcommand is None:
+        list_snapshots(shop, as_json)
 
 
 @snapshots.command("list", epilog="Example: `bodega snapshots list --shop my-shop`")
