@@ -67,7 +67,9 @@ def basket(
 
 @bench.command(epilog="Example: `bodega bench search --data ../shared/data --json`")
 def search(
-    data: Annotated[Path, typer.Option(help="Folder that holds esci_search/ and bestbuy_retrotech/.")],
+    data: Annotated[
+        Path, typer.Option(envvar="BODEGA_DATA", help="Folder that holds esci_search/ and bestbuy_retrotech/.")
+    ] = Path("../shared/data"),
     seed: Seed = 7,
     as_json: AsJson = False,
 ) -> None:
