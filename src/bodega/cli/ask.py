@@ -66,14 +66,22 @@ def _filter(text: str) -> Filter:
 
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise BadRequest("a filter is a pair", where="--filter", allowed="field=value or field=low..high", got=text)
+        raise BadRequest(
+            "a filter is a pair",
+            where="--filter",
+            allowed="field=value or field=low..high",
+            got=text,
+            next="-f brand=Acme",
+        )
     low, dots, high = value.partition("..")
     if not dots:
         return Filter(field=name, values=tuple(value.split("|")))
     try:
         return Filter(field=name, low=float(low) if low else None, high=float(high) if high else None)
     except ValueError as error:
-        raise BadRequest("a range has numbers", where="--filter", allowed="price=10..50", got=text) from error
+        raise BadRequest(
+            "a range has numbers", where="--filter", allowed="price=10..50", got=text, next="use numbers"
+        ) from error
 
 
 @app.command(
@@ -104,8 +112,15 @@ def recommend(
 @snapshots.callback(invoke_without_command=True)
 def snapshots_alone(context: typer.Context, shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """What has been learned: list, go back."""
+    from bodega.errors import BadRequest
+
     if context.invoked_subcommand is None:
         list_snapshots(shop, as_json)
+    elif as_json or shop != HERE:
+        word = context.invoked_subcommand
+        raise BadRequest(
+            "options go behind the word", where="snapshots", got=word, next=f"bodega snapshots {word} --shop ..."
+        )
 
 
 @snapshots.command("list", epilog="Example: `bodega snapshots list --shop my-shop`")

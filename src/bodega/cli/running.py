@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
+from bodega.errors import BadRequest
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -103,6 +104,8 @@ def list_keys(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
             ]
         )
         return
+    if not infos:
+        show.console.print("none yet; next: bodega keys create --label till --scope search")
     for info in infos:
         state = "[red]revoked[/]" if info.revoked else "       "
         show.console.print(
@@ -119,12 +122,14 @@ def revoke_key(
     """Refuse a key from now on."""
     with shop_at(shop) as opened:
         done = opened.keys.revoke(key_id)
+    if not done:
+        raise BadRequest(
+            "there is no such key (or it was revoked before)", where="keys revoke", got=key_id, next="bodega keys list"
+        )
     if as_json:
         show.json({"id": key_id, "revoked": done})
     else:
-        show.console.print("revoked" if done else "there is no such key")
-    if not done:
-        raise typer.Exit(1)
+        show.console.print("revoked")
 
 
 @app.command(rich_help_panel="Run it", epilog="Example: `bodega demo --check`")

@@ -29,7 +29,7 @@ from bodega.protocols import Progress, Source
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion, gather, scored
 from bodega.schema import EVENT_CODES, Candidates, Context, World
-from bodega.schema.arrays import Floats
+from bodega.schema.arrays import Doubles, Floats
 from bodega.settings import Settings
 
 METRICS = ("ndcg@10", "recall@10", "hit@10", "mrr", "auc")
@@ -132,7 +132,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
     scorers = _scorers(trial, place)
     outcomes = evaluate(scorers, cases, len(trial.whole.items), progress=progress)
     rng = np.random.default_rng(trial.settings.learn.seed)
-    values = {name: per_case(outcome.masked, METRICS) for name, outcome in outcomes.items()}
+    values = {name: _defined(per_case(outcome.masked, METRICS)) for name, outcome in outcomes.items()}
     best = max(place.sources, key=lambda name: found.figures.get(name, 0.0))
     gap = paired(values["fusion"]["ndcg@10"], values[best]["ndcg@10"], rng)
     return PlaceReport(
@@ -145,6 +145,11 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
         validation={name: round(value, 6) for name, value in found.figures.items()},
         verdict=_verdict(found, best, (gap.mean, gap.low, gap.high)),
     )
+
+
+def _defined(values: dict[str, Doubles]) -> dict[str, Doubles]:
+    """Without metrics that no case defines: where only the answer competes, there is no AUC."""
+    return {name: value for name, value in values.items() if np.isfinite(value).any()}
 
 
 def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:

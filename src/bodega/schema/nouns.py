@@ -260,4 +260,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_plain(value: Any) -> Any:
     """Any noun as plain dicts and lists, for `--json` and templates."""
-    return msgspec.to_builtins(value)
+    return msgspec.json.decode(msgspec.json.encode(value))  # through JSON: a page holds items as raw JSON
