@@ -60,8 +60,8 @@ def test_beauty_is_the_file_that_papers_use(beauty: BenchResult) -> None:
 
 def test_the_supermarket_fusion_is_not_below_personal_frequency(market: BenchResult) -> None:
     """The baseline that most published next-basket models fail to beat."""
-    assert market.intervals["fusion_vs_frequency.ndcg@10"][1] > 0
-    assert market.figures["fusion.ndcg@10"] > 2 * market.figures["popular.ndcg@10"]
+    assert market.intervals["fusion_vs_frequency.ndcg@10"][0] > 0
+    assert market.intervals["fusion.ndcg@10"][0] > market.intervals["popular.ndcg@10"][1]
 
 
 def test_completing_a_basket_beats_popularity(market: BenchResult) -> None:

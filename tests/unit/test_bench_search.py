@@ -107,3 +107,9 @@ def test_real_queries_among_another_shops_products(data_folder):
     assert result.figures["lexical.mrr"] >= 0.62
     assert result.intervals["lexical_over_bm25.mrr"][0] > 0
     assert 0.55 <= result.figures["bm25.mrr"] <= 0.65  # published: .611 on titles
+
+
+def test_no_queries_are_generated_when_none_are_asked_for():
+    items = [Item(id=str(row), title=f"Acme trail running shoe model {row}") for row in range(20)]
+    assert known_items(items, 0, seed=1) == []
+    assert len(known_items(items, 7, seed=1)) == 7

@@ -37,6 +37,8 @@ def known_items(items: Sequence[Item], count: int, seed: int) -> list[KnownItem]
     rng = random.Random(seed)  # noqa: S311 - a benchmark draw, not a secret
     out: list[KnownItem] = []
     for row in rng.sample(range(len(items)), len(items)):
+        if len(out) >= count:
+            break
         words = list(dict.fromkeys(language.words(items[row].title)))
         if len([word for word in words if word not in language.STOP_WORDS]) < FEWEST_WORDS:
             continue
@@ -44,8 +46,6 @@ def known_items(items: Sequence[Item], count: int, seed: int) -> list[KnownItem]
         query = RECIPES[name](rng, words, items[row])
         if query:
             out.append(KnownItem(query, row, name))
-        if len(out) == count:
-            break
     return out
 
 
