@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,10 @@ from rich.table import Table
 
 from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
+
+if TYPE_CHECKING:
+    from bodega.engine.shop import Feeding
+    from bodega.protocols import ImportReport
 
 importing = typer.Typer(help="Import a file of items or events.", no_args_is_help=True)
 events = typer.Typer(help="Look into the event log.", no_args_is_help=True)
@@ -67,7 +71,10 @@ def import_items(
     as_json: AsJson = False,
 ) -> None:
     """Import a catalog; columns are inferred and shown, bad rows kept with the reason."""
-    _import(file, shop, "items", _how(file_format, mapping, bad_rows), as_json)
+    how = _feeding(file_format, mapping, bad_rows)
+    with shop_at(shop) as opened, show.Bars() as bars:
+        done = opened.catalog.add(file, how=how, progress=bars)
+    _tell(done, as_json)
 
 
 @importing.command("events", epilog="Example: `bodega import events log.parquet --map user=customer_id --shop my-shop`")
@@ -80,30 +87,30 @@ def import_events(
     as_json: AsJson = False,
 ) -> None:
     """Import an event log; delivering a file twice counts once."""
-    _import(file, shop, "events", _how(file_format, mapping, bad_rows), as_json)
+    how = _feeding(file_format, mapping, bad_rows)
+    with shop_at(shop) as opened, show.Bars() as bars:
+        done = opened.events.add(file, how=how, progress=bars)
+    _tell(done, as_json)
 
 
-def _how(file_format: str, mapping: list[str], bad_rows: float | None) -> tuple[str, list[str], float | None]:
-    return file_format, mapping, bad_rows
-
-
-def _import(file: Path, folder: Path, kind: str, how: tuple[str, list[str], float | None], as_json: bool) -> None:
+def _feeding(file_format: str, pairs: list[str], bad_rows: float | None) -> Feeding:
+    """The options of both imports as the shop takes them."""
     from bodega.engine.shop import Feeding
     from bodega.errors import BadRequest
 
-    file_format, pairs, bad_rows = how
     for pair in pairs:
         if "=" not in pair:
             raise BadRequest(
                 "a mapping is a pair", where="--map", allowed="field=column", got=pair, next="--map title=name"
             )
-    feeding = Feeding(
+    return Feeding(
         format=file_format or None,
         mapping=dict(pair.split("=", 1) for pair in pairs) or None,
         bad_rows_limit=bad_rows,
     )
-    with shop_at(folder) as shop, show.Bars() as bars:
-        done = getattr(shop, "catalog" if kind == "items" else "events").add(file, how=feeding, progress=bars)
+
+
+def _tell(done: ImportReport, as_json: bool) -> None:
     if as_json:
         show.json(done)
     else:
