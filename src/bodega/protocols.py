@@ -64,6 +64,34 @@ class Explains(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """Which encoder is it? Shown wherever its vectors are used, and written into every snapshot that holds them."""
+
+    name: str
+    """E.g. `static`, `e5-small`, `minilm-l6`, `hub:BAAI/bge-small-en-v1.5`, `endpoint:text-embedding-3-small`."""
+    dimensions: int
+    digest: str
+    """SHA-256 of the weights (first 16 hex digits); "" where they lie behind an endpoint."""
+    languages: tuple[str, ...] = ("en",)
+    origin: str = ""
+    """Where the weights come from, for people: "learned from this shop's catalog and clicks", a package, a hub name."""
+
+
+class Encoder(Protocol):
+    """What do these texts mean, as vectors? Near in meaning = near in direction.
+
+    Contract: rows have length 1 (float32), a text without any known word gives a row of zeros, the same text gives the
+    same row whatever else is in the batch (to 1e-5), never an exception for any text; hostile length is cut.
+    """
+
+    info: EncoderInfo
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """(len(texts), info.dimensions); `query` says that the texts are questions, where the encoder cares."""
+        ...
+
+
 class Stage(Protocol):
     """In what order? Takes candidates, returns candidates (fewer, or in another order, with `score` set)."""
 

@@ -70,6 +70,26 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Largest `k` (and offset + k) a request may ask for."""
 
 
+class Understand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How words are understood. A missing encoder degrades (and is named), it never fails."""
+
+    encoder: str = "static"
+    """Encoder of the dense source: `static` (learned from this shop), `none`, or a pretrained one: `e5`, `minilm`,
+    `hub:NAME` (sentence-transformers), `endpoint:MODEL` (an OpenAI-compatible address)."""
+    beside: str = ""
+    """A second, pretrained encoder asked beside the first (slower, better); empty for none."""
+    teacher: str = "auto"
+    """Pretrained encoder that the static one is distilled from: `auto`: an installed one, `none`: no start from one."""
+    teacher_texts: Count = 20_000
+    """At most this many titles are shown to the teacher (about 3 ms each)."""
+    endpoint: str = ""
+    """Base URL of an OpenAI-compatible server; its key is read from BODEGA_ENDPOINT_KEY, never from here."""
+    llm: str = ""
+    """Model at `endpoint` that may rewrite queries; empty (the default) needs none."""
+    people: Count = 20
+    """A query is suggested, mined or shown only when at least this many different people asked it."""
+
+
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the HTTP service listens and what it refuses."""
 
@@ -107,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest: Ingest = Ingest()
     learn: Learn = Learn()
     answer: Answer = Answer()
+    understand: Understand = Understand()
     serve: Serve = Serve()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.schema.nouns import Meaning
 from bodega.schema.table import ItemTable
 
 Ints = NDArray[np.int32]
@@ -92,7 +93,12 @@ class Context:
     items: Ints = field(default_factory=lambda: NO_INTS)
     disliked: Ints = field(default_factory=lambda: NO_INTS)
     query: str = ""
+    """What to search: the words that are left when the query was understood, spelling corrected."""
     language: str = ""
+    meanings: tuple[Meaning, ...] = ()
+    """What else the query says (prices, brands, categories, exclusions), and how sure that is."""
+    alternatives: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Synonyms: (words of `query`, other ways to say them), words folded."""
 
     @property
     def seeds(self) -> Ints:

@@ -124,6 +124,31 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     high: float | None = None
 
 
+class Meaning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a query was understood to say: "under 50" is a price, "red" a colour, "not silk" an exclusion.
+
+    `start` and `end` are character positions in the query as typed, so that a page can show (and undo) it. A *hard*
+    meaning is a condition that every result meets (a price, an exclusion); any other only lifts what fits.
+    """
+
+    kind: str
+    """`price`, `size`, `quantity`, `brand`, `colour`, `category`, `attribute`, `not`, `spelling`, `synonym`, `code`."""
+    text: str
+    """The words of the query that say it."""
+    start: int = 0
+    end: int = 0
+    field: str = ""
+    """The field of the catalog it speaks of; "" where it speaks of words only."""
+    values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    hard: bool = False
+    excludes: bool = False
+    """True: results must *not* have it."""
+    confidence: float = 1.0
+    """0 to 1, calibrated where it comes from a model."""
+
+
 class Sort(StrEnum):
     RELEVANCE = "relevance"
     PRICE_UP = "price_up"
@@ -152,6 +177,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     language: str = ""
     personal: bool = True
     time: datetime | None = None
+    where: str = ""
+    """A filter expression, e.g. `(brand = "Acme" OR brand = "Bolt") AND price < 50 AND NOT tags = "used"`."""
+    verbatim: bool = False
+    """Search what was typed: no correction, no understanding (the undo of "did you mean")."""
+    image: str = ""
+    """A picture to search by (address or data URI). Not answered yet: named in `degraded`."""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,6 +218,16 @@ class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Banner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message that a merchandising rule puts above the results. Plain text, never markup."""
+
+    text: str
+    url: str = ""
+    image: str = ""
+    rule: str = ""
+    """Id of the rule that shows it."""
+
+
 class Facet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The values of one field among all matches (not only this page), most frequent first; numbers carry stats."""
 
@@ -210,6 +251,15 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     query: str = ""
     corrected: str = ""
     """What was searched instead, when the query as typed is not in the shop's vocabulary; else empty."""
+    understood: tuple[Meaning, ...] = ()
+    """What the query was taken to say, in the order of its words."""
+    relaxed: tuple[str, ...] = ()
+    """What was given up, step by step, because too little matched: "words: 2 of 3", "price"."""
+    redirect: str = ""
+    """Where a rule sends the shopper instead ("" = nowhere)."""
+    banners: tuple[Banner, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Ids of the merchandising rules that changed this page."""
     facets: tuple[Facet, ...] = ()
     degraded: tuple[str, ...] = ()
     snapshot: str = ""

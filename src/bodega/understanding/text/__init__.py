@@ -1,0 +1,1 @@
+"""What do texts mean, as vectors? Encoders behind one protocol (`protocols.Encoder`)."""
