@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from bodega.errors import BadRequest
 from bodega.evaluation import Case
-from bodega.ranking.scale import CANDIDATES, rrf_scores, z_scores
+from bodega.ranking._trial import Trial
+from bodega.ranking.scale import CANDIDATES
 from bodega.schema import Candidates
 from bodega.schema.arrays import Doubles, Flags, Floats
 
@@ -36,13 +37,8 @@ LUCK = 3.0
 FEWEST = 30
 """Below this many cases nothing is fitted: RRF(20) is served."""
 
-MOST = 5_000
-"""Cases used for the search; more cost time and move no weight by a grid step."""
-
 GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2, 3.3, 5.0)
 FINER = (0.75, 0.87, 1.15, 1.33)
-PADDING = np.float32(-1e6)
-"""Score of the empty places that make all cases equally long: below every z-score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ def fit_weights(
             allowed="one Candidates a case, all with the same sources",
             got=f"{len(cases)} cases, {len(candidates)} candidates, sources {sorted({c.sources for c in candidates})}",
         )
-    trial = _Trial.of(cases, candidates, k, per_source)
+    trial = Trial.of(cases, candidates, k, per_source)
     return _fitted(place, trial)
 
 
@@ -84,7 +80,7 @@ def ablate(
     cases: Sequence[Case], candidates: Sequence[Candidates], *, k: int = 10, per_source: int = CANDIDATES
 ) -> dict[str, float]:
     """NDCG of the refitted fusion without each source: {source: figure}, and `all` with every source."""
-    trial = _Trial.of(cases, candidates, k, per_source)
+    trial = Trial.of(cases, candidates, k, per_source)
     figures = {"all": trial.ndcg(_search(trial))}
     for column, source in enumerate(trial.sources):
         allowed = np.ones(len(trial.sources), np.bool_)
@@ -94,111 +90,7 @@ def ablate(
     return figures
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trial:
-    """Validation cases as arrays: how good is a weight vector?"""
-
-    sources: tuple[str, ...]
-    z: Floats
-    """(n_sources, rows, width): z-scores of the cases whose candidates hold something relevant."""
-    ranks_only: Floats
-    """The same as reciprocal ranks, for the RRF figure."""
-    row: NDArray[np.int64]
-    """(pairs,) row of each relevant candidate, ascending."""
-    column: NDArray[np.int64]
-    """(pairs,) its place in the row."""
-    case: NDArray[np.int64]
-    """(rows,) number of the case."""
-    ideal: Doubles
-    """(n_cases,) best DCG possible."""
-    reached: float
-    """Part of the relevant items that is among the candidates."""
-    k: int
-
-    @classmethod
-    def of(cls, cases: Sequence[Case], candidates: Sequence[Candidates], k: int, per_source: int) -> _Trial:
-        picked = range(len(cases))
-        if len(cases) > MOST:  # evenly spread: the callers' cases are in seeded or arbitrary order
-            picked = np.linspace(0, len(cases) - 1, MOST).astype(int).tolist()
-        kept, found, marks = [], [], []
-        for number, at in enumerate(picked):
-            case, own = cases[at], candidates[at]
-            if len(case.masked):
-                own = own.take(~np.isin(own.items, case.masked))
-            mark = np.flatnonzero(np.isin(own.items, case.relevant))
-            if len(mark):
-                kept.append(number)
-                found.append(own.scores)
-                marks.append(mark)
-        relevant = np.array([len(cases[at].relevant) for at in picked])
-        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[np.minimum(relevant, k) - 1]
-        sources = candidates[0].sources
-        width = max((len(scores) for scores in found), default=1)
-        z = np.full((len(sources), len(found), width), PADDING, np.float32)
-        ranks_only = np.full((len(found), width), PADDING, np.float32)
-        for row, scores in enumerate(found):
-            z[:, row, : len(scores)] = z_scores(scores, per_source).T
-            ranks_only[row, : len(scores)] = rrf_scores(scores).sum(axis=1)
-        sizes = np.array([len(mark) for mark in marks], np.int64)
-        return cls(
-            sources=sources,
-            z=z,
-            ranks_only=ranks_only,
-            row=np.repeat(np.arange(len(found)), sizes),
-            column=np.concatenate([np.empty(0, np.int64), *marks]),
-            case=np.array(kept, np.int64),
-            ideal=ideal,
-            reached=float(sizes.sum() / relevant.sum()),
-            k=k,
-        )
-
-    def rows(self, keep: Flags) -> _Trial:
-        """Only the cases where `keep` (n_cases,) holds."""
-        own = keep[self.case]
-        pair = own[self.row]
-        number = np.cumsum(keep) - 1
-        return _Trial(
-            sources=self.sources,
-            z=self.z[:, own],
-            ranks_only=self.ranks_only[own],
-            row=(np.cumsum(own) - 1)[self.row[pair]],
-            column=self.column[pair],
-            case=number[self.case[own]],
-            ideal=self.ideal[keep],
-            reached=self.reached,
-            k=self.k,
-        )
-
-    def ndcg(self, weights: Floats) -> float:
-        """Mean NDCG@k over all cases."""
-        return self.judged(self.score(weights))
-
-    def score(self, weights: Floats) -> Floats:
-        total: Floats = np.tensordot(weights.astype(np.float32), self.z, axes=1)
-        return total
-
-    def judged(self, score: Floats) -> float:
-        return float(self.each(score).mean())
-
-    def each(self, score: Floats) -> Doubles:
-        """NDCG@k of every case; 0 where the candidates miss everything; average ranks on ties."""
-        row, target = self.row, score[self.row, self.column]
-        against = score
-        if len(row) != len(score):  # several relevant items a case: only those level with the k best need a rank
-            last = score.shape[1] - min(self.k, score.shape[1])
-            near = target >= np.partition(score, last, axis=1)[row, last]
-            row, target = row[near], target[near]
-            against = score[row]
-        above = np.count_nonzero(against > target[:, None], axis=1)
-        rank = above + (np.count_nonzero(against >= target[:, None], axis=1) - above + 1) / 2
-        gain = np.where(rank <= self.k, 1 / np.log2(1 + rank), 0.0)
-        per_row = np.bincount(row, weights=gain, minlength=len(self.case))
-        out = np.zeros(len(self.ideal))
-        out[self.case] = np.minimum(per_row / self.ideal[self.case], 1.0)
-        return out
-
-
-def _fitted(place: str, trial: _Trial) -> Weighted:
+def _fitted(place: str, trial: Trial) -> Weighted:
     n_cases = len(trial.ideal)
     figures = {source: trial.ndcg(_one(trial, column)) for column, source in enumerate(trial.sources)}
     best = max(trial.sources, key=lambda source: figures[source])
@@ -219,7 +111,7 @@ def _fitted(place: str, trial: _Trial) -> Weighted:
     return Weighted(place, {source: float(source == best) for source in trial.sources}, figures, best)
 
 
-def _crossfit(trial: _Trial) -> Doubles:
+def _crossfit(trial: Trial) -> Doubles:
     """NDCG of every case under weights that were fitted on the other half of the cases."""
     even = np.arange(len(trial.ideal)) % 2 == 0
     out = np.empty(len(even))
@@ -229,7 +121,7 @@ def _crossfit(trial: _Trial) -> Doubles:
     return out
 
 
-def _search(trial: _Trial, allowed: Flags | None = None) -> Floats:
+def _search(trial: Trial, allowed: Flags | None = None) -> Floats:
     """Best weights, the largest 1. `allowed` (n_sources,) shuts sources out."""
     columns = np.arange(len(trial.sources)) if allowed is None else np.flatnonzero(allowed)
     price = (PRIOR + LUCK / len(trial.ideal)) * max(trial.ndcg(_one(trial, int(column))) for column in columns)
@@ -246,7 +138,7 @@ def _search(trial: _Trial, allowed: Flags | None = None) -> Floats:
     return top
 
 
-def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: float) -> tuple[Doubles, float]:
+def _climb(trial: Trial, weights: Doubles, columns: NDArray[np.int64], price: float) -> tuple[Doubles, float]:
     """Move one weight at a time until none helps: coarse grid first, then factors around the value."""
     value = _worth(trial, weights, price)
     for finer in (False, True):
@@ -271,15 +163,15 @@ def _climb(trial: _Trial, weights: Doubles, columns: NDArray[np.int64], price: f
     return weights, value
 
 
-def _worth(trial: _Trial, weights: Doubles, price: float) -> float:
+def _worth(trial: Trial, weights: Doubles, price: float) -> float:
     return trial.ndcg(weights.astype(np.float32)) - price * (np.count_nonzero(weights) - 1)
 
 
-def _one(trial: _Trial, column: int) -> Floats:
+def _one(trial: Trial, column: int) -> Floats:
     weights = np.zeros(len(trial.sources), np.float32)
     weights[column] = 1
     return weights
 
 
-def _named(trial: _Trial, weights: Floats) -> dict[str, float]:
+def _named(trial: Trial, weights: Floats) -> dict[str, float]:
     return {source: round(float(weights[column]), 4) for column, source in enumerate(trial.sources)}

@@ -18,6 +18,7 @@ import numpy as np
 
 from bodega.errors import SnapshotCorrupt
 from bodega.ranking.fit import Weighted, ablate, fit_weights
+from bodega.ranking.per_query import DEFAULT, adjusted
 from bodega.ranking.scale import CANDIDATES, rrf_scores, z_scores
 from bodega.schema import Candidates, Context
 from bodega.schema.arrays import Flags, Floats, Ints
@@ -75,7 +76,8 @@ class Fusion:
     `fit_weights`; `shares` feeds `engine.explain`.
 
     `weights` {place: {source: weight}} are the fitted ones; `backup` serves requests in which none of the weighted
-    sources has anything to say (a guest, where only "what you bought before" was worth a weight).
+    sources has anything to say (a guest, where only "what you bought before" was worth a weight). `factors`
+    {place: {trait of the query: factor on the weight of meaning}} see `ranking.per_query`.
     """
 
     def __init__(
@@ -83,14 +85,16 @@ class Fusion:
         weights: Mapping[str, Mapping[str, float]],
         k: int = CANDIDATES,
         backup: Mapping[str, Mapping[str, float]] | None = None,
+        factors: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self.weights = {place: dict(held) for place, held in weights.items()}
         self.backup = {place: dict(held) for place, held in (backup or {}).items()}
+        self.factors = {place: dict(held) for place, held in (factors or {}).items()}
         self.k = k
 
     def rank(self, context: Context, candidates: Candidates) -> Candidates:
         """The same candidates, best first, `score` set; ties keep the order in which they came."""
-        parts, weight = self._parts(context.place, candidates)
+        parts, weight = self._parts(context, candidates)
         score: Floats = parts @ weight
         order = np.argsort(-score, kind="stable")
         return Candidates(candidates.items[order], candidates.scores[order], score[order], candidates.sources)
@@ -101,7 +105,7 @@ class Fusion:
         A source's part is its weight times how far above the bottom of its list the item stands. An item at the
         bottom of every list is shared equally between the sources that score it.
         """
-        parts, weight = self._parts(context.place, candidates)
+        parts, weight = self._parts(context, candidates)
         if len(parts) == 0:
             return np.zeros((0, len(candidates.sources)), np.float32)
         given = (parts - parts.min(axis=0)) * weight
@@ -112,9 +116,10 @@ class Fusion:
         shares: Floats = np.where(total > 0, given / np.where(total > 0, total, 1), level).astype(np.float32)
         return shares
 
-    def _parts(self, place: str, candidates: Candidates) -> tuple[Floats, Floats]:
+    def _parts(self, context: Context, candidates: Candidates) -> tuple[Floats, Floats]:
         """(score of each source on the common scale (n, n_sources), weight of each source (n_sources,))."""
         speaks = np.asarray(np.isfinite(candidates.scores).any(axis=0))
+        place = context.place
         held = self.weights.get(place)
         if held is None:
             return rrf_scores(candidates.scores), _flags(speaks)
@@ -124,12 +129,16 @@ class Fusion:
             if own.any():
                 weight = own
                 break
+        if context.traits:
+            weight = adjusted(weight, candidates.sources, self.factors.get(place, DEFAULT), context.traits)
         weight[speaks & (weight == 0)] = TIE_BREAK
         return z_scores(candidates.scores, self.k), weight
 
     def to_json(self) -> bytes:
         """Equal fusions give equal bytes."""
-        return msgspec.json.encode({"backup": self.backup, "k": self.k, "weights": self.weights}, order="sorted")
+        return msgspec.json.encode(
+            {"backup": self.backup, "factors": self.factors, "k": self.k, "weights": self.weights}, order="sorted"
+        )
 
     @classmethod
     def from_json(cls, data: bytes) -> Fusion:
@@ -143,7 +152,7 @@ class Fusion:
                 allowed="what to_json wrote",
                 got=str(error),
             ) from error
-        return cls(stored.weights, stored.k, stored.backup)
+        return cls(stored.weights, stored.k, stored.backup, stored.factors)
 
 
 def _flags(speaks: Flags) -> Floats:
@@ -154,3 +163,4 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     k: int
     weights: dict[str, dict[str, float]]
     backup: dict[str, dict[str, float]] = {}
+    factors: dict[str, dict[str, float]] = {}

@@ -99,6 +99,8 @@ class Context:
     """What else the query says (prices, brands, categories, exclusions), and how sure that is."""
     alternatives: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Synonyms: (words of `query`, other ways to say them), words folded."""
+    traits: tuple[str, ...] = ()
+    """What kind of query it is (see `ranking.per_query`): decides how much meaning may count beside words."""
 
     @property
     def seeds(self) -> Ints:
