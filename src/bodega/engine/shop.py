@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
+from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.learn import LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
@@ -298,6 +299,17 @@ class Shop:
     def suggest(self, prefix: str, k: int = 8) -> list[Completion]:
         """Completions of what was typed so far."""
         return self.engine.words.suggest(prefix, k)
+
+    def fields(self) -> list[str]:
+        """What can be filtered and counted here, sorted."""
+        shelf = self.engine.shelf
+        return browse.fields(shelf.base, shelf.delta)
+
+    def values(self, field: str) -> list[str]:
+        """Every value that a text field takes in the catalog (paths for `category`), sorted; none for other fields."""
+        shelf = self.engine.shelf
+        columns = [table.coded[field] for table in (shelf.base, shelf.delta) if field in table.coded]
+        return sorted({value for column in columns for value in column.vocabulary})
 
     # -- operating ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import msgspec
 from bodega.errors import UnknownItem
 from bodega.protocols import Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
+from bodega.schema.table import category_paths
 from bodega.settings import Settings
 from bodega.testing.fakes import MemoryKeys, MemoryStores
 
@@ -109,6 +110,13 @@ class CannedShop:
             :k
         ]
 
+    def fields(self) -> list[str]:
+        return ["available", "brand", "category", "kind", "price", "seller", "tags"]
+
+    def values(self, field: str) -> list[str]:
+        """Of brand, category (paths), kind, seller and tags."""
+        return sorted({value for item in self.stores.catalog.scan() for value in _values(item, field)})
+
     def health(self) -> dict[str, Any]:
         return {"items": self.stores.catalog.count(), "ready": True, "snapshot": "canned"}
 
@@ -120,3 +128,10 @@ class CannedShop:
 
     def snapshots(self) -> list[Any]:
         return []
+
+
+def _values(item: Item, field: str) -> list[str]:
+    if field == "category":
+        return category_paths(item.category)
+    found = getattr(item, field, "")
+    return [found] if isinstance(found, str) and found else list(found) if isinstance(found, tuple) else []
