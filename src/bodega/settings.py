@@ -114,6 +114,20 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Requests that may wait for the engine at one moment; the next one is refused with 503."""
 
 
+class Algolia(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Under which names does the shop answer where it speaks Algolia's protocol (docs/algolia.md)? A name may be
+    written with `{index}`; several names are separated by commas."""
+
+    index: str = "products"
+    """Name of the shop as an index, best matches first."""
+    price_asc: str = "{index}_price_asc"
+    """Names of the same index, cheapest first."""
+    price_desc: str = "{index}_price_desc"
+    """Names of the same index, dearest first."""
+    newest: str = "{index}_newest"
+    """Names of the same index, newest first."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -129,6 +143,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer: Answer = Answer()
     understand: Understand = Understand()
     serve: Serve = Serve()
+    algolia: Algolia = Algolia()
 
 
 def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
