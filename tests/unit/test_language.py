@@ -35,6 +35,8 @@ def test_the_examples_in_the_docstrings_hold():
         ("3,5 mm", "3.5 mm"),
         ("Ⅳ", "iv"),
         ("蓝牙耳机", "蓝牙 耳机"),
+        ("無線藍牙耳機", "无线蓝牙耳机"),
+        ("紅色連衣裙 乾淨", "红色连衣裙 干净"),
     ],
 )
 def test_what_people_do_not_distinguish_is_equal(one, other):
@@ -117,3 +119,7 @@ def test_a_title_takes_microseconds():
             tokens(title)
         spent.append((time.process_time() - before) / len(titles))
     assert min(spent) < 200e-6, f"{min(spent) * 1e6:.0f} us of CPU; about 15 without coverage"
+
+
+def test_texts_that_no_encoding_allows_are_simplified_where_they_can_be():
+    assert fold("\ud800無線\x00") == "\ud800无线\x00"

@@ -1,9 +1,10 @@
 """What words does a text hold? The same answer for a product and for a query, so that they can meet.
 
-Idea: fold what people do not distinguish (case, full width, accents of Latin letters, apostrophes), cut the rest into
-*chunks*, and each chunk into *parts*: "Wi-Fi" is the chunk `wifi` with the parts `wi` and `fi`; "55inch" is `55inch`
-with `55` and `inch`; Chinese runs are segmented by jieba in search mode. `tokens` are the stems of all parts plus the
-whole chunk where it has several parts: so "wifi", "wi-fi" and "wi fi" find each other.
+Idea: fold what people do not distinguish (case, full width, accents of Latin letters, apostrophes, traditional and
+simplified Chinese), cut the rest into *chunks*, and each chunk into *parts*: "Wi-Fi" is the chunk `wifi` with the parts
+`wi` and `fi`; "55inch" is `55inch` with `55` and `inch`; Chinese runs are segmented by jieba in search mode. `tokens`
+are the stems of all parts plus the whole chunk where it has several parts: so "wifi", "wi-fi" and "wi fi" find each
+other.
 A letter part of one character is not cut off ("4k", "1080p", "i7" stay whole): alone it would be noise.
 
 Cost: about 10 microseconds a title of 10 words; the stems of words seen before are remembered.
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import rjieba
 import Stemmer
@@ -43,6 +45,7 @@ _INCH = re.compile("(?<=[0-9]) ?(?:[\"\u201d]|''|\u2032\u2032)")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _MARKS = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
 _HAN_START = re.compile(f"[{_HAN}]")
+_HAN_RUN = re.compile(f"[{_HAN}]+")
 
 _stemmer = Stemmer.Stemmer("english", 0)
 
@@ -51,19 +54,29 @@ Chunk = tuple[str, tuple[str, ...]]
 
 
 def fold(text: str) -> str:
-    """What people do not distinguish made equal: NFKC, case, accents of Latin letters, apostrophes, inch marks.
+    """What people do not distinguish made equal: NFKC, case, accents of Latin letters, apostrophes, inch marks,
+    traditional Chinese characters.
 
-    >>> fold("Levi’s Café 55”")
-    'levis cafe 55 inch '
+    >>> fold("Levi’s Café 55”"), fold("紅色連衣裙")
+    ('levis cafe 55 inch ', '红色连衣裙')
     """
     text = text.casefold()
     if not text.isascii():
         text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
-        text = unicodedata.normalize("NFC", _MARKS.sub("", text))
+        text = simplified(unicodedata.normalize("NFC", _MARKS.sub("", text)))
     if not text.isalpha():
         quoted = text.lstrip()[:1] in {'"', "\u201c", "\u201d"}  # the mark at the end of "playstation 3" is no inch
         text = _APOSTROPHE.sub("", text if quoted else _INCH.sub(" inch ", text))
     return text
+
+
+def simplified(text: str) -> str:
+    """Traditional Chinese characters as simplified ones, the rest as it is (1 microsecond for a title; opencc).
+
+    >>> simplified("無線藍牙耳機 Sony")
+    '无线蓝牙耳机 Sony'
+    """
+    return _HAN_RUN.sub(_simplified, text)
 
 
 def chunks(text: str) -> list[Chunk]:
@@ -115,6 +128,19 @@ def detect(text: str) -> str:
     """
     letters = sum(char.isalpha() for char in text)
     return "zh" if len(_HAN_START.findall(text)) * 5 > letters else "en"
+
+
+def _simplified(run: re.Match[str]) -> str:
+    converted: str = _converter().convert(run[0])
+    return converted
+
+
+@cache
+def _converter() -> Any:
+    """opencc's dictionary of characters and phrases, opened at the first Chinese text (15 ms)."""
+    from opencc import OpenCC
+
+    return OpenCC("t2s", include_tofu_risk_dictionaries=False)
 
 
 @lru_cache(maxsize=200_000)
