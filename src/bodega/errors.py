@@ -12,6 +12,7 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  |- BadRequest              a request that cannot be answered as asked
     |  |- UnknownItem             an id that the catalog does not hold
     |  |- Conflict                the same id with another payload
+    |  |  `- Stale                it was changed since it was read
     |  |- MissingExtra            a part of Bodega that is not installed
     |  |- PortInUse               another program listens there
     |  `- NotLearned              the shop has no snapshot yet
@@ -125,6 +126,10 @@ class UnknownItem(UsageError):
 
 class Conflict(UsageError):
     status = 422
+
+
+class Stale(Conflict):
+    status = 409
 
 
 class MissingExtra(UsageError):

@@ -15,7 +15,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, World
+from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
 
 
 @runtime_checkable
@@ -259,6 +259,59 @@ class KeyStore(Protocol):
 
     def revoke(self, id: str) -> bool:  # noqa: A002 - the noun of the column
         """Refuse this key from now on; False when there is none (or it was revoked before)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """One line of the audit trail: who made which rule what, and when."""
+
+    id: int
+    """Number of the change; the rule that came of it carries it as its version."""
+    time: datetime
+    who: str
+    """Label of the API key, or `cli`."""
+    what: str
+    """`create`, `change`, `delete` or `undo`."""
+    rule: str
+    """Id of the rule."""
+    before: Rule | None
+    after: Rule | None
+    undoes: int = 0
+    """`undo`: number of the change that was taken back."""
+
+
+class RuleStore(Protocol):
+    """What merchandisers decided, durably, with an audit trail that is never rewritten.
+
+    Contract: a write and its line in the trail are one transaction; an equal rule written again is no change;
+    `expected` guards against writing over somebody else's change (0: there must be no such rule yet).
+    """
+
+    def list(self) -> list[Rule]:
+        """All rules, by id."""
+        ...
+
+    def get(self, rule: str) -> Rule | None: ...
+
+    def put(self, rules: Sequence[Rule], *, who: str, expected: int | None = None) -> Sequence[Rule]:
+        """Add or replace, all or none; returns them as stored. Raises Stale, LimitError (too many rules)."""
+        ...
+
+    def delete(self, rule: str, *, who: str, expected: int | None = None) -> bool:
+        """False when there is none. Raises Stale."""
+        ...
+
+    def undo(self, change: int, *, who: str) -> RuleChange:
+        """Make the rule what it was before that change. Raises Stale when it was changed again since, BadRequest."""
+        ...
+
+    def history(self, *, rule: str = "", limit: int = 50, before: int = 0) -> Sequence[RuleChange]:
+        """The newest changes first, of this rule where given, older than the change `before` where given."""
+        ...
+
+    def cursor(self) -> int:
+        """The number of the newest change: cheap to ask, equal while nothing changed."""
         ...
 
 

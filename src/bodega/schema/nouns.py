@@ -181,6 +181,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """A filter expression, e.g. `(brand = "Acme" OR brand = "Bolt") AND price < 50 AND NOT tags = "used"`."""
     verbatim: bool = False
     """Search what was typed: no correction, no understanding (the undo of "did you mean")."""
+    segments: tuple[str, ...] = ()
+    """Segments that the caller puts this shopper in ("vip"): merchandising rules may ask for them."""
     image: str = ""
     """A picture to search by (address or data URI). Not answered yet: named in `degraded`."""
 
