@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bodega.protocols import Source
+from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
 from bodega.retrieval.lexical import Lexical
@@ -25,7 +26,7 @@ from bodega.testing import checks
 from bodega.testing.checks import SOURCE_CHECKS, ContractBroken, SourceCase, check_source
 from bodega.testing.world import WorldSpec, make_world
 
-SOURCES: tuple[type[Source], ...] = (Popular, Transition, Collaborative, Repeat, Lexical, Recent, Content)
+SOURCES: tuple[type[Source], ...] = (Popular, Transition, Collaborative, Repeat, Lexical, Recent, Content, Asked)
 
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda source: source.name)
