@@ -177,6 +177,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     language: str = ""
     personal: bool = True
     time: datetime | None = None
+    facet_query: str = ""
+    """Only values of the asked facets that read like this: `nik` finds Nike, `nkie` too."""
+    sort_by: str = ""
+    """Sort by a field of numbers instead of `sort`: `rating` upwards, `-rating` downwards; items without one last."""
     where: str = ""
     """A filter expression, e.g. `(brand = "Acme" OR brand = "Bolt") AND price < 50 AND NOT tags = "used"`."""
     verbatim: bool = False
@@ -213,10 +217,22 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.document, type=Item)
 
 
-class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
-    """One value of a facet, and how many of all matches have it."""
+class FacetValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One value of a facet, and how many of all matches have it (variants of one product count once)."""
 
     value: str
+    count: int
+    parent: str = ""
+    """Of categories: the path one level up ("" at the top), so that a page can draw the tree."""
+    depth: int = 0
+    """Of categories: levels above this one."""
+
+
+class FacetRange(msgspec.Struct, frozen=True, kw_only=True):
+    """One bar of a histogram: how many matches have a number in [`low`, `high`); the last bar holds its `high` too."""
+
+    low: float
+    high: float
     count: int
 
 
@@ -237,6 +253,12 @@ class Facet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     values: tuple[FacetValue, ...] = ()
     low: float | None = None
     high: float | None = None
+    mean: float | None = None
+    sum: float | None = None
+    count: int = 0
+    """Of numbers: how many matching items have one (`mean` and `sum` are over the same items, each variant its own)."""
+    ranges: tuple[FacetRange, ...] = ()
+    """Of numbers: a histogram of about ten bars with round bounds."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
