@@ -16,6 +16,7 @@ from bodega.protocols import Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
+from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.recent import Recent
@@ -26,7 +27,17 @@ from bodega.testing import checks
 from bodega.testing.checks import SOURCE_CHECKS, ContractBroken, SourceCase, check_source
 from bodega.testing.world import WorldSpec, make_world
 
-SOURCES: tuple[type[Source], ...] = (Popular, Transition, Collaborative, Repeat, Lexical, Recent, Content, Asked)
+SOURCES: tuple[type[Source], ...] = (
+    Popular,
+    Transition,
+    Collaborative,
+    Repeat,
+    Lexical,
+    Recent,
+    Content,
+    Asked,
+    Intent,
+)
 
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda source: source.name)
