@@ -24,6 +24,7 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  `- Overloaded              more requests wait than can be answered in time
     |- SnapshotCorrupt            bytes differ from their checksum
     |- LeakFound                  an evaluation could see its own answers
+    |- EndpointFailed             a model server that we ask did not answer, or answered nonsense
     `- StoreError                 the store did not take it (full disk, locked, broken)
 """
 
@@ -186,6 +187,10 @@ class SnapshotCorrupt(BodegaError):
 
 class LeakFound(BodegaError):
     status = 500
+
+
+class EndpointFailed(BodegaError):
+    status = 502
 
 
 class StoreError(BodegaError):
