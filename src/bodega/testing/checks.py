@@ -18,8 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from bodega.protocols import CatalogStore, DeadLetterBox, EventStore, Source
+from bodega.protocols import CatalogStore, DeadLetterBox, EventStore, RuleStore, Source
 from bodega.testing._broken import ContractBroken
+from bodega.testing._rule_checks import RULE_CHECKS
 from bodega.testing._source_checks import SOURCE_CHECKS, SourceCase
 from bodega.testing._store_checks import CATALOG_CHECKS, EVENT_CHECKS, LETTER_CHECKS
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
@@ -28,12 +29,14 @@ __all__ = [
     "CATALOG_CHECKS",
     "EVENT_CHECKS",
     "LETTER_CHECKS",
+    "RULE_CHECKS",
     "SOURCE_CHECKS",
     "ContractBroken",
     "SourceCase",
     "check_catalog_store",
     "check_dead_letter_box",
     "check_event_store",
+    "check_rule_store",
     "check_source",
     "small_world",
 ]
@@ -73,6 +76,13 @@ def check_dead_letter_box(make: Callable[[], DeadLetterBox]) -> None:
     for check in LETTER_CHECKS:
         with _closing(make()) as box:
             check(box)
+
+
+def check_rule_store(make: Callable[[], RuleStore]) -> None:
+    """Run every promise of `protocols.RuleStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in RULE_CHECKS:
+        with _closing(make()) as store:
+            check(store)
 
 
 @contextmanager

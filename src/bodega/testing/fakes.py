@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from bodega.errors import BadRequest
-from bodega.protocols import EventRows, KeyInfo, Written
-from bodega.schema import EVENT_CODES, DeadLetter, Event, Item
+from bodega.errors import BadRequest, LimitError, Stale
+from bodega.protocols import EventRows, KeyInfo, RuleChange, Written
+from bodega.schema import EVENT_CODES, DeadLetter, Event, Item, Rule
+from bodega.schema.rules import RULES_LIMIT
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -195,6 +196,80 @@ class MemoryKeys:
         return False
 
 
+class MemoryRules:
+    """Implements `protocols.RuleStore`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: dict[str, Rule] = {}
+        self._trail: list[RuleChange] = []
+
+    def get(self, rule: str) -> Rule | None:
+        with self._lock:
+            return self._rules.get(rule)
+
+    def put(self, rules: Sequence[Rule], *, who: str, expected: int | None = None) -> Sequence[Rule]:
+        """Add or replace, all or none; a rule without an id gets one. Raises Stale, LimitError."""
+        named = [rule if rule.id else msgspec.structs.replace(rule, id=secrets.token_hex(4)) for rule in rules]
+        with self._lock:
+            count = len(self._rules.keys() | {rule.id for rule in named})
+            if count > RULES_LIMIT:
+                raise LimitError("too many rules", allowed=f"{RULES_LIMIT:,}", got=f"{count:,}")
+            for rule in named:
+                self._expect(rule.id, expected)
+            for rule in named:
+                held = self._rules.get(rule.id)
+                if held is None or _plain(held) != _plain(rule):
+                    self._change(rule.id, rule, who, "create" if held is None else "change")
+            return [self._rules[rule.id] for rule in named]
+
+    def delete(self, rule: str, *, who: str, expected: int | None = None) -> bool:
+        with self._lock:
+            if rule not in self._rules:
+                return False
+            self._expect(rule, expected)
+            self._change(rule, None, who, "delete")
+            return True
+
+    def undo(self, change: int, *, who: str) -> RuleChange:
+        """Make the rule what it was before that change. Raises Stale, BadRequest for a change that is not there."""
+        with self._lock:
+            if not 1 <= change <= len(self._trail):
+                raise BadRequest("there is no such change", where="rules undo", got=change)
+            wanted = self._trail[change - 1]
+            if any(later.rule == wanted.rule for later in self._trail[change:]):
+                raise Stale("the rule was changed again since", where=wanted.rule, got=change)
+            self._change(wanted.rule, wanted.before, who, "undo", undoes=change)
+            return self._trail[-1]
+
+    def history(self, *, rule: str = "", limit: int = 50, before: int = 0) -> Sequence[RuleChange]:
+        """The newest changes first."""
+        with self._lock:
+            lines = [line for line in reversed(self._trail) if not before or line.id < before]
+        return [line for line in lines if line.rule == (rule or line.rule)][: max(limit, 0)]
+
+    def cursor(self) -> int:
+        with self._lock:
+            return len(self._trail)
+
+    def list(self) -> list[Rule]:
+        """All rules, by id."""
+        with self._lock:
+            return [self._rules[name] for name in sorted(self._rules)]
+
+    def _expect(self, rule: str, expected: int | None) -> None:
+        version = self._rules[rule].version if rule in self._rules else 0
+        if expected is not None and expected != version:
+            raise Stale("the rule is another version", where=rule, allowed=str(version), got=expected)
+
+    def _change(self, rule: str, after: Rule | None, who: str, what: str, undoes: int = 0) -> None:
+        number, now = len(self._trail) + 1, datetime.now(UTC)
+        before = self._rules.pop(rule, None)
+        if after is not None:
+            after = self._rules[rule] = msgspec.structs.replace(after, version=number, updated=now)
+        self._trail.append(RuleChange(number, now, who, what, rule, before, after, undoes))
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryStores:
     """All the stores of a shop, in memory: what `Shop` takes instead of a `SqlStore`."""
@@ -203,6 +278,7 @@ class MemoryStores:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     dead: MemoryLetters = field(default_factory=MemoryLetters)
     keys: MemoryKeys = field(default_factory=MemoryKeys)
+    rules: MemoryRules = field(default_factory=MemoryRules)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -238,6 +314,11 @@ def _normal(event: Event) -> Event:
         value=None if event.value is None or event.value != event.value else event.value,
     )
     return known if known.id else msgspec.structs.replace(known, id=_hash(_encode(known).decode()))
+
+
+def _plain(rule: Rule) -> Rule:
+    """The rule without what the store adds."""
+    return msgspec.structs.replace(rule, version=0, updated=None)
 
 
 def _order(event: Event) -> tuple[datetime, str]:

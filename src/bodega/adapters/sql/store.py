@@ -1,4 +1,4 @@
-"""One durable store, four doors: catalog, events, dead letters, keys.
+"""One durable store, five doors: catalog, events, dead letters, keys, rules.
 
 >>> import tempfile
 >>> from bodega.schema import Item
@@ -18,6 +18,7 @@ from bodega.adapters.sql.events import SqlEvents
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.migrate import migrate
+from bodega.adapters.sql.rules import SqlRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class SqlStore:
     events: SqlEvents
     dead: SqlLetters
     keys: SqlKeys
+    rules: SqlRules
     database: Database
 
     @classmethod
@@ -42,7 +44,14 @@ class SqlStore:
         except BaseException:
             database.close()
             raise
-        return cls(SqlCatalog(database), SqlEvents(database), SqlLetters(database), SqlKeys(database), database)
+        return cls(
+            SqlCatalog(database),
+            SqlEvents(database),
+            SqlLetters(database),
+            SqlKeys(database),
+            SqlRules(database),
+            database,
+        )
 
     def close(self) -> None:
         """Commit what waits, then let go of the file. Closing twice is fine."""

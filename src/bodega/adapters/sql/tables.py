@@ -1,4 +1,4 @@
-"""What is kept? Five tables, described once; the migrations build them and a test compares the two.
+"""What is kept? Seven tables, described once; the migrations build them and a test compares the two.
 
 Events are keyed by (time, id): SQLite then stores them *in* that order (`sqlite_with_rowid=False`), so the scan that
 learning starts with is one sequential read without a sort, and an import in time order only ever appends. Measured on
@@ -94,10 +94,34 @@ API_KEYS = Table(
     Index("api_keys_hash", "hash", unique=True),
 )
 
+RULES = Table(
+    "rules",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+"""Merchandising rules in force or switched off; `version` is the number of the change that made them so."""
+
+RULE_CHANGES = Table(
+    "rule_changes",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Column("undoes", BigInteger, nullable=False),
+    Index("rule_changes_rule", "rule", "id"),
+)
+"""The audit trail of the rules, never rewritten; an empty payload means that there was no rule."""
+
 META = Table(
     "meta",
     METADATA,
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Counters: `item_seq`, the newest value of `items.change_seq`."""
+"""Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`."""
