@@ -18,6 +18,8 @@ from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.learn import LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
+from bodega.engine.preview import most_asked
+from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.errors import NotLearned, UnknownItem
@@ -31,6 +33,7 @@ from bodega.protocols import (
     KeyStore,
     NoProgress,
     Progress,
+    RuleStore,
     Summarises,
     Written,
 )
@@ -52,6 +55,8 @@ class Stores(Protocol):
     def dead(self) -> DeadLetterBox: ...
     @property
     def keys(self) -> KeyStore: ...
+    @property
+    def rules(self) -> RuleStore: ...
     def close(self) -> None: ...
 
 
@@ -189,6 +194,11 @@ class Shop:
         self.analytics = analytics
         self.catalog = Catalog(self)
         self.events = Events(self)
+        self.rules = Rules(
+            stores.rules,
+            ask=lambda request, book: self.engine.answer(request, book),
+            asked=lambda: most_asked(stores.events, settings.understand.people),
+        )
         self.shoppers = Shoppers(
             lambda user, session, limit: stores.events.recent(user=user, session=session, limit=limit),
             limit=settings.answer.history,
@@ -218,7 +228,8 @@ class Shop:
             return opened.learned.snapshot
 
     def restock(self) -> None:
-        """Take in what changed in the catalog since it was last looked at."""
+        """Take in what changed in the catalog and the rules since they were last looked at."""
+        self.rules.refresh()
         with self._lock:
             if self._engine is None:
                 return
@@ -251,7 +262,7 @@ class Shop:
 
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
-        return self.engine.answer(request)
+        return self.engine.answer(request, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page
         self,
