@@ -8,23 +8,8 @@ Everything is learned from this shop's own catalog and log. Nothing is needed fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bodega.understanding.query.refusals import speaks_of
+from bodega.understanding.query.understanding import Understanding
+from bodega.understanding.query.understood import Understood, relaxations
 
-from bodega.schema import Meaning
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """A query, taken apart. An unknown query is itself: `text` = `typed`, nothing else."""
-
-    typed: str
-    text: str
-    """The words to search, spelling corrected, conditions taken out; may be empty ("under 50")."""
-    language: str = ""
-    corrected: str = ""
-    """The whole query as searched where spelling changed it, else ""."""
-    meanings: tuple[Meaning, ...] = ()
-    alternatives: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Synonyms: (words of `text`, other ways to say them), folded."""
-    rewrites: tuple[str, ...] = ()
-    """Other wordings to try when nothing is found, best first."""
+__all__ = ["Understanding", "Understood", "relaxations", "speaks_of"]
