@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodega.engine import browse
+from bodega.engine.shelf import Shelf
 from bodega.schema import Filter, Item, ItemTable
 from bodega.schema.table import PATH_SEPARATOR, category_paths
 
@@ -109,22 +110,25 @@ def test_filters_and_facets_agree_with_reading_every_item(items, filters, random
     assert browse.keep(table, filters).tolist() == [all(passes(item, rule) for rule in filters) for item in items]
     rows = random.sample(range(len(items)), random.randint(0, len(items)))
     matches = np.array(rows, np.int32)
-    for facet in browse.facets(table, matches, ["brand", "colour", "tags", "available"], filters):
+    shelf = Shelf.of(table)
+    filters = [rule for rule in filters if rule.field in browse.fields(table)]
+    chosen = browse.narrow(shelf, filters)
+    for facet in browse.facets(shelf, matches, ["brand", "colour", "tags", "available"], chosen):
         expected = slow_counts(items, rows, facet.field, filters)
         assert {entry.value: entry.count for entry in facet.values} == expected
         assert [entry.count for entry in facet.values] == sorted(expected.values(), reverse=True)
-    (category,) = browse.facets(table, matches, ["category"], filters)
+    (category,) = browse.facets(shelf, matches, ["category"], chosen)
     expected = slow_counts(items, rows, "category", filters)
     assert {entry.value: entry.count for entry in category.values}.items() <= expected.items()
     assert {value for value in expected if PATH_SEPARATOR not in value} <= {entry.value for entry in category.values}
-    (price,) = browse.facets(table, matches, ["price"], filters)
+    (price,) = browse.facets(shelf, matches, ["price"], chosen)
     prices = [
         items[row].price
         for row in rows
         if items[row].price is not None and all(passes(items[row], r) for r in filters if r.field != "price")
     ]
-    assert price.low == (float(np.float32(min(prices))) if prices else None)
-    assert price.high == (float(np.float32(max(prices))) if prices else None)
+    assert price.low == (min(prices) if prices else None)
+    assert price.high == (max(prices) if prices else None)
 
 
 @settings(max_examples=50, deadline=None)
@@ -134,7 +138,11 @@ def test_facets_of_two_tables_add_up(first, second, filters):
     first = [Item(id=item.id, brand=item.brand, category=item.category, price=item.price) for item in first]
     filters = [rule for rule in filters if rule.field in ("brand", "price")]
     names = ["brand", "price"]
-    parts = [ItemTable.of(first), ItemTable.of(second)]
-    together = ItemTable.of([*first, *second])
-    found = browse.merged([browse.facets(part, np.arange(len(part), dtype=np.int32), names, filters) for part in parts])
-    assert found == browse.facets(together, np.arange(len(together), dtype=np.int32), names, filters)
+    together, apart = (
+        Shelf.of(ItemTable.of([*first, *second])),
+        Shelf.of(ItemTable.of(first)).with_changes((item.id, item) for item in second),
+    )
+    found = [
+        browse.facets(shelf, shelf.all_rows(), names, browse.narrow(shelf, filters)) for shelf in (together, apart)
+    ]
+    assert found[0] == found[1]

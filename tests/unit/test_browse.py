@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bodega.engine import browse
+from bodega.engine.shelf import Shelf
 from bodega.errors import BadRequest
-from bodega.schema import Availability, Facet, FacetValue, Filter, Item, ItemTable, Sort
+from bodega.schema import Availability, Facet, Filter, Item, ItemTable, Sort
 
 
 def shelf() -> ItemTable:
@@ -34,6 +35,12 @@ EVERYTHING = np.arange(6, dtype=np.int32)
 
 def counts(facet: Facet) -> dict[str, int]:
     return {entry.value: entry.count for entry in facet.values}
+
+
+def asked(table: ItemTable, rows: np.ndarray, names: list[str], filters: tuple[Filter, ...] = (), text: str = ""):
+    """The facets over a shelf of this table alone."""
+    shelf = Shelf.of(table)
+    return browse.facets(shelf, rows, names, browse.narrow(shelf, filters), text)
 
 
 def kept(table: ItemTable, *filters: Filter) -> list[str]:
@@ -61,36 +68,36 @@ def test_live_stock_replaces_the_tables_own():
 
 def test_choosing_a_brand_does_not_hide_the_other_brands():
     chosen = (Filter(field="brand", values=("Acme",)),)
-    brand, category = browse.facets(shelf(), EVERYTHING, ["brand", "category"], chosen)
+    brand, category = asked(shelf(), EVERYTHING, ["brand", "category"], chosen)
     assert counts(brand) == {"Acme": 2, "Bolt": 2, "Cole": 1}  # Acme: the trail shoe counts once, and the beanie
     assert counts(category) == {"Shoes": 1, "Hats": 1}  # narrowed by the brand; both trail colours are one shoe
 
 
 def test_categories_open_step_by_step():
     table = shelf()
-    (top,) = browse.facets(table, EVERYTHING, ["category"])
+    (top,) = asked(table, EVERYTHING, ["category"])
     assert counts(top) == {"Hats": 3, "Shoes": 2}
-    (inside,) = browse.facets(table, EVERYTHING, ["category"], (Filter(field="category", values=("Hats",)),))
+    (inside,) = asked(table, EVERYTHING, ["category"], (Filter(field="category", values=("Hats",)),))
     assert counts(inside) == {"Hats": 3, "Shoes": 2, "Hats > Caps": 1, "Hats > Felt": 1}
-    (alone,) = browse.facets(table, np.array([0, 1, 2], np.int32), ["category"])
+    (alone,) = asked(table, np.array([0, 1, 2], np.int32), ["category"])
     assert counts(alone) == {"Shoes": 2, "Shoes > Trail": 1, "Shoes > Road": 1}
 
 
 def test_numbers_carry_their_range_and_flags_their_counts():
-    price, available = browse.facets(shelf(), EVERYTHING, ["price", "available"])
+    price, available = asked(shelf(), EVERYTHING, ["price", "available"])
     assert (price.low, price.high) == (pytest.approx(19.99), 120.0)
     assert counts(available) == {"true": 4, "false": 1}
-    (nothing,) = browse.facets(shelf(), np.array([4], np.int32), ["price"])
+    (nothing,) = asked(shelf(), np.array([4], np.int32), ["price"])
     assert (nothing.low, nothing.high) == (None, None)
 
 
 def test_useful_fields_divide_the_matches():
-    names = browse.useful(shelf(), EVERYTHING)
+    names = browse.useful(Shelf.of(shelf()), EVERYTHING)
     assert names[-1] == "price"
     assert set(names) >= {"brand", "category"}
     assert "kind" not in names  # all are products
     assert names.index("brand") < names.index("colour")  # only one shoe has a colour
-    assert [facet.field for facet in browse.facets(shelf(), EVERYTHING, ["*"])] == names
+    assert [facet.field for facet in asked(shelf(), EVERYTHING, ["*"])] == names
 
 
 def test_an_unknown_field_is_refused_with_the_fields_there_are():
@@ -108,7 +115,7 @@ def test_an_unknown_field_is_refused_with_the_fields_there_are():
 def test_a_field_of_another_table_keeps_nothing_and_counts_nothing():
     table = shelf()
     assert not browse.keep(table, [Filter(field="fit", values=("slim",))]).any()
-    assert browse.facets(table, EVERYTHING, ["fit"]) == (Facet(field="fit"),)
+    assert asked(table, EVERYTHING, ["fit"]) == (Facet(field="fit"),)
 
 
 @pytest.mark.parametrize(
@@ -149,24 +156,13 @@ def test_the_best_variant_stands_for_its_group():
     assert browse.collapsed(best_first, shelf().group).tolist() == [2, 1, 4]
 
 
-def test_merged_facets_add_counts_and_widen_ranges():
-    one = (Facet(field="brand", values=(FacetValue(value="A", count=2), FacetValue(value="B", count=1))),)
-    two = (
-        Facet(field="brand", values=(FacetValue(value="B", count=3),)),
-        Facet(field="price", low=1.0, high=2.0),
-    )
-    brand, price = browse.merged([one, two, (Facet(field="price", low=0.5, high=None),)])
-    assert [(entry.value, entry.count) for entry in brand.values] == [("B", 4), ("A", 2)]
-    assert (price.low, price.high) == (0.5, 2.0)
-
-
 def test_no_matches_and_no_items_are_no_error():
     nobody = np.empty(0, np.int32)
-    assert [facet.values for facet in browse.facets(shelf(), nobody, ["brand", "category", "price"])] == [(), (), ()]
-    assert browse.useful(shelf(), nobody) == []
+    assert [facet.values for facet in asked(shelf(), nobody, ["brand", "category", "price"])] == [(), (), ()]
+    assert browse.useful(Shelf.of(shelf()), nobody) == []
     empty = ItemTable.of([])
     assert browse.keep(empty, [Filter(field="brand", values=("A",)), Filter(field="price", low=1)]).shape == (0,)
-    assert browse.facets(empty, nobody, ["brand", "available"]) == (Facet(field="brand"), Facet(field="available"))
+    assert asked(empty, nobody, ["brand", "available"]) == (Facet(field="brand"), Facet(field="available"))
 
 
 def test_ten_thousand_matches_are_counted_fast_enough():
@@ -186,6 +182,6 @@ def test_ten_thousand_matches_are_counted_fast_enough():
     spent = []
     for _ in range(5):
         before = time.process_time()
-        browse.facets(table, matches, ["brand", "category", "price", "tags"], chosen)
+        asked(table, matches, ["brand", "category", "price", "tags"], chosen)
         spent.append(time.process_time() - before)
     assert min(spent) < 0.020, f"{min(spent) * 1e3:.1f} ms; about 2 ms on an idle machine"

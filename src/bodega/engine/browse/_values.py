@@ -1,0 +1,86 @@
+"""Which values of a facet read like what was typed? `nik` finds Nike, `bal` finds New Balance, `nkie` Nike.
+
+Three steps, best first: the value begins so; one of its words does; it holds the letters somewhere. Only where none of
+these finds anything, a beginning with one mistake (two from eight letters on) is taken, and it must begin with the same
+letter. Of a category the last step is read, not the path above it.
+Cost: 1 ms for 6,000 values; folding the values is done once a field.
+"""
+
+from __future__ import annotations
+
+import re
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.engine.browse._tally import Joint
+from bodega.engine.columns import PATHS
+from bodega.schema.table import PATH_SEPARATOR
+from bodega.understanding.language import fold
+
+LONGEST = 64
+"""Characters of what was typed that are looked at."""
+_MISTAKES = ((8, 2), (4, 1))
+"""(from so many letters on, so many mistakes)."""
+_WORD = re.compile(r"\w+")
+
+_FOLDED: WeakKeyDictionary[Joint, list[str]] = WeakKeyDictionary()
+
+
+def reading_like(joint: Joint, name: str, numbers: NDArray[np.int64], text: str) -> list[NDArray[np.int64]]:
+    """Those of the numbers whose values read like the text, the better steps first; each number once."""
+    typed = fold(text[:LONGEST]).strip()
+    if not typed:
+        return [numbers]
+    folded = _folded(joint, name)
+    begins: list[int] = []
+    word: list[int] = []
+    inside: list[int] = []
+    for number in numbers.tolist():
+        value = folded[number]
+        at = value.find(typed)
+        if at == 0:
+            begins.append(number)
+        elif at > 0:
+            (word if _starts_word(value, typed) else inside).append(number)
+    if begins or word or inside:
+        return [np.array(each, np.int64) for each in (begins, word, inside)]
+    return [_misspelt(folded, numbers, typed)]
+
+
+def _misspelt(folded: list[str], numbers: NDArray[np.int64], typed: str) -> NDArray[np.int64]:
+    from rapidfuzz.distance import OSA
+
+    allowed = next((mistakes for letters, mistakes in _MISTAKES if len(typed) >= letters), 0)
+    if not allowed:
+        return numbers[:0]
+    found = []
+    for number in numbers.tolist():
+        for start in _WORD.finditer(folded[number]):
+            if start[0][0] != typed[0]:
+                continue
+            rest = folded[number][start.start() : start.start() + len(typed) + 1]
+            lengths = (len(typed), len(typed) + 1, len(typed) - 1)
+            if any(OSA.distance(typed, rest[:length], score_cutoff=allowed) <= allowed for length in lengths):
+                found.append(number)
+                break
+    return np.array(found, np.int64)
+
+
+def _starts_word(value: str, typed: str) -> bool:
+    at = value.find(typed)
+    while at > 0:
+        if not (value[at - 1].isalnum() and value[at - 1].isascii()):  # within Chinese every character may begin a word
+            return True
+        at = value.find(typed, at + 1)
+    return False
+
+
+def _folded(joint: Joint, name: str) -> list[str]:
+    found = _FOLDED.get(joint)
+    if found is None:
+        last = name == PATHS
+        found = [fold(text.rpartition(PATH_SEPARATOR)[2] if last else text) for text in joint.texts()]
+        _FOLDED[joint] = found
+    return found
