@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.understanding.text._proto import MICROSOFT, Attribute, floats, model, node, tensor
+from bodega.understanding.text._unigram import Unigram
 
 BLOCK = 32
 """Weights that share a scale in the file."""
@@ -43,9 +44,7 @@ class Tensor(NamedTuple):
 class E5File:
     """The parsed file."""
 
-    pieces: list[tuple[str, float]]
-    """Sentencepiece pieces with their log probabilities, in the order of their ids."""
-    unknown: int
+    pieces: Unigram
     begin: int
     end: int
     normal: dict[int, str]
@@ -83,18 +82,18 @@ def read(path: Path) -> E5File:
     cursor.take("<8s")
     width, layers, heads, _, _, _, _ = cursor.take("<7i")
     epsilon, _ = cursor.take("<fi")
-    count, begin, end, _, unknown = cursor.take("<5i")
+    count, begin, end, padding, unknown = cursor.take("<5i")
     (length,) = cursor.take("<Q")
     offsets = cursor.raw((count + 1) * 4).view("<u4").tolist()
-    scores = cursor.raw(count * 4).view("<f4").astype(np.float64).tolist()
+    scores = cursor.raw(count * 4).view("<f4").tolist()
     blob = cursor.raw(length).tobytes()
     words = [blob[start:stop].decode() for start, stop in pairwise(offsets)]
     normal = _normalisation(cursor)
     tensors = _directory(cursor)
     place = tensors["emb.word"]
     table = data[place.start : place.start + place.size].reshape(-1, width // BLOCK, 18)
-    pieces = list(zip(words, scores, strict=True))
-    return E5File(pieces, unknown, begin, end, normal, layers, heads, width, epsilon, table, data, tensors)
+    pieces = Unigram(words, scores, unknown, {begin, end, padding, unknown, words.index("<mask>")})
+    return E5File(pieces, begin, end, normal, layers, heads, width, epsilon, table, data, tensors)
 
 
 def expanded(rows: NDArray[np.uint8]) -> NDArray[np.float32]:

