@@ -61,3 +61,18 @@ def test_rows_split_into_the_two_tables() -> None:
     shelf = Shelf.of(BASE).with_changes([("d", Item(id="d"))])
     parts = [(len(table), rows.tolist()) for table, rows in shelf.split(np.array([2, 3, 0], np.int32))]
     assert parts == [(3, [2, 0]), (1, [0])]
+
+
+def test_a_variant_group_stays_one_when_its_variants_stand_in_both_tables():
+    base = ItemTable.of(
+        [
+            Item(id="red", group="shoe"),
+            Item(id="blue", group="shoe"),
+            Item(id="cap", attributes={"group": "shoe"}, description='{"group":"shoe"}'),
+        ]
+    )
+    shelf = Shelf.of(base, {"green": Item(id="green", group="shoe"), "blue": Item(id="blue"), "hat": Item(id="hat")})
+    group = {shelf.id(row): int(shelf.group[row]) for row in shelf.all_rows()}
+    assert group["green"] == group["red"]
+    assert len({group[name] for name in ("red", "blue", "cap", "hat")}) == 4  # blue has left the group
+    assert shelf.has_variants

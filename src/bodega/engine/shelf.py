@@ -120,10 +120,10 @@ class Shelf:
 
 
 def _groups(base: ItemTable, delta: ItemTable) -> Ints:
-    """Variant groups of the delta's rows: those of the base where the item was there before, else their own."""
-    own = delta.group + len(base)
-    for row, name in enumerate(delta.ids):
-        before = base.index.get(name)
-        if before is not None:
-            own[row] = base.group[before]
-    return np.asarray(own, np.int32)
+    """Variant groups of the delta's rows: those of the base where it knows the group by name, else their own."""
+    own = np.asarray(delta.group + len(base), np.int32)
+    for name, group in delta.named_groups.items():
+        known = base.named_groups.get(name)
+        if known is not None:
+            own[delta.group == group] = known
+    return own

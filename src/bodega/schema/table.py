@@ -8,6 +8,7 @@ Cost: about 150 bytes an item beside its own JSON. Not for: reading single items
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,6 +141,15 @@ class Coded:
         return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
 
 
+class _Grouped(msgspec.Struct):
+    """The part of an item that names its variant group."""
+
+    group: str = ""
+
+
+_GROUPED = re.compile(rb'"group":"')
+
+
 @dataclass(frozen=True, eq=False)
 class ItemTable:
     """The catalog as columns; row = item index. `coded` holds brand, category, seller, kind, tags and text attributes
@@ -191,6 +201,14 @@ class ItemTable:
 
     def item(self, row: int) -> Item:
         return msgspec.json.decode(self.documents.raw(row), type=Item)
+
+    @cached_property
+    def named_groups(self) -> dict[str, int]:
+        """Name of a variant group -> its number in `group`. Reads all documents once: 60 ms at 100,000."""
+        places = [found.start() for found in _GROUPED.finditer(self.documents.blob.data)]
+        rows = np.unique(np.searchsorted(self.documents.offsets, places, side="right") - 1).tolist()
+        named = {row: msgspec.json.decode(self.documents.raw(row), type=_Grouped).group for row in rows}
+        return {name: int(self.group[row]) for row, name in named.items() if name}
 
     @cached_property
     def leaf_category(self) -> NDArray[np.int32]:
