@@ -5,6 +5,7 @@
     asking      parameters or JSON -> Request, with bounds
     lists       search, recommend, similar, together, suggest, one item
     intake      events and items in: durable before they are acknowledged
+    rules       merchandising: rules, their preview, audit trail and undo
     operate     livez, readyz, metrics, the OpenAPI document   (openapi)
     problems    errors as problem documents (RFC 9457)
     telemetry   counters and JSON log lines, without secrets

@@ -22,6 +22,7 @@ from bodega.service.lists import list_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
 from bodega.service.problems import MEDIA_TYPE, problem_of
+from bodega.service.rules import rule_handlers
 
 
 def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), host: str = "") -> Litestar:
@@ -37,6 +38,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
         route_handlers=[
             *list_handlers(desk),
             *intake_handlers(desk),
+            *rule_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],
@@ -66,7 +68,7 @@ def _cors(origins: str) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=named,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
         allow_credentials=False,

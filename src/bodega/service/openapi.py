@@ -7,6 +7,7 @@ elsewhere: any viewer can be pointed at `/openapi.json`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service import asking
 from bodega.service.intake import Ids
+from bodega.service.rules import RULE_TYPES
 
 REF = "#/components/schemas/{name}"
 
@@ -93,7 +95,7 @@ class ProblemDocument(msgspec.Struct):
     id: str = ""
 
 
-TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Alive, Ready)
+TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Alive, Ready, *RULE_TYPES)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -109,6 +111,10 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "price": ("A range: 10..50, 10.. or ..50.", {"type": "string", "pattern": r"^-?[0-9.]*\.\.-?[0-9.]*$"}),
     "facets": ("Fields to count, joined by commas.", {"type": "array", "items": {"type": "string"}}),
     "item": ("Anchor items; repeat for a basket.", {"type": "array", "items": {"type": "string"}}),
+    "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
+    "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
+    "before": ("Older than this change.", {"type": "integer", "minimum": 0}),
+    "version": ("The version that was read; another one is refused.", {"type": "integer", "minimum": 0}),
 }
 
 ERRORS = {
@@ -117,6 +123,7 @@ ERRORS = {
     "403": "The key lacks the scope",
     "404": "No such item or address",
     "408": "The body did not arrive in time",
+    "409": "It was changed since it was read",
     "413": "Too large",
     "414": "The address is too long",
     "415": "Not application/json",
@@ -126,7 +133,7 @@ ERRORS = {
     "503": "Overloaded, or nothing learned yet; see Retry-After",
     "507": "The store cannot take it",
 }
-NEVER_FOR_PUBLIC = ("401", "403", "422", "429", "507")
+NEVER_FOR_PUBLIC = ("401", "403", "409", "422", "429", "507")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,8 @@ class Operation:
     answer: str = ""
     """Name of the schema; empty: text."""
 
+
+TRAIL = ("rule", "limit", "before")
 
 OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
@@ -164,6 +173,16 @@ OPERATIONS = (
     Operation("post", "/v1/items", "items_upsert", "Add or replace items", "admin", (), "Items", "ItemsTaken"),
     Operation("delete", "/v1/items", "items_delete", "Delete items", "admin", (), "Ids", "Deleted"),
     Operation("delete", "/v1/items/{item_id}", "item_delete", "Delete an item", "admin", answer="Deleted"),
+    Operation("get", "/v1/rules", "rules", "All merchandising rules", "admin", answer="RuleList"),
+    Operation("post", "/v1/rules", "rule_create", "Add a rule", "admin", (), "Rule", "Rule"),
+    Operation("get", "/v1/rules/{rule_id}", "rule", "One rule", "admin", answer="Rule"),
+    Operation("put", "/v1/rules/{rule_id}", "rule_put", "Add or replace a rule", "admin", (), "Rule", "Rule"),
+    Operation("delete", "/v1/rules/{rule_id}", "rule_delete", "Delete a rule", "admin", ("version",), "", "Deleted"),
+    Operation(
+        "post", "/v1/rules/preview", "rules_preview", "What would it change?", "admin", (), "PreviewAsked", "Preview"
+    ),
+    Operation("get", "/v1/rules/audit", "rules_audit", "Who changed what", "admin", TRAIL, answer="RuleTrail"),
+    Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),
@@ -217,8 +236,7 @@ def _operation(each: Operation) -> dict[str, Any]:
     if each.scope:
         made["description"] = f"Needs a key with the scope `{each.scope}`."
     listed = [_parameter(name) for name in each.parameters]
-    if "{item_id}" in each.path:
-        listed.insert(0, _in_path())
+    listed = [_in_path(name) for name in re.findall(r"{(\w+)}", each.path)] + listed
     if listed:
         made["parameters"] = listed
     if each.body:
@@ -248,12 +266,13 @@ def _parameter(name: str) -> dict[str, Any]:
     return made
 
 
-def _in_path() -> dict[str, Any]:
+def _in_path(name: str) -> dict[str, Any]:
     schema = {"type": "string", "minLength": 1, "maxLength": asking.ID_LIMIT}
+    meaning = {"item_id": "The item's id", "rule_id": "The rule's id"}
     return {
-        "name": "item_id",
+        "name": name,
         "in": "path",
         "required": True,
-        "description": "The item's id, percent-encoded (a slash as %2F).",
+        "description": f"{meaning[name]}, percent-encoded (a slash as %2F).",
         "schema": schema,
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from bodega.engine.rulebooks import Rules
 from bodega.errors import UnknownItem
 from bodega.protocols import Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
@@ -67,6 +68,8 @@ class CannedShop:
         self.stores.catalog.upsert(list(items))
         self.catalog = CannedCatalog(self.stores)
         self.events = CannedEvents(self.stores)
+        self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
+        """Kept and audited for real; they change no list, as there is no engine."""
         self.asked: list[Request] = []
         self.fails: Exception | None = None
         """When set, every list raises it."""
