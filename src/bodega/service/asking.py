@@ -30,8 +30,13 @@ ID_LIMIT = 1_024
 OFFSET_LIMIT = 10_000
 ANCHORS_LIMIT = 200
 FILTERS_LIMIT = 50
+WHERE_LIMIT = 4_000
+"""Characters of a filter expression, as the engine reads it."""
 VALUES_LIMIT = 200
 FACETS_LIMIT = 20
+FACET_VALUES = 20
+"""Values of one facet that are answered when nobody says how many."""
+FACET_VALUES_LIMIT = 100
 PARAMETERS_LIMIT = 200
 BATCH_LIMIT = 1_000
 
@@ -45,17 +50,23 @@ ONCE = {
     "sort": "sort",
     "q": "query",
     "place": "place",
+    "where": "where",
+    "facet_query": "facet_query",
+    "sort_by": "sort_by",
 }
 """Parameter -> field of Request; each may be given once."""
 LISTED = {"facets": "facets", "item": "items"}
 """Parameters that may be repeated; the names of facets may also be joined by commas."""
 RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)?\.\.(-?\d{1,15}(?:\.\d{1,6})?)?")
 
-LIST = ("user", "session", "k", "offset", "language", "personal", "filter", "price", "facets")
-SEARCH = ("q", "sort", *LIST)
-RECOMMEND = ("place", "item", "sort", *LIST)
+NARROWED = ("filter", "price", "where")
+COUNTED = ("facets", "facet_query")
+LIST = ("user", "session", "k", "offset", "language", "personal", *NARROWED, *COUNTED)
+SEARCH = ("q", "sort", "sort_by", *LIST)
+RECOMMEND = ("place", "item", "sort", "sort_by", *LIST)
 AROUND = LIST
 SUGGEST = ("q", "k")
+FACETS = ("field", "text", "k", "q", "user", "session", "language", "personal", *NARROWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,11 @@ def parameters(query_string: bytes, allowed: Iterable[str]) -> Asked:
 
 def from_parameters(query_string: bytes, allowed: Iterable[str], **fixed: Any) -> Request:
     """A Request from an address; `fixed` are fields that the address does not choose."""
-    asked = parameters(query_string, allowed)
+    return request_of({**_fields(parameters(query_string, allowed)), **fixed})
+
+
+def _fields(asked: Asked) -> dict[str, Any]:
+    """What parameters say, as fields of a Request."""
     fields: dict[str, Any] = {ONCE[name]: value for name, value in asked.once.items() if name in ONCE}
     if "facets" in asked.many:
         fields["facets"] = tuple(name for value in asked.many["facets"] for name in value.split(",") if name)
@@ -106,7 +121,21 @@ def from_parameters(query_string: bytes, allowed: Iterable[str], **fixed: Any) -
         texts = [*texts, f"price:{asked.once['price']}"]
     if texts:
         fields["filters"] = _filters(texts)
-    return request_of({**fields, **fixed})
+    return fields
+
+
+def facet_asked(query_string: bytes) -> tuple[Request, int]:
+    """(the request whose facet is asked for, how many values of it) from the address of one facet's values."""
+    asked = parameters(query_string, FACETS)
+    field, text = asked.once.pop("field", ""), asked.once.pop("text", "")
+    if not field or field == "*":
+        raise BadRequest(
+            "the values of one field are asked for", where="field", allowed="the name of a field", got=field,
+            next="/v1/facets?field=brand&text=nik",
+        )  # fmt: skip
+    most = request_of({"k": asked.once.pop("k", FACET_VALUES)}).k
+    _within("k", most, 1, FACET_VALUES_LIMIT)
+    return request_of({**_fields(asked), "facets": (field,), "facet_query": text, "k": 1}), most
 
 
 def request_of(fields: Mapping[str, Any]) -> Request:
@@ -167,7 +196,8 @@ def bounded(request: Request, settings: Settings) -> Request:
     _within("k", request.k, 1, limit)
     _within("offset", request.offset, 0, OFFSET_LIMIT)
     _within("query (characters)", len(request.query), 0, QUERY_LIMIT)
-    for name in ("user", "session", "language", "place"):
+    _within("where (characters)", len(request.where), 0, WHERE_LIMIT)
+    for name in ("user", "session", "language", "place", "facet_query", "sort_by"):
         _within(f"{name} (characters)", len(getattr(request, name)), 0, NAME_LIMIT)
     _within("items", len(request.items), 0, ANCHORS_LIMIT)
     _within("facets", len(request.facets), 0, FACETS_LIMIT)

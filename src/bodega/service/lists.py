@@ -1,4 +1,4 @@
-"""The lists a shop shows: search, recommend, similar, together, suggest, and one item as stored.
+"""The lists a shop shows: search, recommend, similar, together, suggest, a facet's values, and one item as stored.
 
 The engine is called inline on the event loop, one list at a time: a list takes 2-5 ms of pure computing, a thread pool
 would only add its hand-over (docs/decisions/0009-http.md has the ratio). A page is encoded once, to bytes, with the
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,17 +34,29 @@ SUGGESTIONS_LIMIT = 50
 
 async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIResponse:
     """Ask the engine when it is this request's turn; the page as bytes."""
+    return ASGIResponse(body=await answered(desk, visit, request, schema.Page.json))
+
+
+async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Callable[[schema.Page], bytes]) -> bytes:
+    """What is told of the engine's answer, asked when it is this request's turn."""
     bounded = asking.bounded(request, desk.settings)
     async with desk.waiting.turn():
         started = time.perf_counter()
         answer = desk.shop.answer(bounded)
         visit.engine_seconds = time.perf_counter() - started
-        body = answer.json()
+        body = told(answer)
     visit.place = answer.place
     if not visit.named:
         visit.id = answer.request_id
     desk.telemetry.answered(answer.place, visit.engine_seconds, degraded=bool(answer.degraded))
-    return ASGIResponse(body=body)
+    return body
+
+
+def facet_of(page: schema.Page, field: str, most: int) -> bytes:
+    """The values of one facet of a page, with how many matches there are in all."""
+    found = next((each for each in page.facets if each.field == field), schema.Facet(field=field))
+    found = msgspec.structs.replace(found, values=found.values[:most])
+    return as_json({"facet": found, "total": page.total, "corrected": page.corrected, "degraded": page.degraded})
 
 
 def searching(request: schema.Request) -> schema.Request:
@@ -79,6 +93,12 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.decoded(await body_of(request), schema.Request)
         return await page(desk, visit_of(request.scope), searching(asked))
 
+    @get("/v1/facets", opt=SCOPE, name="facet_values")
+    async def facet_values(request: Http) -> ASGIResponse:
+        asked, most = asking.facet_asked(request.scope["query_string"])
+        told = partial(facet_of, field=asked.facets[0], most=most)
+        return ASGIResponse(body=await answered(desk, visit_of(request.scope), searching(asked), told))
+
     @get("/v1/recommend", opt=SCOPE, name="recommend")
     async def recommend(request: Http) -> ASGIResponse:
         asked = asking.from_parameters(request.scope["query_string"], asking.RECOMMEND)
@@ -111,4 +131,4 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
             found = desk.shop.suggest(bounded.query, min(bounded.k, SUGGESTIONS_LIMIT))
         return ASGIResponse(body=as_json({"suggestions": found}))
 
-    return [search, search_json, recommend, recommend_json, similar, together, item, suggest]
+    return [search, search_json, facet_values, recommend, recommend_json, similar, together, item, suggest]
