@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bodega.schema import Completion, Event, Item, Page, Request
+from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
 from bodega.service.intake import Ids
 from bodega.service.rules import RULE_TYPES
@@ -69,6 +69,15 @@ class Completions(msgspec.Struct):
     suggestions: list[Completion]
 
 
+class Faceted(msgspec.Struct):
+    """The values of one facet among the matches; `total` counts the matches."""
+
+    facet: Facet
+    total: int
+    corrected: str
+    degraded: list[str]
+
+
 class Alive(msgspec.Struct):
     alive: bool
 
@@ -95,7 +104,7 @@ class ProblemDocument(msgspec.Struct):
     id: str = ""
 
 
-TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Alive, Ready, *RULE_TYPES)
+TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready, *RULE_TYPES)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -109,6 +118,14 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "sort": ("Order.", {"type": "string", "enum": ["relevance", "price_up", "price_down", "newest"]}),
     "filter": ("field:value or field:low..high; repeat for more.", {"type": "array", "items": {"type": "string"}}),
     "price": ("A range: 10..50, 10.. or ..50.", {"type": "string", "pattern": r"^-?[0-9.]*\.\.-?[0-9.]*$"}),
+    "where": (
+        'A filter expression: brand = "Acme" AND price < 50.',
+        {"type": "string", "maxLength": asking.WHERE_LIMIT},
+    ),
+    "sort_by": ("A field of numbers: rating, or -rating.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "facet_query": ("Only values that read like this.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "field": ("The field whose values are asked for.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "text": ("Only values that read like this; empty: all.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "facets": ("Fields to count, joined by commas.", {"type": "array", "items": {"type": "string"}}),
     "item": ("Anchor items; repeat for a basket.", {"type": "array", "items": {"type": "string"}}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
@@ -157,6 +174,7 @@ TRAIL = ("rule", "limit", "before")
 OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
     Operation("post", "/v1/search", "search_json", "Search, everything in JSON", "search", (), "Request", "Page"),
+    Operation("get", "/v1/facets", "facet_values", "Values of one facet", "search", asking.FACETS, "", "Faceted"),
     Operation("get", "/v1/recommend", "recommend", "A list for a shopper", "search", asking.RECOMMEND, answer="Page"),
     Operation("post", "/v1/recommend", "recommend_json", "A list, in JSON", "search", (), "Request", "Page"),
     Operation("get", "/v1/items/{item_id}", "item", "One item", "search", answer="Item"),
