@@ -27,6 +27,10 @@ BODIES = {
     "events": [{"type": "view", "item": "1", "user": "u"}],
     "items_upsert": [{"id": "9", "title": "x"}],
     "items_delete": {"ids": ["9"]},
+    "algolia_queries": {"requests": [{"indexName": "products", "query": "shoe"}]},
+    "algolia_query": {"query": "shoe"},
+    "algolia_facet_values": {"facetQuery": "a"},
+    "algolia_events": {"events": [{"eventType": "click", "eventName": "x", "userToken": "u", "objectIDs": ["1"]}]},
 }
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
@@ -64,7 +68,9 @@ class Door:
         key = self.keys[holder]
         headers = {} if not key else {header: f"Bearer {key}" if header == "Authorization" else key}
         how = {"json": BODIES[each.name]} if each.name in BODIES else {}
-        return self(each.method.upper(), each.path.replace("{item_id}", "1"), headers=headers, **how)
+        index = "*" if each.name == "algolia_queries" else "products"
+        path = each.path.format(item_id="1", object="1", facet="brand", index=index)
+        return self(each.method.upper(), path, headers=headers, **how)
 
     def close(self) -> None:
         self.runner.run(self.http.aclose())
@@ -108,9 +114,9 @@ def test_every_route_with_every_kind_of_key(matrix_door, each, holder, header):
         assert shop.asked == []
     if answer.status_code == 401:
         assert answer.headers["www-authenticate"].startswith("Bearer")
-        assert "bodega keys create" in answer.json()["next"]
+        assert "bodega keys create" in answer.text
     if answer.status_code == 403:
-        assert each.scope in answer.json()["detail"]
+        assert f"'{each.scope}'" in answer.text
 
 
 def test_a_route_that_says_nothing_is_closed(door):

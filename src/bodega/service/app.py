@@ -14,14 +14,16 @@ from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 
+from bodega.service.algolia.border import AGENT, APPLICATION, KEY, shaped
+from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
-from bodega.service.intake import intake_handlers
+from bodega.service.intake import Intake, intake_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
-from bodega.service.problems import MEDIA_TYPE, problem_of
+from bodega.service.problems import problem_of
 from bodega.service.rules import rule_handlers
 
 
@@ -34,10 +36,12 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
     """
     desk = Desk.over(shop)
     watch = Watch(desk)
+    intake = Intake(desk)
     app = Litestar(
         route_handlers=[
             *list_handlers(desk),
-            *intake_handlers(desk),
+            *intake_handlers(desk, intake),
+            *algolia_handlers(desk, intake),
             *rule_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
@@ -57,8 +61,8 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    problem = problem_of(error, visit_of(request.scope))
-    return Response(problem.body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+    problem = shaped(problem_of(error, visit_of(request.scope)), request.scope["path"])
+    return Response(problem.body, status_code=problem.status, headers=problem.headers, media_type=problem.media_type)
 
 
 def _cors(origins: str) -> CORSConfig | None:
@@ -69,7 +73,7 @@ def _cors(origins: str) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=named,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id"],
+        allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id", KEY, APPLICATION, AGENT],
         expose_headers=["X-Request-Id", "Retry-After"],
         allow_credentials=False,
         max_age=600,

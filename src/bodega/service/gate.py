@@ -19,9 +19,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from bodega.errors import BadRequest, TooLarge
+from bodega.service.algolia.border import adopt, shaped, spoken
 from bodega.service.desk import Desk, Visit
 from bodega.service.guard import is_loopback
-from bodega.service.problems import MEDIA_TYPE, Problem, problem_of
+from bodega.service.problems import Problem, problem_of
 from bodega.service.telemetry import LOGGER
 
 ADDRESS_LIMIT = 8_192
@@ -80,7 +81,7 @@ class Gate:
             self._checked(scope)
             await self._app(scope, receive, sending)
         except Exception as error:
-            problem = problem_of(error, visit)
+            problem = shaped(problem_of(error, visit), scope["path"])
             if status:
                 raise  # half an answer is out: only closing the connection is honest
             await answer(problem, sending)
@@ -107,6 +108,8 @@ class Gate:
                 )
         if raw.startswith(ITEMS):
             scope["path"] = one_segment(raw.partition(b"?")[0])
+        elif spoken(scope["path"]):
+            adopt(scope, raw)
 
     def _dressed(self, headers: Iterable[tuple[bytes, bytes]], visit: Visit) -> list[tuple[bytes, bytes]]:
         """The answer's headers with ours added where the handler has not chosen."""
@@ -211,7 +214,7 @@ def _pattern(template: str) -> str:
 async def answer(problem: Problem, send: Send) -> None:
     """Send a problem document over bare ASGI."""
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-type", problem.media_type.encode()),
         (b"content-length", str(len(problem.body)).encode()),
         *((name.lower().encode(), value.encode("latin-1")) for name, value in problem.headers.items()),
     ]

@@ -59,9 +59,7 @@ class Intake:
 
     async def events(self, rows: list[dict[str, Any]], visit: Visit) -> ASGIResponse:
         """Parse, store, answer when durable."""
-        good, bad = self._sorted_out(rows)
-        await self._bury([letter for _, letter in bad])
-        written = await self._stored(good)
+        written, bad = await self.taken(rows)
         accepted = written.added + written.changed
         counted = {
             "accepted": accepted,
@@ -69,12 +67,19 @@ class Intake:
             "conflicts": list(written.conflicts),
             "dead": [{"index": n, "reason": each.reason, "message": each.message} for n, each in bad],
         }
+        return acknowledged(counted, visit, total=len(rows))
+
+    async def taken(self, rows: list[dict[str, Any]]) -> tuple[Written, list[tuple[int, DeadLetter]]]:
+        """Parse and store: (what is on disk now, the rows that could not be used)."""
+        good, bad = self._sorted_out(rows)
+        await self._bury([letter for _, letter in bad])
+        written = await self._stored(good)
         telemetry = self._desk.telemetry
-        telemetry.received("accepted", accepted)
+        telemetry.received("accepted", written.added + written.changed)
         telemetry.received("duplicate", written.unchanged)
         telemetry.received("conflict", len(written.conflicts))
         telemetry.received("dead", len(bad))
-        return acknowledged(counted, visit, total=len(rows))
+        return written, bad
 
     def _sorted_out(self, rows: list[dict[str, Any]]) -> tuple[list[Event], list[tuple[int, DeadLetter]]]:
         now = time.time()
@@ -171,9 +176,8 @@ def acknowledged(counted: dict[str, Any], visit: Visit, *, total: int) -> ASGIRe
     return ASGIResponse(body=problem.body, status_code=problem.status, media_type=MEDIA_TYPE)
 
 
-def intake_handlers(desk: Desk) -> list[HTTPRouteHandler]:
+def intake_handlers(desk: Desk, intake: Intake) -> list[HTTPRouteHandler]:
     """The handlers of this page."""
-    intake = Intake(desk)
 
     @post("/v1/events", opt={"scope": "events"}, name="events")
     async def events(request: Http) -> ASGIResponse:

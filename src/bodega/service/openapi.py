@@ -17,6 +17,7 @@ import msgspec
 from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
 from bodega.service.intake import Ids
+from bodega.service.problems import MEDIA_TYPE
 from bodega.service.rules import RULE_TYPES
 
 REF = "#/components/schemas/{name}"
@@ -104,7 +105,26 @@ class ProblemDocument(msgspec.Struct):
     id: str = ""
 
 
-TYPES = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready, *RULE_TYPES)
+class AlgoliaAsked(msgspec.Struct):
+    """A body of Algolia's protocol: see docs/algolia.md. Unknown parameters are ignored there."""
+
+
+class AlgoliaTold(msgspec.Struct):
+    """An answer of Algolia's protocol: see docs/algolia.md."""
+
+
+class AlgoliaError(msgspec.Struct):
+    """An error as Algolia's clients expect it."""
+
+    message: str
+    status: int
+
+
+ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
+FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
+
+PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
+TYPES = (*PLAIN, *RULE_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -191,6 +211,12 @@ OPERATIONS = (
     Operation("post", "/v1/items", "items_upsert", "Add or replace items", "admin", (), "Items", "ItemsTaken"),
     Operation("delete", "/v1/items", "items_delete", "Delete items", "admin", (), "Ids", "Deleted"),
     Operation("delete", "/v1/items/{item_id}", "item_delete", "Delete an item", "admin", answer="Deleted"),
+    Operation("post", "/1/indexes/{index}/queries", "algolia_queries", "Many queries", "search", (), ASKED, TOLD),
+    Operation("post", "/1/indexes/{index}/query", "algolia_query", "One query", "search", (), ASKED, TOLD),
+    Operation("get", "/1/indexes/{index}", "algolia_query_by_address", "One query", "search", answer=TOLD),
+    Operation("post", FACET_VALUES, "algolia_facet_values", "Facet values", "search", (), ASKED, TOLD),
+    Operation("get", "/1/indexes/{index}/{object}", "algolia_object", "One record", "search", answer=TOLD),
+    Operation("post", "/1/events", "algolia_events", "Clicks, conversions, views", "events", (), ASKED, TOLD),
     Operation("get", "/v1/rules", "rules", "All merchandising rules", "admin", answer="RuleList"),
     Operation("post", "/v1/rules", "rule_create", "Add a rule", "admin", (), "Rule", "Rule"),
     Operation("get", "/v1/rules/{rule_id}", "rule", "One rule", "admin", answer="Rule"),
@@ -241,8 +267,7 @@ def _operation(each: Operation) -> dict[str, Any]:
     answers: dict[str, Any] = {"200": _answer(each)}
     for status, meaning in ERRORS.items():
         if each.scope or status not in NEVER_FOR_PUBLIC:
-            problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDocument")}}}
-            answers[status] = {"description": meaning, "content": problem}
+            answers[status] = {"description": meaning, "content": _error(each)}
     if each.name == "readyz":
         answers["503"] = {**_answer(each), "description": "Not ready"}
     made: dict[str, Any] = {
@@ -261,6 +286,14 @@ def _operation(each: Operation) -> dict[str, Any]:
         schema = {"$ref": REF.format(name=each.body)}
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return made
+
+
+def _error(each: Operation) -> dict[str, Any]:
+    """Problem documents, but below `/1/` what Algolia's clients expect."""
+    kind, name = (
+        ("application/json", "AlgoliaError") if each.path.startswith("/1/") else (MEDIA_TYPE, "ProblemDocument")
+    )
+    return {kind: {"schema": {"$ref": REF.format(name=name)}}}
 
 
 def _answer(each: Operation) -> dict[str, Any]:
@@ -286,7 +319,8 @@ def _parameter(name: str) -> dict[str, Any]:
 
 def _in_path(name: str) -> dict[str, Any]:
     schema = {"type": "string", "minLength": 1, "maxLength": asking.ID_LIMIT}
-    meaning = {"item_id": "The item's id", "rule_id": "The rule's id"}
+    meaning = {"item_id": "The item's id", "object": "The item's id", "facet": "A field", "index": "Name of the index"}
+    meaning["rule_id"] = "The rule's id"
     return {
         "name": name,
         "in": "path",

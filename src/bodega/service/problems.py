@@ -34,6 +34,7 @@ class Problem:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = MEDIA_TYPE
 
 
 def problem_of(error: Exception, visit: Visit, *, extra: dict[str, Any] | None = None) -> Problem:

@@ -7,6 +7,7 @@ asking for permission, which is not given. The size is checked by Litestar (`req
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from litestar import Request
@@ -24,12 +25,12 @@ class RequestTimeout(ClientException):
     status_code = 408
 
 
-async def body_of(request: Request[Any, Any, Any]) -> bytes:
+async def body_of(request: Request[Any, Any, Any], kinds: Collection[str] = ("application/json",)) -> bytes:
     """All bytes of the body. Raises UnsupportedMediaType, RequestTimeout, RequestEntityTooLarge."""
     headers = request.headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise UnsupportedMediaType(detail="the body must be sent as application/json")
+    if kind not in kinds:
+        raise UnsupportedMediaType(detail=f"the body must be sent as {next(iter(kinds))}")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType(detail="a compressed body is not read; send it plain")
     try:

@@ -1,0 +1,68 @@
+"""What must hold of a hit, where some of it is known to hold always or never.
+
+Algolia answers a filter on a field that nobody has with no hits, and an empty list of filters with all of them. So a
+condition is an expression of the shop's own filter language, or a plain truth: True holds for every item, False for
+none. Truths melt away while conditions are joined; what is left at the end goes into `Request.where` as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bodega.engine.expression.tree import And, Expression, Is, Not, Or, bounded
+
+Condition = Expression | bool
+
+
+def every(parts: Iterable[Condition]) -> Condition:
+    """All must hold; of none: True. Parts said twice count once.
+
+    >>> every([]), every([True, Is("brand", ("Acme",))]) == Is("brand", ("Acme",)), every([Is("a", ("1",)), False])
+    (True, True, False)
+    """
+    kept: list[Expression] = []
+    for part in parts:
+        if isinstance(part, bool):
+            if not part:
+                return False
+        else:
+            kept += part.parts if isinstance(part, And) else (part,)
+    kept = list(dict.fromkeys(kept))
+    return And(tuple(kept)) if len(kept) > 1 else (kept[0] if kept else True)
+
+
+def either(parts: Iterable[Condition]) -> Condition:
+    """One must hold; of none: False. Values of one field become one list.
+
+    >>> print(either([Is("brand", ("Acme",)), False, Is("brand", ("Bolt",))]))
+    brand IN ("Acme", "Bolt")
+    """
+    values: dict[str, dict[str, None]] = {}
+    others: dict[Expression, None] = {}
+    for part in parts:
+        if isinstance(part, bool):
+            if part:
+                return True
+            continue
+        for one in part.parts if isinstance(part, Or) else (part,):
+            if isinstance(one, Is):
+                values.setdefault(one.field, {}).update(dict.fromkeys(one.values))
+            else:
+                others[one] = None
+    kept: list[Expression] = [*(Is(field, tuple(found)) for field, found in values.items()), *others]
+    return Or(tuple(kept)) if len(kept) > 1 else (kept[0] if kept else False)
+
+
+def opposite(condition: Condition) -> Condition:
+    """The opposite; twice is none."""
+    if isinstance(condition, bool):
+        return not condition
+    return condition.part if isinstance(condition, Not) else Not(condition)
+
+
+def where(condition: Condition) -> str:
+    """As text for `Request.where`; "" for what always holds. Raises BadRequest when too deep or too long.
+
+    (What never holds needs no request: test for `False` before.)
+    """
+    return "" if isinstance(condition, bool) else str(bounded(condition))
