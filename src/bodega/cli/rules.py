@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bodega.schema import Action, Filter, Rule
 
 WHO = "cli"
+STAR = "*"
 rules = typer.Typer(help="Merchandising: pin, boost, bury, hide, redirect, banner, words.", no_args_is_help=True)
 app.add_typer(rules, name="rules", rich_help_panel="Learn and ask")
 
@@ -248,7 +249,7 @@ def _did(action: Action) -> str:
         case schema.ShowBanner():
             return f"banner '{_short(action.text or action.image)}'"
         case schema.Replace():
-            return f"search '{action.by}' for {f"'{action.words}'" if action.words else 'the whole query'}"
+            return f"search '{action.by}' for '{action.words or STAR}'"
         case schema.Synonyms():
             return (" -> " if action.one_way else " = ").join(action.words[:4])
 
