@@ -26,6 +26,7 @@ _MISTAKES = ((8, 2), (4, 1))
 _WORD = re.compile(r"\w+")
 
 _FOLDED: WeakKeyDictionary[Joint, list[str]] = WeakKeyDictionary()
+_STARTS: WeakKeyDictionary[Joint, dict[str, list[int]]] = WeakKeyDictionary()
 
 
 def reading_like(joint: Joint, name: str, numbers: NDArray[np.int64], text: str) -> list[NDArray[np.int64]]:
@@ -46,26 +47,24 @@ def reading_like(joint: Joint, name: str, numbers: NDArray[np.int64], text: str)
             (word if _starts_word(value, typed) else inside).append(number)
     if begins or word or inside:
         return [np.array(each, np.int64) for each in (begins, word, inside)]
-    return [_misspelt(folded, numbers, typed)]
+    return [_misspelt(joint, name, numbers, typed)]
 
 
-def _misspelt(folded: list[str], numbers: NDArray[np.int64], typed: str) -> NDArray[np.int64]:
+def _misspelt(joint: Joint, name: str, numbers: NDArray[np.int64], typed: str) -> NDArray[np.int64]:
     from rapidfuzz.distance import OSA
 
     allowed = next((mistakes for letters, mistakes in _MISTAKES if len(typed) >= letters), 0)
     if not allowed:
         return numbers[:0]
-    found = []
-    for number in numbers.tolist():
-        for start in _WORD.finditer(folded[number]):
-            if start[0][0] != typed[0]:
-                continue
-            rest = folded[number][start.start() : start.start() + len(typed) + 1]
-            lengths = (len(typed), len(typed) + 1, len(typed) - 1)
-            if any(OSA.distance(typed, rest[:length], score_cutoff=allowed) <= allowed for length in lengths):
-                found.append(number)
-                break
-    return np.array(found, np.int64)
+    lengths = (len(typed), len(typed) + 1, len(typed) - 1)
+    meant = {
+        number
+        for start, owners in _starts(joint, name).items()
+        if start[0] == typed[0]
+        and any(OSA.distance(typed, start[:length], score_cutoff=allowed) <= allowed for length in lengths)
+        for number in owners
+    }
+    return numbers[np.isin(numbers, list(meant))] if meant else numbers[:0]
 
 
 def _starts_word(value: str, typed: str) -> bool:
@@ -83,4 +82,15 @@ def _folded(joint: Joint, name: str) -> list[str]:
         last = name == PATHS
         found = [fold(text.rpartition(PATH_SEPARATOR)[2] if last else text) for text in joint.texts()]
         _FOLDED[joint] = found
+    return found
+
+
+def _starts(joint: Joint, name: str) -> dict[str, list[int]]:
+    """What typing may begin with: each word with what follows it in the value, and the values it stands in."""
+    found = _STARTS.get(joint)
+    if found is None:
+        found = _STARTS[joint] = {}
+        for number, value in enumerate(_folded(joint, name)):
+            for word in _WORD.finditer(value):
+                found.setdefault(value[word.start() : word.start() + LONGEST + 1], []).append(number)
     return found
