@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bodega import settings as settings_room
@@ -10,14 +11,22 @@ from bodega.adapters.sql import SqlStore
 from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
 from bodega.errors import NotAShop
+from bodega.protocols import Encoder, EncoderInfo, Source
+from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
+from bodega.retrieval.dense import Dense
+from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.recent import Recent
 from bodega.retrieval.repeat import Repeat
 from bodega.retrieval.transition import Transition
-from bodega.settings import Settings
+from bodega.schema import ItemTable, World
+from bodega.settings import Settings, Understand
+from bodega.understanding.query import Understanding
+from bodega.understanding.text.pretrained import best_installed, open_encoder
+from bodega.understanding.text.training import TrainingOptions, train
 
 DATABASE = "shop.db"
 
@@ -68,10 +77,14 @@ def is_shop(folder: Path) -> bool:
 
 def parts_of(settings: Settings) -> Parts:
     """The sources of a shop: how a fresh one is made, and how a saved one is opened."""
+    by_meaning = _by_meaning(settings)
     return Parts(
         make={
-            "lexical": Lexical,
+            "lexical": lambda: Lexical(people=settings.understand.people),
             "content": Content,
+            "intent": Intent,
+            **{name: each[0] for name, each in by_meaning.items()},
+            "asked": Asked,
             "popular": Popular,
             "transition": Transition,
             "collaborative": lambda: Collaborative(ease_items=settings.learn.ease_items),
@@ -81,15 +94,59 @@ def parts_of(settings: Settings) -> Parts:
         load={
             "lexical": Lexical.load,
             "content": Content.load,
+            "intent": Intent.load,
+            **{name: each[1] for name, each in by_meaning.items()},
+            "asked": Asked.load,
             "popular": Popular.load,
             "transition": Transition.load,
             "collaborative": Collaborative.load,
             "repeat": Repeat.load,
             "recent": Recent.load,
         },
-        timeless=("lexical", "content"),
+        timeless=("content", "intent"),
+        asking=("lexical", *by_meaning),
+        optional=tuple(by_meaning),
         settings=settings,
+        understand=lambda world: Understanding().fit(world, settings),
+        reopen=Understanding.load,
     )
+
+
+Made = tuple[Callable[[], Source], Callable[[Path, ItemTable], Source]]
+"""How a fresh source is made, and how a saved one is opened."""
+
+
+def _by_meaning(settings: Settings) -> dict[str, Made]:
+    """The dense sources: one of the shop's own or a chosen encoder, and perhaps a pretrained one beside it."""
+    chosen = settings.understand
+    names = {"dense": chosen.encoder, "sentences": chosen.beside}
+    return {name: _dense(name, encoder, chosen) for name, encoder in names.items() if encoder not in ("", "none")}
+
+
+def _dense(name: str, encoder: str, chosen: Understand) -> Made:
+    def make(world: World) -> Encoder:
+        return static_encoder(world, chosen) if encoder == "static" else pretrained(encoder, chosen)
+
+    def reopen(_: EncoderInfo) -> Encoder:
+        return pretrained(encoder, chosen)
+
+    def load(folder: Path, items: ItemTable) -> Source:
+        return Dense.load(folder, items, reopen=reopen)
+
+    return lambda: Dense(make, name=name, reopen=reopen), load
+
+
+def pretrained(name: str, chosen: Understand) -> Encoder:
+    """A pretrained encoder that remembers the queries it was asked. Raises MissingExtra, BadSettings."""
+    return open_encoder(name, chosen)
+
+
+def static_encoder(world: World, chosen: Understand) -> Encoder:
+    """The shop's own encoder, taught by a pretrained one where there is one (`teacher`)."""
+    name = best_installed() if chosen.teacher == "auto" else chosen.teacher
+    teacher = open_encoder(name, chosen) if name not in ("", "none") else None
+    encoder, _ = train(world, TrainingOptions(teacher_texts=chosen.teacher_texts), teacher)
+    return encoder
 
 
 def _empty(folder: Path) -> bool:

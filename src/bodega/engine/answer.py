@@ -1,10 +1,12 @@
 """One request, one page: the file to read to know the system.
 
-    request -> context    who asks, around what: ids become rows, the history is read from memory     resolve.py
-            -> pool       what could be right: matches of the words, the shelf, or the sources' union  pool.py
+    request -> plan       which merchandising rules apply                                              merchandise.py
+            -> context    who asks, around what: ids become rows, the history is read from memory      resolve.py
+            -> question   what the words say; relaxed step by step while nothing can be shown          finding.py
+            -> pool       what could be right: what the words find, the shelf, or the sources' union   pool.py
             -> showable   filters, stock, dismissals, the anchors themselves; topped up if too little  pool.py
             -> ranked     every source of the place scores the head of the pool, the fusion orders it  ranking/fuse.py
-            -> page       variants collapsed, sorted, cut, explained; every fallback named             explain.py
+            -> page       variants collapsed, sorted, pinned, cut, explained; every fallback named     explain.py
 
 No step asks for a model's name: a place names its sources (`places.py`) and the fusion knows their weights.
 Cost: printed by `bodega bench serve`. Not for: learning (`learn.py`) or keeping bytes (`adapters`).
@@ -22,17 +24,23 @@ import numpy as np
 
 from bodega.engine import browse
 from bodega.engine.explain import Explainer
+from bodega.engine.finding import Finder, Understands, beside
+from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.online import Shoppers
 from bodega.engine.places import Place
-from bodega.engine.pool import Pool, Pooling, showable
+from bodega.engine.pool import Pool, Pooling
+from bodega.engine.question import Questioning
 from bodega.engine.resolve import context_of, place_of
 from bodega.engine.shelf import Shelf
 from bodega.engine.words import Words
 from bodega.protocols import Source
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.rules import RuleBook
 from bodega.schema import Candidates, Context, Facet, Hit, Page, Request
-from bodega.schema.arrays import Ints
+from bodega.schema.arrays import Floats, Ints
 from bodega.settings import Settings
+
+NO_RULES = RuleBook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Learned:
     """Do people here buy the same item again? Then `home` may show what the shopper already has."""
     snapshot: str = ""
     warnings: tuple[str, ...] = ()
+    understanding: Understands | None = None
 
 
 class Engine:
@@ -56,61 +65,89 @@ class Engine:
         self.shoppers = shoppers
         self.settings = settings
         self.words = Words(learned.sources, shelf)
-        self._pooling = Pooling(learned.sources, shelf, self.words, settings.answer.candidates)
+        newer = beside(learned.sources, shelf)
+        self.finder = Finder(learned.sources, shelf, learned.understanding, newer)
+        self.merchandise = Merchandise(shelf)
+        self._pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
+        self._questions = Questioning(self.finder, self._pooling, learned.repeats)
         self._explainer = Explainer(learned.sources, shelf)
 
     def restocked(self, shelf: Shelf) -> Engine:
         """The same engine over a newer shelf."""
         return Engine(self.learned, shelf, self.shoppers, self.settings)
 
-    def answer(self, request: Request) -> Page:
+    def answer(self, request: Request, rules: RuleBook = NO_RULES) -> Page:
         """The page for a request. Raises BadRequest for an unknown place or field, or a page out of range."""
         started = time.perf_counter()
         place = place_of(request, self.settings)
         tables = (self.shelf.base, self.shelf.delta)
-        browse.check(tables, [rule.field for rule in request.filters])
         browse.check(tables, request.facets, where="facets")
+        chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
-        found = self._pooling.pool(place, context)
-        keep = showable(self.shelf, request, place, context, seen_too=self.learned.repeats)
-        pool = found.only(keep)
+        bound = self.merchandise.bound(rules.plan(facts_of(request, context, self.shelf.base, rules)))
+        asked = self._questions.question(request, place, context, bound, chosen)
+        pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
-            pool = self._pooling.filled(pool, context, keep, request.offset + request.k)
-        ranked = self._ranked(place, context, pool)
-        rows = self._ordered(request, place, np.concatenate([ranked.items, pool.rows[len(ranked) :]]))
+            pool = self._pooling.filled(pool, context, asked.keep, request.offset + request.k)
+        ranked = bound.ranked(self._ranked(place, asked.context, pool))
+        rows = np.concatenate([ranked.items, pool.rows[len(ranked) :]])
+        rows = bound.placed(self._ordered(request, place, rows), asked.keep, request.sort)
         return Page(
             request_id=secrets.token_hex(8),
             place=request.place,
-            hits=self._hits(context, ranked, rows[request.offset : request.offset + request.k], request.offset),
+            hits=self._hits(request, asked.context, ranked, rows, bound),
             total=len(rows),
             query=request.query,
             corrected=pool.corrected,
-            facets=self._facets(request, found),
-            degraded=(*self.learned.warnings, *notes, *pool.notes),
+            understood=asked.said,
+            relaxed=pool.relaxed,
+            redirect=bound.plan.redirect,
+            banners=bound.plan.banners,
+            rules=bound.rules,
+            facets=self._facets(request, asked.found, chosen),
+            degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes),
             snapshot=self.learned.snapshot,
             took_ms=round((time.perf_counter() - started) * 1000, 3),
         )
 
     def _ranked(self, place: Place, context: Context, pool: Pool) -> Candidates:
         """The head of the pool with every source's score, in the fusion's order; the tail keeps the pool's order."""
-        head = self.settings.answer.candidates * (1 if pool.source else len(place.sources))
-        rows, score = pool.rows[:head], pool.score[:head]
-        columns = [
-            score if name == pool.source else self._pooling.scores(name, context, rows) for name in place.sources
-        ]
+        names = place.among(self.learned.sources)
+        size = self.settings.answer.candidates * (len(names) if pool.source == "" else 2 if place.proposes else 1)
+        if pool.source and len(pool.rows) > size:
+            pool = pool.headed(size, self._pooling.prior, self._pooling.known(context))
+        rows, score = pool.rows[:size], pool.score[:size]
+        columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
         scores = np.column_stack(columns).astype(np.float32, copy=False)
-        return self.learned.fusion.rank(context, Candidates(rows, scores, score, place.sources))
+        return self.learned.fusion.rank(context, Candidates(rows, scores, score, names))
+
+    def _column(self, name: str, context: Context, rows: Ints, known: Floats | None) -> Floats:
+        """One source's scores; those that are known already are not asked for again."""
+        if known is None:
+            return self._pooling.scores(name, context, rows)
+        missing = np.isnan(known)
+        if not missing.any():
+            return known
+        out = known.copy()
+        out[missing] = self._pooling.scores(name, context, rows[missing])
+        return out
 
     def _ordered(self, request: Request, place: Place, rows: Ints) -> Ints:
         """Sorted as asked, what is sold out last, one row a variant group."""
         shelf = self.shelf
-        rows = browse.ordered(rows, request.sort, shelf.price, shelf.created)
+        if request.sort_by:
+            rows = browse.ordered_by(shelf, rows, request.sort_by)
+        else:
+            rows = browse.ordered(rows, request.sort, shelf.price, shelf.created)
         if place.sold_out:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
         return browse.collapsed(rows, shelf.group) if shelf.has_variants else rows
 
-    def _hits(self, context: Context, ranked: Candidates, rows: Ints, offset: int) -> tuple[Hit, ...]:
+    def _hits(
+        self, request: Request, context: Context, ranked: Candidates, rows: Ints, bound: Bound
+    ) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""
+        rows = rows[request.offset : request.offset + request.k]
         place = {int(row): number for number, row in enumerate(ranked.items.tolist())}
         places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
         inside = places >= 0
@@ -119,10 +156,11 @@ class Engine:
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]
         why = self._explainer.why(context, rows, ranked.sources, shares)
+        why = bound.explained(rows, why, context.language, request.sort)
         return tuple(
             Hit(
                 id=self.shelf.id(row),
-                position=offset + number,
+                position=request.offset + number,
                 score=round(float(score[number]), 6),
                 document=msgspec.Raw(self.shelf.document(row)),
                 why=why[number],
@@ -130,11 +168,9 @@ class Engine:
             for number, row in enumerate(rows.tolist())
         )
 
-    def _facets(self, request: Request, found: Pool) -> tuple[Facet, ...]:
+    def _facets(self, request: Request, found: Pool, chosen: browse.Narrowing) -> tuple[Facet, ...]:
         """Counts over everything that was found (not only the page); a facet's own filter does not narrow it."""
         if not request.facets:
             return ()
-        browse.check((self.shelf.base, self.shelf.delta), request.facets, where="facets")
         rows = found.rows[self.shelf.is_current[found.rows]]
-        parts = [browse.facets(table, own, request.facets, request.filters) for table, own in self.shelf.split(rows)]
-        return browse.merged(parts) if len(parts) > 1 else (parts[0] if parts else ())
+        return browse.facets(self.shelf, rows, request.facets, chosen, request.facet_query)

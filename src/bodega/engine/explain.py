@@ -24,6 +24,10 @@ TITLES_NAMED = 2
 TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "en": {
         "lexical": ("Matches “{query}”", "Matches “{query}”"),
+        "dense": ("Means something like “{query}”", "Means something like “{query}”"),
+        "sentences": ("Means something like “{query}”", "Means something like “{query}”"),
+        "intent": ("Has what you named", "Has what you named"),
+        "asked": ("Chosen by others who searched like this", "Chosen by others who searched like this"),
         "transition": ("Often chosen after {titles}", "Fits what you looked at"),
         "transition:similar": ("Chosen next after {titles}", "Fits this item"),
         "transition:together": ("Often bought with {titles}", "Often bought along"),
@@ -38,6 +42,10 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "zh": {
         "lexical": ("与“{query}”匹配", "与“{query}”匹配"),
+        "dense": ("与“{query}”意思相近", "与“{query}”意思相近"),
+        "sentences": ("与“{query}”意思相近", "与“{query}”意思相近"),
+        "intent": ("符合您指定的条件", "符合您指定的条件"),
+        "asked": ("搜索类似内容的顾客选了它", "搜索类似内容的顾客选了它"),
         "transition": ("选了{titles}之后常选它", "与您浏览过的商品相配"),
         "transition:similar": ("选了{titles}之后常选它", "与此商品相配"),
         "transition:together": ("常与{titles}一起购买", "常一起购买"),

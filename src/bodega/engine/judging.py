@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bodega.engine.finding import Finder, Understands
 from bodega.engine.places import PLACES, Place
+from bodega.engine.shelf import Shelf
 from bodega.evaluation import (
     Case,
     CaseOptions,
@@ -28,6 +30,7 @@ from bodega.evaluation import (
 from bodega.protocols import Progress, Source
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion, gather, scored
+from bodega.ranking.per_query import fit_factors
 from bodega.schema import EVENT_CODES, Candidates, Context, World
 from bodega.schema.arrays import Doubles, Floats
 from bodega.settings import Settings
@@ -64,7 +67,12 @@ class Trial:
     repeats: bool
     weights: dict[str, dict[str, float]]
     whole: World | None = None
+    understanding: Understands | None = None
+    """What takes queries apart, learned before the windows."""
     found: dict[str, Weighted] = field(default_factory=dict)
+    factors: dict[str, dict[str, float]] = field(default_factory=dict)
+    """{place: {trait of a query: factor on the weight of meaning}}."""
+    _finder: Finder | None = None
 
     @classmethod
     def begin(cls, sources: dict[str, Source], whole: World, split: TimeSplit, settings: Settings) -> Trial:
@@ -92,15 +100,24 @@ class Trial:
         return cases
 
     def sources_of(self, place: Place) -> list[Source]:
-        return [self.sources[name] for name in place.sources]
+        return [self.sources[name] for name in place.among(self.sources)]
 
-    def candidates(self, place: Place, context: Context) -> Candidates:
-        """What this place would rank for this context, with every source's score."""
+    @property
+    def finder(self) -> Finder:
+        """What finds matches, over the snapshot's items as they are."""
+        assert self.whole is not None
+        if self._finder is None:
+            self._finder = Finder(self.sources, Shelf.of(self.whole.items), self.understanding)
+        return self._finder
+
+    def candidates(self, place: Place, context: Context) -> tuple[Context, Candidates]:
+        """What this place would rank for this context, with every source's score; and what the sources were asked."""
         per_source = self.settings.answer.candidates
         if not place.proposes:
-            return gather(self.sources_of(place), context, per_source)
-        lists = [self.sources[name].retrieve(context, per_source).items for name in place.proposes]
-        return scored(self.sources_of(place), context, np.unique(np.concatenate(lists)))
+            return context, gather(self.sources_of(place), context, per_source)
+        found = self.finder.find(self.finder.read(context.query, context.language), context)
+        rows = np.sort(found.rows[: 2 * per_source])
+        return found.context, scored(self.sources_of(place), found.context, rows)
 
 
 def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
@@ -108,9 +125,11 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     assert trial.split is not None
     cases = trial.cases(place, trial.split.valid)
     progress.start(f"weigh: {place.name}", len(cases))
-    candidates = []
+    candidates, asked = [], []
     for case in cases:
-        candidates.append(trial.candidates(place, case.context))
+        context, own = trial.candidates(place, case.context)
+        candidates.append(own)
+        asked.append(replace(case, context=context))
         progress.advance()
     found = fit_weights(place.name, cases, candidates, per_source=trial.settings.answer.candidates)
     progress.finish()
@@ -119,6 +138,8 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
         found = replace(found, chosen="default", weights={})
     trial.found[place.name] = found
     trial.weights[place.name] = found.weights or place.weights
+    if place.proposes and found.chosen == "fusion":
+        trial.factors[place.name] = fit_factors(found.weights, asked, candidates).factors
 
 
 def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
@@ -133,7 +154,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
     outcomes = evaluate(scorers, cases, len(trial.whole.items), progress=progress)
     rng = np.random.default_rng(trial.settings.learn.seed)
     values = {name: _defined(per_case(outcome.masked, METRICS)) for name, outcome in outcomes.items()}
-    best = max(place.sources, key=lambda name: found.figures.get(name, 0.0))
+    best = max(place.among(trial.sources), key=lambda name: found.figures.get(name, 0.0))
     gap = paired(values["fusion"]["ndcg@10"], values[best]["ndcg@10"], rng)
     return PlaceReport(
         place=place.name,
@@ -155,14 +176,14 @@ def _defined(values: dict[str, Doubles]) -> dict[str, Doubles]:
 def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
     assert trial.whole is not None
     rows = np.arange(len(trial.whole.items), dtype=np.int32)
-    fusion = Fusion({place.name: trial.weights[place.name]})
+    fusion = Fusion({place.name: trial.weights[place.name]}, factors=trial.factors)
     sources = trial.sources_of(place)
 
     def alone(source: Source) -> Callable[[Context], Floats]:
         return lambda context: source.score(context, rows)
 
     def fused(context: Context) -> Candidates:
-        return fusion.rank(context, trial.candidates(place, context))
+        return fusion.rank(*trial.candidates(place, context))
 
     return {**{source.name: alone(source) for source in sources}, "fusion": fused}
 

@@ -12,25 +12,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 
 from bodega import __version__
 from bodega.engine.answer import Learned
+from bodega.engine.finding import Understands
 from bodega.engine.judging import PlaceReport, Trial, judge_place, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
-from bodega.protocols import CatalogStore, EventStore, Progress, Source
+from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source
 from bodega.ranking.fuse import Fusion
 from bodega.schema import ItemTable, Log, World
 from bodega.settings import Settings
+
+UNDERSTANDING = "understanding"
+"""Folder of a snapshot."""
+
+
+class Understanding(Understands, Protocol):
+    """What takes queries apart, and can be kept."""
+
+    def save(self, folder: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,14 @@ class Parts:
     timeless: tuple[str, ...]
     """Those that learn from the catalog alone: no split by time concerns them, so they are fitted once."""
     settings: Settings
+    asking: tuple[str, ...] = ()
+    """Those that learn from the catalog and from what was searched: timeless where the log holds no query."""
+    optional: tuple[str, ...] = ()
+    """Those that a shop may switch on later: a snapshot without them is served, and says so."""
+    understand: Callable[[World], Understanding] | None = None
+    """Learns to take queries apart; None: a query is its words."""
+    reopen: Callable[[Path, ItemTable], Understanding] | None = None
+    """Opens what `Understanding.save` wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +100,18 @@ def learn(
     log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
     progress.finish()
     whole = World(items, log, until=_after(log))
-    sources = {name: _fitted(name, parts, whole, progress) for name in parts.timeless}
+    timeless = (*parts.timeless, *(() if log.queries else parts.asking))
+    sources = {name: _fitted(name, parts, whole, progress) for name in parts.make if name in timeless}
     trial, reports, notes = _weighed(whole, sources, parts, progress)
     for name in parts.make:
         if name not in sources:
             sources[name] = _fitted(name, parts, whole, progress)
-    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS)
-    facts = _facts(whole, log_facts, trial, cursor) | {"sources": sorted(sources)}
+    understanding = _understood(parts, whole, progress)
+    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
+    facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
+    made = _Made(items, sources, understanding, fusion, reports)
     progress.start("publish the snapshot")
-    snapshot = snapshots.publish(
-        lambda folder: _write(folder, items, sources, fusion, reports, facts), code=__version__
-    )
+    snapshot = snapshots.publish(lambda folder: made.write(folder, facts), code=__version__)
     snapshots.prune()
     progress.finish()
     verdict = f"published snapshot {snapshot}: {len(items):,} items, {len(log):,} events"
@@ -103,7 +122,8 @@ def learn(
 def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     """Open the current snapshot, every byte verified. Raises NotLearned (an older version's too), SnapshotCorrupt."""
     folder, manifest, warnings = snapshots.open()
-    missing = sorted(set(parts.load) - set(manifest.facts.get("sources", ())))
+    absent = sorted(set(parts.load) - set(manifest.facts.get("sources", ())))
+    missing = [name for name in absent if name not in parts.optional]
     if missing:
         raise NotLearned(
             "this snapshot was learned by a version of Bodega without some of the sources of this one",
@@ -113,10 +133,45 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
             next="bodega learn",
         )
     items = ItemTable.load(folder / "items")
-    sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items()}
+    sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items() if name not in absent}
     fusion = Fusion.from_json((folder / "fusion.json").read_bytes())
-    learned = Learned(sources, fusion, bool(manifest.facts["repeats"]), folder.name, warnings)
+    saved = folder / UNDERSTANDING
+    understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
+    notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
+    later = (f"{name}: switched on after this snapshot was learned; next: bodega learn" for name in absent)
+    learned = Learned(
+        sources, fusion, bool(manifest.facts["repeats"]), folder.name, (*warnings, *notes, *later), understanding
+    )
     return Opened(learned, items, int(manifest.facts["catalog_cursor"]))
+
+
+@runtime_checkable
+class Notes(Protocol):
+    """A source that can say why it is silent."""
+
+    notes: tuple[str, ...]
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """A source whose vectors are an encoder's."""
+
+    info: EncoderInfo | None
+
+
+def _encoders(sources: Mapping[str, Source]) -> dict[str, Any]:
+    """Which encoder each dense source uses: part of the manifest."""
+    infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
+    return {"encoders": {name: asdict(info) for name, info in infos.items() if info is not None}}
+
+
+def _understood(parts: Parts, world: World, progress: Progress) -> Understanding | None:
+    if parts.understand is None:
+        return None
+    progress.start("learn: what queries say")
+    found = parts.understand(world)
+    progress.finish()
+    return found
 
 
 def _fitted(name: str, parts: Parts, world: World, progress: Progress) -> Source:
@@ -135,9 +190,10 @@ def _weighed(
         return trial, (), ("no events yet: nothing to evaluate, default weights are served",)
     split = _split(whole.log, parts.settings)
     past = World(whole.items, split.train, until=split.valid.start)
-    needed = dict.fromkeys(name for place in PLACES.values() if place.fitted for name in place.sources)
+    needed = dict.fromkeys(name for place in PLACES.values() if place.fitted for name in place.among(parts.make))
     sources = {**ready, **{name: _fitted(name, parts, past, progress) for name in needed if name not in ready}}
     trial = Trial.begin(sources, whole, split, parts.settings)
+    trial.understanding = _understood(parts, past, progress)
     for place in PLACES.values():
         if place.fitted:
             weigh_place(trial, place, progress)
@@ -155,22 +211,28 @@ def _after(log: Log) -> float:
     return float(np.nextafter(log.time[-1], np.inf)) if len(log) else 0.0
 
 
-def _write(
-    folder: Path,
-    items: ItemTable,
-    sources: Mapping[str, Source],
-    fusion: Fusion,
-    reports: tuple[PlaceReport, ...],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    items.save(folder / "items")
-    for name, source in sources.items():
-        own = folder / "sources" / name
-        own.mkdir(parents=True)
-        source.save(own)
-    (folder / "fusion.json").write_bytes(fusion.to_json())
-    (folder / "evaluation.json").write_bytes(msgspec.json.encode(reports, order="sorted"))
-    return facts
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Everything that a snapshot holds."""
+
+    items: ItemTable
+    sources: Mapping[str, Source]
+    understanding: Understanding | None
+    fusion: Fusion
+    reports: tuple[PlaceReport, ...]
+
+    def write(self, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+        self.items.save(folder / "items")
+        for name, source in self.sources.items():
+            own = folder / "sources" / name
+            own.mkdir(parents=True)
+            source.save(own)
+        if self.understanding is not None:
+            (folder / UNDERSTANDING).mkdir()
+            self.understanding.save(folder / UNDERSTANDING)
+        (folder / "fusion.json").write_bytes(self.fusion.to_json())
+        (folder / "evaluation.json").write_bytes(msgspec.json.encode(self.reports, order="sorted"))
+        return facts
 
 
 def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict[str, Any]:
@@ -185,6 +247,7 @@ def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict
         "catalog_cursor": cursor,
         "repeats": trial.repeats,
         "weights": trial.weights,
+        "factors": trial.factors,
         "log": msgspec.to_builtins(log_facts),
     }
 

@@ -5,6 +5,7 @@ The weights of a place's sources are fitted on validation by `learn`; a source t
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 FALLBACK = "popular"
@@ -42,6 +43,10 @@ class Place:
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(self.weights)
+
+    def among(self, available: Container[str]) -> tuple[str, ...]:
+        """The sources of this place that a shop has (a pretrained encoder is a choice)."""
+        return tuple(name for name in self.weights if name in available)
 
 
 PLACES: dict[str, Place] = {
@@ -84,14 +89,23 @@ PLACES: dict[str, Place] = {
             anchored=True,
             fitted=True,
         ),
-        # Words decide and behaviour breaks near-ties: thousands of supermarket items share one title.
+        # Words and their meaning decide, behaviour breaks near-ties: thousands of supermarket items share one title.
         Place(
             "search",
-            {"lexical": 1.0, "popular": 0.15, "transition": 0.1, "repeat": 0.2},
+            {
+                "lexical": 1.0,
+                "dense": 0.3,
+                "sentences": 0.5,
+                "intent": 0.15,
+                "asked": 0.3,
+                "popular": 0.1,
+                "transition": 0.05,
+                "repeat": 0.15,
+            },
             fill=False,
             sold_out=True,
             fitted=True,
-            proposes=("lexical",),
+            proposes=("lexical", "dense", "sentences"),
         ),
     )
 }

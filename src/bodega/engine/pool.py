@@ -1,6 +1,6 @@
 """What could be right, and what may be shown? The candidates of a request before anything is ranked.
 
-A pool is a list of shelf rows, best first by a first, coarse score: the matches of the words, the whole shelf by
+A pool is a list of shelf rows, best first by a first, coarse score: what the words find (`finding`), the whole shelf by
 popularity, or the union of what the place's sources retrieve. Filters, stock, dismissals and the anchors cut it;
 where too little is left, popular items fill it and the answer says so.
 """
@@ -9,51 +9,78 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from bodega.engine import browse
+from bodega.engine.finding import Found
 from bodega.engine.places import FALLBACK, Place
 from bodega.engine.shelf import GONE, Shelf
-from bodega.engine.words import Words
 from bodega.protocols import Source
-from bodega.schema import Context, Filter, Request
+from bodega.retrieval.lexical import Lexical
+from bodega.schema import Context
 from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Shelf rows, best first, with the score that `source` gave them ("" where several did)."""
+    """Shelf rows, best first, with the score that `source` gave them ("" where several did; NaN unknown)."""
 
     rows: Ints
     score: Floats
     source: str = ""
     corrected: str = ""
+    relaxed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def only(self, keep: Flags) -> Pool:
-        """The rows that may be shown, in the same order; `keep` covers the shelf."""
+    @classmethod
+    def of(cls, found: Found, given_up: tuple[str, ...] = ()) -> Pool:
+        """What the words found."""
+        relaxed = (*given_up, *((found.level,) if found.level else ()))
+        return cls(found.rows, found.score, Lexical.name, found.corrected, relaxed)
+
+    def only(self, keep: Flags | None) -> Pool:
+        """The rows that may be shown, in the same order; `keep` covers the shelf (None: all)."""
+        if keep is None:
+            return self
         kept = keep[self.rows]
         return replace(self, rows=self.rows[kept], score=self.score[kept])
 
+    def headed(self, size: int, prior: Floats, own: Flags) -> Pool:
+        """The same rows, so ordered that the right ones are among the first `size`, which are ranked closely.
 
-@dataclass(frozen=True, slots=True)
+        Where equal scores straddle that border (thousands of products share one title) the more popular ones come
+        first (`prior`, (len(shelf),)); what the shopper knows (`own`, (len(shelf),)) always does.
+        """
+        if len(self.rows) <= size:
+            return self
+        rank = np.arange(len(self.rows), dtype=np.float64)
+        tied = np.flatnonzero(self.score == self.score[size - 1])
+        if len(tied) > 1 and tied[-1] >= size:
+            better = tied[np.argsort(-prior[self.rows[tied]], kind="stable")]
+            rank[better] = tied
+        rank[own[self.rows]] -= len(rank)
+        order = np.argsort(rank, kind="stable")
+        return replace(self, rows=self.rows[order], score=self.score[order])
+
+
+@dataclass(frozen=True)
 class Pooling:
-    """What pools are made from."""
+    """What pools are made from. `newer` holds sources fitted beside the snapshot, over the shelf's delta."""
 
     sources: Mapping[str, Source]
+    newer: Mapping[str, Source]
     shelf: Shelf
-    words: Words
     per_source: int
     """Candidates asked of each source."""
 
     def pool(self, place: Place, context: Context) -> Pool:
-        """Everything that could be right for this context."""
-        if context.query:
-            return self._matches(context.query)
-        if place.whole:
-            return self._by_popularity(context, self.shelf.all_rows())
-        return self._union(place, context)
+        """Everything that could be right for this context, where no words are searched."""
+        return self.whole(context) if place.whole else self._union(place, context)
+
+    def whole(self, context: Context) -> Pool:
+        """Everything on the shelf, the most popular first."""
+        return self._by_popularity(context, self.shelf.all_rows())
 
     def filled(self, pool: Pool, context: Context, keep: Flags, wanted: int) -> Pool:
         """The pool, topped up to `wanted` rows with popular ones that may be shown."""
@@ -72,16 +99,26 @@ class Pooling:
             notes=(*pool.notes, f"filled: {len(more)} popular items where the sources gave too few"),
         )
 
+    @cached_property
+    def prior(self) -> Floats:
+        """How popular each shelf row is with everybody: (len(shelf),), unknown = lowest."""
+        score = self.scores(FALLBACK, Context(place=FALLBACK), np.arange(len(self.shelf), dtype=np.int32))
+        return np.nan_to_num(score, nan=-np.inf)
+
+    def known(self, context: Context) -> Flags:
+        """Which shelf rows the shopper has had to do with: (len(shelf),)."""
+        flags = np.zeros(len(self.shelf), np.bool_)
+        rows = self.shelf.current(context.history)
+        flags[rows[rows != GONE]] = True
+        return flags
+
     def _union(self, place: Place, context: Context) -> Pool:
         """What any source of the place retrieves; scores are given later, by every source for every row."""
-        lists = [self.sources[name].retrieve(context, self.per_source).items for name in place.sources]
-        rows = self.shelf.current(np.unique(np.concatenate(lists)))
+        names = place.among(self.sources)
+        lists = [self.sources[name].retrieve(context, self.per_source).items for name in names]
+        rows = self.shelf.current(np.unique(np.concatenate([NO_INTS, *lists])))
         rows = rows[rows != GONE]
         return Pool(rows, np.full(len(rows), np.nan, np.float32))
-
-    def _matches(self, query: str) -> Pool:
-        rows, score, corrected = self.words.match(query)
-        return Pool(rows, score, self.words.name, corrected)
 
     def _by_popularity(self, context: Context, rows: Ints) -> Pool:
         """The rows by the fallback's score; what it does not know comes last, in the order of the shelf."""
@@ -90,29 +127,24 @@ class Pooling:
         return Pool(rows[order], score[order], FALLBACK)
 
     def scores(self, name: str, context: Context, rows: Ints) -> Floats:
-        """One source's score of shelf rows; NaN where it has no opinion."""
-        known_as = self.shelf.known_as[rows]
-        known = known_as != GONE
+        """One source's score of shelf rows; NaN where it has no opinion. Newer rows are asked of the newer part."""
+        n_base = len(self.shelf.base)
+        newer = self.newer.get(name)
+        known_as = rows if newer is not None else self.shelf.known_as[rows]
+        known = (rows < n_base) if newer is not None else (known_as != GONE)
         score = np.full(len(rows), np.nan, np.float32)
         score[known] = self.sources[name].score(context, known_as[known])
+        if newer is not None and not known.all():
+            score[~known] = newer.score(context, (rows[~known] - n_base).astype(np.int32))
         return score
 
 
-def showable(shelf: Shelf, request: Request, place: Place, context: Context, *, seen_too: bool) -> Flags:
-    """Which shelf rows this page may show: bool, (len(shelf),)."""
-    keep = shelf.is_current if place.sold_out else shelf.is_current & shelf.available
-    if request.filters:
-        keep = keep & passing(shelf, request.filters)
+def showable(shelf: Shelf, place: Place, context: Context, chosen: Flags, *, seen_too: bool) -> Flags:
+    """Which shelf rows this page may show, `chosen` being what the shopper's filters leave: bool, (len(shelf),)."""
+    keep = (shelf.is_current if place.sold_out else shelf.is_current & shelf.available) & chosen
     hidden = [context.disliked, context.items if place.anchored else NO_INTS]
     if place.fresh and not seen_too:
         hidden.append(context.history)
     shown = shelf.current(np.concatenate(hidden))
-    keep = keep.copy()
     keep[shown[shown != GONE]] = False
     return keep
-
-
-def passing(shelf: Shelf, filters: tuple[Filter, ...]) -> Flags:
-    """Which shelf rows pass all filters: bool, (len(shelf),). BadRequest for a field that no item has."""
-    browse.check((shelf.base, shelf.delta), [rule.field for rule in filters])
-    return np.concatenate([browse.keep(table, filters) for table in (shelf.base, shelf.delta)])

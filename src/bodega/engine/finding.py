@@ -1,0 +1,268 @@
+"""What do these words find? Matches of the words, and neighbours in meaning that do not flood them.
+
+    said     the query, taken apart                                            understanding/query
+    words    every item that holds the words (most of them, where few hold all) retrieval/lexical
+    meaning  the nearest items by vector, inside the query's own conditions     retrieval/dense
+    cut      neighbours must be as near as what the words found usually is
+
+What is found does not depend on the filters that a shopper chose: a facet that promises 12 results gives 12. Conditions
+that the query itself states ("under 50", "not silk"), and those of rules, are part of the question and do narrow it.
+Cost: the matches' (.3 to 1 ms) plus one query encoded and one vector search (about 1 ms).
+Not for: the order (`ranking`), or what a shopper's filters leave (`pool`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from bodega.engine import browse
+from bodega.engine.shelf import Shelf
+from bodega.protocols import Source
+from bodega.ranking.per_query import MEANING
+from bodega.retrieval.lexical import ENOUGH, EXACT, Lexical
+from bodega.schema import Candidates, Context, Filter, ItemTable, Meaning
+from bodega.schema.arrays import Flags, Floats, Ints
+from bodega.understanding import language
+from bodega.understanding.query import Understood, relaxations
+
+NEIGHBOURS = 200
+"""Neighbours asked of each source that goes by meaning."""
+LOOKED_AT = 50
+"""Matches that hold all words, whose nearness to the query sets the cut for neighbours."""
+
+
+@runtime_checkable
+class Besides(Protocol):
+    """A source that can also know items which are newer than the snapshot."""
+
+    def beside(self, table: ItemTable) -> Source: ...
+
+
+@runtime_checkable
+class Near(Protocol):
+    """A source that goes by meaning: the nearest items among those that are allowed."""
+
+    name: str
+
+    def floor(self, query: str) -> float:
+        """Nearness below which an item is no nearer than chance."""
+        ...
+
+    def within(self, context: Context, keep: Flags | None, k: int) -> Candidates: ...
+
+    def score(self, context: Context, items: Ints) -> Floats: ...
+
+
+class Understands(Protocol):
+    """What takes queries apart."""
+
+    def understand(self, query: str, *, language: str = "", verbatim: bool = False) -> Understood: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Shelf rows, likeliest first by a coarse order; `score` is the words' (NaN for neighbours in meaning only)."""
+
+    rows: Ints
+    score: Floats
+    context: Context
+    """What sources are asked: the words to search, what else the query says, its traits."""
+    corrected: str = ""
+    level: str = ""
+    """How many of the words were needed, where that was fewer than all."""
+
+
+class Finder:
+    """Finds over one snapshot and shelf. `understanding` None: every query is just its words."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        shelf: Shelf,
+        understanding: Understands | None,
+        newer: Mapping[str, Source] | None = None,
+    ) -> None:
+        words = sources[Lexical.name]
+        assert isinstance(words, Lexical)
+        self._words = words
+        self._meaning: list[Near] = [source for name in MEANING if isinstance(source := sources.get(name), Near)]
+        self._newer = newer if newer is not None else beside(sources, shelf)
+        self._shelf = shelf
+        self._understanding = understanding
+
+    def read(self, query: str, language: str = "", *, verbatim: bool = False) -> Understood:
+        """The query, taken apart."""
+        if self._understanding is None:
+            return Understood(query, query, language)
+        return self._understanding.understand(query, language=language, verbatim=verbatim)
+
+    def attempts(self, said: Understood) -> Iterator[tuple[tuple[str, ...], Understood]]:
+        """(what is given up, the question without it): as it was asked, then relaxed step by step."""
+        yield (), said
+        given_up: tuple[str, ...] = ()
+        for name, relaxed in relaxations(said):
+            given_up = (*given_up, name)
+            yield given_up, relaxed
+        for rewrite in said.rewrites:
+            yield (f"words: {rewrite}",), replace(said, text=rewrite, meanings=())
+
+    def meets(self, said: Understood) -> Flags | None:
+        """Which shelf rows meet the conditions that the query states on fields; None where it states none."""
+        keep: Flags | None = None
+        for meaning in said.meanings:
+            if meaning.hard and meaning.field:
+                flags = self._having(meaning)
+                if flags is not None:
+                    keep = flags if keep is None else keep & flags
+        return keep
+
+    def find(self, said: Understood, context: Context, keep: Flags | None = None, *, verbatim: bool = False) -> Found:
+        """Everything that the words could mean, among the rows where `keep` holds (all, where it is None)."""
+        asked = replace(context, query=said.text, meanings=said.meanings, alternatives=said.alternatives)
+        rows, score, facts = self._matches(asked, verbatim=verbatim)
+        rows, score = _kept(rows, score, keep)
+        traits = _traits(said, facts)
+        asked = replace(asked, traits=traits)
+        if "code" not in traits:
+            for source in self._meaning:
+                near, nearness = self._neighbours(source, asked, keep)
+                cut = self._cut(source, asked, rows, facts)
+                rows, score = _joined(rows, score, near[nearness >= cut], len(self._shelf))
+        rows, score = self._without(said, rows, score)
+        level = "" if facts.at_least >= facts.words else f"words: {facts.at_least} of {facts.words}"
+        return Found(rows, score, asked, said.corrected or facts.corrected, level)
+
+    def _matches(self, context: Context, *, verbatim: bool) -> tuple[Ints, Floats, _Facts]:
+        newer = self._newer.get(Lexical.name)
+        newer = newer if isinstance(newer, Lexical) else None
+        found = self._words.match(context.query, beside=newer, alternatives=context.alternatives, verbatim=verbatim)
+        rows, score = found.items, found.score
+        if self._shelf.changed:
+            keep = self._shelf.is_current[rows]
+            rows, score = rows[keep], score[keep]
+        if newer is not None:
+            more = newer.match(
+                context.query,
+                at_least=found.at_least if found.at_least < found.words else None,
+                alternatives=context.alternatives,
+                verbatim=verbatim,
+            )
+            rows = np.concatenate([rows, more.items + len(self._shelf.base)]).astype(np.int32)
+            score = np.concatenate([score, more.score])
+            order = np.argsort(-score, kind="stable")
+            rows, score = rows[order], score[order]
+        exact = bool(len(score)) and float(score[0]) >= EXACT
+        return rows, score, _Facts(found.corrected, found.at_least, found.words, found.total, exact)
+
+    def _neighbours(self, source: Near, context: Context, keep: Flags | None) -> tuple[Ints, Floats]:
+        """The nearest rows of the base and of what is newer, with their cosines."""
+        n_base = len(self._shelf.base)
+        inside = self._shelf.is_current[:n_base] if self._shelf.changed else None
+        if keep is not None:
+            inside = keep[:n_base] if inside is None else inside & keep[:n_base]
+        near = source.within(context, inside, NEIGHBOURS)
+        rows, score = near.items, near.score
+        newer = self._newer.get(source.name)
+        if newer is not None:
+            more = newer.retrieve(context, NEIGHBOURS)
+            rows = np.concatenate([rows, more.items + n_base]).astype(np.int32)
+            score = np.concatenate([score, more.score])
+            if keep is not None:
+                rows, score = rows[keep[rows]], score[keep[rows]]
+            order = np.argsort(-score, kind="stable")
+            rows, score = rows[order], score[order]
+        return rows, score
+
+    def _cut(self, source: Near, context: Context, rows: Ints, facts: _Facts) -> float:
+        """How near a neighbour must be: nearer than chance, and as near as half of what holds all the words."""
+        floor = source.floor(context.query)
+        if facts.at_least < facts.words or facts.total < ENOUGH:
+            return floor
+        head = rows[:LOOKED_AT]
+        own = source.score(context, head[head < len(self._shelf.base)])
+        own = own[np.isfinite(own)]
+        return max(floor, float(np.median(own))) if len(own) else floor
+
+    def _having(self, meaning: Meaning) -> Flags | None:
+        tables = (self._shelf.base, self._shelf.delta)
+        if meaning.field not in browse.fields(*tables):
+            return None
+        rule = Filter(field=meaning.field, values=meaning.values, low=meaning.low, high=meaning.high)
+        flags = np.concatenate([browse.keep(table, [rule]) for table in tables])
+        return ~flags if meaning.excludes else flags
+
+    def _without(self, said: Understood, rows: Ints, score: Floats) -> tuple[Ints, Floats]:
+        """Leave out what holds an excluded word ("not silk") anywhere in its text."""
+        for meaning in said.meanings:
+            if meaning.excludes and not meaning.field:
+                for value in meaning.values:
+                    keep = ~self._holds(value, rows)
+                    rows, score = rows[keep], score[keep]
+        return rows, score
+
+    def _holds(self, word: str, rows: Ints) -> Flags:
+        n_base = len(self._shelf.base)
+        old = rows < n_base
+        flags = np.zeros(len(rows), np.bool_)
+        flags[old] = self._words.holds(word, rows[old])
+        newer = self._newer.get(Lexical.name)
+        if isinstance(newer, Lexical):
+            flags[~old] = newer.holds(word, rows[~old] - n_base)
+        return flags
+
+
+def beside(sources: Mapping[str, Source], shelf: Shelf) -> dict[str, Source]:
+    """The sources that can know the delta, fitted beside it; empty while nothing changed."""
+    if len(shelf.delta) == 0:
+        return {}
+    return {name: source.beside(shelf.delta) for name, source in sources.items() if isinstance(source, Besides)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the words found."""
+
+    corrected: str
+    at_least: int
+    words: int
+    total: int
+    exact: bool
+
+
+def _traits(said: Understood, facts: _Facts) -> tuple[str, ...]:
+    """What kind of query this is: the keys of `ranking.per_query.TRAITS` that hold."""
+    words = language.words(said.text)
+    holds = {
+        "code": facts.exact or any(meaning.kind == "code" for meaning in said.meanings),
+        "number": any(any(char.isdigit() for char in word) for word in words),
+        "short": len(words) == 1,
+        "long": len(words) >= 5,
+        "partial": facts.at_least < facts.words or facts.total < ENOUGH,
+        "corrected": bool(said.corrected or facts.corrected),
+    }
+    return tuple(name for name, true in holds.items() if true)
+
+
+def _kept(rows: Ints, score: Floats, keep: Flags | None) -> tuple[Ints, Floats]:
+    return (rows, score) if keep is None else (rows[keep[rows]], score[keep[rows]])
+
+
+def _joined(rows: Ints, score: Floats, near: Ints, size: int) -> tuple[Ints, Floats]:
+    """Both lists as one, each row where the better of its two places puts it."""
+    if len(near) == 0:
+        return rows, score
+    place = np.full(size, -1, np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    key = 2 * np.arange(len(rows), dtype=np.int64)
+    own = place[near]
+    rank = 2 * np.arange(len(near), dtype=np.int64) + 1
+    both = own >= 0
+    key[own[both]] = np.minimum(key[own[both]], rank[both])
+    order = np.argsort(np.concatenate([key, rank[~both]]), kind="stable")
+    rows = np.concatenate([rows, near[~both]])[order]
+    score = np.concatenate([score, np.full(int((~both).sum()), np.nan, np.float32)])[order]
+    return rows.astype(np.int32), score

@@ -1,0 +1,77 @@
+"""What is asked, and what answers it? From a request with its rules to a pool and the mask of what may be shown.
+
+Words are understood and searched; while nothing that may be shown is found, the question is relaxed step by step, and
+each step is named. What the question itself states (its words, its conditions, `where`, the rules of the shop) decides
+what is found, and facets count that; what the shopper then picks (filters, stock) only decides what is shown.
+Cost: that of finding; each relaxation finds again. Not for: the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bodega.engine.browse import Narrowing
+from bodega.engine.finding import Finder
+from bodega.engine.merchandise import Bound
+from bodega.engine.places import Place
+from bodega.engine.pool import Pool, Pooling, showable
+from bodega.schema import Context, Meaning, Request
+from bodega.schema.arrays import Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request on its way: what was found, what of it may be shown, and what the sources are asked."""
+
+    context: Context
+    found: Pool
+    """Everything that answers the question itself: what facets count."""
+    keep: Flags
+    """Which shelf rows this page may show."""
+    said: tuple[Meaning, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        return bool(self.keep[self.found.rows].any())
+
+
+@dataclass(frozen=True, slots=True)
+class Questioning:
+    """What questions are answered from."""
+
+    finder: Finder
+    pooling: Pooling
+    repeats: bool
+    """Do people here buy the same item again?"""
+
+    def question(self, request: Request, place: Place, context: Context, bound: Bound, chosen: Narrowing) -> Question:
+        """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
+        allowed = showable(self.pooling.shelf, place, context, chosen.all, seen_too=self.repeats)
+        allowed, where = bound.allowed(allowed), chosen.where
+        query = bound.plan.query or context.query
+        if not query:
+            return self._asked(context, self.pooling.pool(place, context), allowed, where, bound)
+        said = self.finder.read(query, context.language, verbatim=request.verbatim)
+        said = replace(said, alternatives=(*said.alternatives, *bound.plan.synonyms))
+        first: Question | None = None
+        for given_up, attempt in self.finder.attempts(said):
+            conditions = self.finder.meets(attempt)
+            keep = where if conditions is None else conditions if where is None else conditions & where
+            if attempt.text.strip():
+                found = self.finder.find(attempt, context, keep, verbatim=request.verbatim)
+                question = self._asked(found.context, Pool.of(found, given_up), allowed, keep, bound)
+            else:  # conditions only ("under 50"): the whole shelf, inside them
+                asked = replace(context, query="", meanings=attempt.meanings)
+                whole = replace(self.pooling.whole(asked), relaxed=given_up)
+                question = self._asked(asked, whole, allowed, keep, bound)
+            if question.shown:
+                return question
+            first = first or question
+        assert first is not None
+        return first
+
+    def _asked(self, context: Context, found: Pool, allowed: Flags, base: Flags | None, bound: Bound) -> Question:
+        """The pool with what rules pin and without what they hide, inside the question's own conditions."""
+        rows, score = bound.entered(found.rows, found.score)
+        pool = replace(found, rows=rows, score=score).only(base)
+        return Question(context, pool, allowed if base is None else allowed & base, context.meanings)
