@@ -315,3 +315,56 @@ def test_a_rare_word_weighs_as_in_the_whole_shop(shop):
     news = ItemTable.of([Item(id=str(row), title="Wi-Fi router") for row in range(50)])
     beside = shop.beside(news)
     assert beside.match("router").score[0] == pytest.approx(float(shop.match("router").score[0]), rel=1e-5)
+
+
+def test_other_ways_to_say_a_word_match_below_the_word_itself(shop):
+    ways = (("sneaker", ("running shoes", "trail shoe", "no such thing")),)
+    match = shop.match("sneaker", alternatives=ways)
+    assert {SHOP[row].id for row in match.items} == {"SKU-003", "SKU-004"}
+    both = (("television", ("router",)),)
+    match = shop.match("television", alternatives=both)
+    assert [SHOP[row].id for row in match.items[:2]] == ["SKU-006", "SKU-005"] or match.total == 3
+    assert SHOP[match.items[-1]].id == "SKU-007"
+    assert match.score[-1] < match.score[1]
+    context = Context(query="television", alternatives=both)
+    everything = np.arange(len(SHOP), dtype=np.int32)
+    assert np.isfinite(shop.score(context, everything)).sum() == 3
+    assert set(shop.retrieve(context, 10).items.tolist()) == set(match.items.tolist())
+    assert np.isfinite(shop.score(Context(query="television"), everything)).sum() == 2
+
+
+def test_a_way_of_several_words_matches_where_all_of_them_stand(shop):
+    ways = (("sneaker", ("running shoes",)),)
+    assert {SHOP[row].id for row in shop.match("sneaker", alternatives=ways).items} == {"SKU-003", "SKU-004"}
+    ways = (("cans", ("sony headphones",)),)
+    assert found(shop, "cans") == []
+    assert [SHOP[row].id for row in shop.match("cans", alternatives=ways).items] == ["SKU-001"]
+    phrase = (("wireless audio", ("oak",)),)
+    assert {SHOP[row].id for row in shop.match("wireless audio", alternatives=phrase).items[:2]} == {
+        "SKU-001",
+        "SKU-002",
+    }
+
+
+def test_verbatim_neither_corrects_nor_completes(shop):
+    twice = fitted([*SHOP, *SHOP[:8]])
+    assert twice.match("sony headpones").corrected == "sony headphones"
+    typed = twice.match("sony headpones", verbatim=True)
+    assert typed.corrected == ""
+    assert typed.words == 1
+    assert shop.match("headph").total == 2
+    assert shop.match("headph", verbatim=True).total == 0
+    as_typed = (("headpones", ()),)  # a word without another way to say it is meant as it is
+    assert twice.match("sony headpones", alternatives=as_typed).corrected == ""
+    assert np.isnan(twice.score(Context(query="headpones", alternatives=as_typed), np.arange(3, dtype=np.int32))).all()
+
+
+def test_which_items_hold_a_word(shop):
+    everything = np.arange(len(SHOP), dtype=np.int32)
+    assert [SHOP[row].id for row in np.flatnonzero(shop.holds("Shoes", everything))] == ["SKU-003", "SKU-004"]
+    assert [SHOP[row].id for row in np.flatnonzero(shop.holds("running shoe", everything))] == ["SKU-003", "SKU-004"]
+    assert [SHOP[row].id for row in np.flatnonzero(shop.holds("耳机", everything))] == ["蓝-1"]
+    assert not shop.holds("silk", everything).any()
+    assert not shop.holds("", everything).any()
+    assert shop.holds("shoes", everything[3:1:-1]).tolist() == [True, True]
+    assert shop.holds("shoes", everything[:0]).shape == (0,)

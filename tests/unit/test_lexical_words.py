@@ -1,89 +1,14 @@
-"""Edit distance, corrections and suggestions, each against the plain way to do it."""
+"""Suggestions from the words of the catalog and the queries of many."""
 
 from __future__ import annotations
 
-import doctest
-import random
 import time
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bodega.bench._known_items import misspelled
-from bodega.retrieval.lexical import ENOUGH_PEOPLE, Lexical, _suggest, _words
-from bodega.retrieval.lexical._words import Words, distance, find, span
-from bodega.schema import EVENT_CODES, Item, ItemTable, Log, Texts, World
-
-LETTERS = st.text("abc", max_size=7)
-
-
-def slow_distance(one: str, two: str) -> int:
-    """Optimal string alignment by its recursive definition."""
-    table = {(0, column): column for column in range(len(two) + 1)} | {(row, 0): row for row in range(len(one) + 1)}
-    for row in range(1, len(one) + 1):
-        for column in range(1, len(two) + 1):
-            best = min(table[row - 1, column] + 1, table[row, column - 1] + 1)
-            best = min(best, table[row - 1, column - 1] + (one[row - 1] != two[column - 1]))
-            if row > 1 and column > 1 and one[row - 2 : row] == two[column - 2 : column][::-1]:
-                best = min(best, table[row - 2, column - 2] + 1)
-            table[row, column] = best
-    return table[len(one), len(two)]
-
-
-@given(LETTERS, LETTERS, st.integers(1, 2))
-def test_distance_is_the_textbook_one_cut_off(one, two, most):
-    assert distance(one, two, most) == min(slow_distance(one, two), most + 1)
-
-
-def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(_words) == (0, 1)
-
-
-@given(st.lists(st.text("abé蓝", max_size=4), unique=True), st.text("abé蓝", max_size=3))
-def test_lookups_are_those_of_a_list(words, word):
-    texts = Texts.of(sorted(words))
-    assert (find(texts, word) >= 0) == (word in words)
-    low, high = span(texts, word)
-    assert list(texts)[low:high] == sorted(other for other in words if other.startswith(word))
-
-
-def test_most_typing_errors_are_mended_and_known_words_stay():
-    """The dictionary is the shop's own; the words are common English product words."""
-    text = (
-        "headphones wireless keyboard monitor television speaker charger adapter bluetooth printer camera battery "
-        "laptop tablet router memory gaming controller leather jacket trousers running waterproof hiking backpack "
-        "mattress kitchen blender toaster coffee grinder vacuum cleaner washing machine refrigerator microwave"
-    )
-    known = text.split()
-    words = Words.of(dict.fromkeys(known, 20))
-    rng = random.Random(5)
-    typed = [(word, misspelled(rng, word)) for word in known * 5]
-    typed = [(word, wrong) for word, wrong in typed if wrong not in known]
-    right = [words.nearest(wrong) == word for word, wrong in typed]
-    assert np.mean(right) >= 0.95
-    assert words.nearest("zzzzzzzz") == ""
-
-
-def test_what_is_never_corrected():
-    words = Words.of({"cat": 50, "table": 50, "stable": 3, "one1": 9, "rare": 1, "headphones": 30})
-    assert words.nearest("cot") == ""  # too short
-    assert words.nearest("tabl3") == ""  # not only letters
-    assert words.nearest("rarr") == ""  # the shop itself wrote it only once
-    assert words.nearest("tabel") == "table"
-    assert words.nearest("headfones") == "headphones"  # two errors in a long word
-    assert words.nearest("tabxxe") == ""
-    assert words.nearest("xable") == "table"  # a wrong first letter needs a frequent word
-    assert Words.of({"table": 5}).nearest("xable") == ""
-
-
-def test_a_word_is_cut_where_the_rarer_half_is_most_frequent():
-    words = Words.of({"air": 90, "fryer": 10, "airf": 3, "ryer": 3, "green": 4, "christmas": 4})
-    assert words.halves("airfryer") == ("air", "fryer")
-    assert words.halves("greenchristmas") == ("green", "christmas")
-    assert words.halves("airplane") is None
-    assert words.halves("abc") is None
+from bodega.retrieval.lexical import ENOUGH_PEOPLE, Lexical, _suggest
+from bodega.schema import EVENT_CODES, Item, ItemTable, Log, World
 
 
 def asked(query_users: list[tuple[str, int]]) -> Log:

@@ -12,9 +12,10 @@ import numpy as np
 
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Source
-from bodega.retrieval.lexical import Lexical
+from bodega.retrieval.lexical import Alternatives, Lexical
 from bodega.schema import Completion
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Flags, Floats, Ints
+from bodega.understanding.query.spelling import Speller
 
 
 class Words:
@@ -29,20 +30,39 @@ class Words:
         self._shelf = shelf
         self._beside = main.beside(shelf.delta) if len(shelf.delta) else None
 
-    def match(self, query: str) -> tuple[Ints, Floats, str]:
-        """(shelf rows best first, scores, what was searched instead or "")."""
-        found = self._main.match(query, beside=self._beside)
+    @property
+    def speller(self) -> Speller:
+        """Corrects words by this shop's catalog and query log."""
+        return self._main.speller
+
+    def match(self, query: str, *, alternatives: Alternatives = (), verbatim: bool = False) -> tuple[Ints, Floats, str]:
+        """(shelf rows best first, scores, what was searched instead or "").
+
+        `alternatives` are other ways to say words of the query; `verbatim` searches what was typed, uncorrected.
+        """
+        found = self._main.match(query, beside=self._beside, alternatives=alternatives, verbatim=verbatim)
         if not self._shelf.changed:
             return found.items, found.score, found.corrected
         keep = self._shelf.is_current[found.items]
-        rows, score = found.items[keep], found.score[keep]
+        rows, score, corrected = found.items[keep], found.score[keep], found.corrected
         if self._beside is not None:
-            newer = self._beside.match(query, at_least=found.at_least if found.at_least < found.words else None)
+            level = found.at_least if found.at_least < found.words else None
+            newer = self._beside.match(query, at_least=level, alternatives=alternatives, verbatim=verbatim)
             rows = np.concatenate([rows, newer.items + len(self._shelf.base)]).astype(np.int32)
             score = np.concatenate([score, newer.score])
             order = np.argsort(-score, kind="stable")
-            rows, score = rows[order], score[order]
-        return rows, score, found.corrected
+            rows, score, corrected = rows[order], score[order], corrected or newer.corrected
+        return rows, score, corrected
+
+    def holds(self, word: str, rows: Ints) -> Flags:
+        """Which shelf rows hold this word, or all words of this phrase, in any field? bool, (len(rows),)."""
+        base = len(self._shelf.base)
+        old = rows < base
+        held = np.zeros(len(rows), np.bool_)
+        held[old] = self._main.holds(word, rows[old])
+        if self._beside is not None:
+            held[~old] = self._beside.holds(word, rows[~old] - base)
+        return held
 
     def suggest(self, prefix: str, k: int) -> list[Completion]:
         """Completions of what was typed so far; titles of items that are gone are left out."""

@@ -1,6 +1,6 @@
 """Which items do the shopper's words name? Fielded BM25 over the shop's catalog, forgiving typing errors.
 
-    query -> plan (words, corrections, alternatives)   _plan, _words
+    query -> plan (words, corrections, alternatives)   _plan, understanding/query/spelling
           -> items that match                          _matcher (tantivy)
           -> their exact scores                        _forward (BM25F, numpy)
     prefix -> suggestions                              _suggest
@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -23,13 +24,15 @@ from numpy.typing import NDArray
 
 from bodega.retrieval.lexical._forward import Forward, Read, Weights, read
 from bodega.retrieval.lexical._matcher import Matcher
-from bodega.retrieval.lexical._plan import Group, Plan, Planner
+from bodega.retrieval.lexical._plan import NO_PLAN, Alternatives, Group, Plan, Planner, Wish
 from bodega.retrieval.lexical._suggest import ENOUGH_PEOPLE, Suggester, Suggestion
-from bodega.retrieval.lexical._words import Words, find, load_texts, save_texts
 from bodega.schema import Candidates, Context, ItemTable, Texts, World
 from bodega.understanding import language
+from bodega.understanding.query.habits import NO_PAIRS, PEOPLE, Pairs, habits
+from bodega.understanding.query.spelling import Company, Speller
+from bodega.understanding.query.vocabulary import Words, find, load_texts, save_texts
 
-__all__ = ["ENOUGH_PEOPLE", "Lexical", "Match", "Suggestion", "Weights"]
+__all__ = ["ENOUGH_PEOPLE", "Alternatives", "Lexical", "Match", "Suggestion", "Weights"]
 
 HEAD = 1_000
 """Matches that are scored exactly; where more match, tantivy's score picks these."""
@@ -76,20 +79,24 @@ class Lexical:
 
     name = "lexical"
 
-    def __init__(self, weights: Weights | None = None) -> None:
+    def __init__(self, weights: Weights | None = None, *, people: int = PEOPLE) -> None:
+        """`people`: a query of the log counts when so many different ones asked it."""
         self.weights = weights or Weights()
+        self._people = people
         self._main: Lexical | None = None
         self._matcher: Matcher | None = None
         self._suggester: Suggester | None = None
         self._folder: Path | None = None
-        self._last: tuple[str, Plan] = ("", Plan((), "", ""))
+        self._pairs = NO_PAIRS
+        self._last: tuple[Wish, Plan] = (Wish(""), NO_PLAN)
         self._take(read(()), None)
 
     def fit(self, world: World) -> Self:
-        """Index the catalog; the log only says which titles and queries are worth suggesting."""
+        """Index the catalog; the log adds its words to the speller, and says what is worth suggesting."""
         held = read(world.items.item(row) for row in range(len(world.items)))
         self._main = None
         self._take(held, None)
+        self._listen(held, world)
         self._folder = Path(tempfile.mkdtemp(prefix="bodega-lexical-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._matcher = Matcher.build(self._folder, _documents(held, self._forward))
@@ -106,7 +113,7 @@ class Lexical:
 
     def retrieve(self, context: Context, k: int) -> Candidates:
         """The k items that match the query best; none for an empty query."""
-        plan = self._plan(context.query)
+        plan = self._plan(Wish(context.query, context.alternatives))
         if k < 1 or not (plan.groups or plan.exact):
             return Candidates.none(self.name)
         rows = self._candidates(plan, max(HEAD, k))
@@ -117,20 +124,29 @@ class Lexical:
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         """How well the given items match; NaN where no word does. Shape (len(items),)."""
-        score = self._scores(self._plan(context.query), np.asarray(items, np.int32))
+        plan = self._plan(Wish(context.query, context.alternatives))
+        score = self._scores(plan, np.asarray(items, np.int32))
         score[score <= 0] = np.nan
         return score
 
     def match(
-        self, query: str, *, limit: int = 10_000, at_least: int | None = None, beside: Lexical | None = None
+        self,
+        query: str,
+        *,
+        limit: int = 10_000,
+        at_least: int | None = None,
+        beside: Lexical | None = None,
+        alternatives: Alternatives = (),
+        verbatim: bool = False,
     ) -> Match:
         """All matches, best first, at most `limit`: what totals and facets count.
 
         Items hold all words of the query. Where fewer than `ENOUGH` do, three quarters, half, and at last one word
         is enough. `at_least` asks for a number of words itself (the index beside is asked for what the main index
         took); an index beside does not relax by itself. Words that the index `beside` knows are not corrected.
+        `alternatives` are other ways to say words of the query; with `verbatim` nothing is corrected or completed.
         """
-        plan = self._plan(query, beside)
+        plan = self._plan(Wish(query, alternatives, verbatim), beside)
         needed = len(plan.needed)
         limit = max(0, limit)
         if at_least is not None:
@@ -166,13 +182,14 @@ class Lexical:
         found = self._suggester.suggest(typed, k, complete=complete)
         if found or not typed:
             return found
-        mended = [word if self._words.find(word) >= 0 else self._words.nearest(word) or word for word in typed]
+        mended = list(self.speller.correct(typed).words)
         return self._suggester.suggest(mended, k, complete=False) if mended != typed else []
 
     def save(self, folder: Path) -> None:
         """Flat arrays, one JSON, and tantivy's files under names that depend on their content only."""
         self._forward.save(folder)
         self._words.save(folder)
+        self._pairs.save(folder)
         save_texts(folder, "terms", self._terms)
         facts = _Facts(tuple(self._averages), msgspec.to_builtins(self.weights))
         (folder / "lexical.json").write_bytes(msgspec.json.encode(facts, order="sorted"))
@@ -193,6 +210,7 @@ class Lexical:
         found._averages = list(facts.averages)
         found._forward = Forward.load(folder)
         found._words = Words.load(folder)
+        found._pairs = Pairs.load(folder)
         found._terms = load_texts(folder, "terms")
         found._suggester = Suggester.load(folder)
         found._folder = folder / "index"
@@ -212,18 +230,55 @@ class Lexical:
         self._terms: Texts = held.terms
         self._settle()
 
+    def _listen(self, held: Read, world: World) -> None:
+        """Let the speller know the words and pairs of words that many shoppers use."""
+        heard = habits(world.log, world.items, self._words, self._people)
+        self._pairs = heard.pairs
+        if heard.words:
+            words = {**held.surfaces}
+            for word, people in heard.words.items():
+                words[word] = words.get(word, 0) + people
+            self._words = Words.of(words)
+        self._settle()
+
     def _settle(self) -> None:
         main = self._main
-        words = (self._words,) if main is None else (main._words, self._words)
-        self._planner = Planner(words, self._df, len(self._forward) if main is None else len(main))
-        self._last = ("", Plan((), "", ""))
         self._rows: dict[str, int] = {}
+        self.speller = Speller(self._words, self._pairs, self._together, self._holds_form)
+        spellers = (self.speller,) if main is None else (main.speller, self.speller)
+        self._planner = Planner(spellers, self._df, len(self._forward) if main is None else len(main))
+        self._last = (Wish(""), NO_PLAN)
 
     def _df(self, term: str) -> int:
         """In how many items a term stands: by the main index where it knows it."""
         known = self._main._df(term) if self._main is not None else 0
         row = -1 if known else self._row(term)
         return known or (int(self._forward.df[row]) if row >= 0 else 0)
+
+    def _holds_form(self, word: str) -> bool:
+        return self._row(language.stem(word)) >= 0
+
+    def _together(self, candidates: Sequence[str], beside: Sequence[str]) -> Company | None:
+        """How often each candidate stands in a title with each of the other words."""
+        if self._matcher is None:
+            return None
+        one, other = [language.stem(word) for word in candidates], [language.stem(word) for word in beside]
+        both = np.array([[self._matcher.in_one_title(left, right) for right in other] for left in one], np.float64)
+        alone = self._matcher.in_titles(one), self._matcher.in_titles(other)
+        return Company(both.reshape(len(one), len(other)), *alone, total=len(self))
+
+    def holds(self, word: str, items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of the items hold this word (all words of a phrase, in any form, in any field)? bool, (len(items),).
+
+        For conditions like "not silk": a word that nothing holds gives False everywhere.
+        """
+        rows = np.asarray(items, np.int32)
+        terms = [self._row(language.stem(part)) for part in language.words(word)]
+        if not terms or min(terms) < 0:
+            return np.zeros(len(rows), np.bool_)
+        impact = self._forward.gather(rows, np.unique(np.array(terms, np.int32)))
+        held: NDArray[np.bool_] = np.all(impact > 0, axis=1)
+        return held
 
     def _row(self, term: str) -> int:
         """The row of a term in the vocabulary, or -1; recent ones are remembered (30 microseconds else)."""
@@ -234,13 +289,13 @@ class Lexical:
             row = self._rows[term] = find(self._terms, term)
         return row
 
-    def _plan(self, query: str, beside: Lexical | None = None) -> Plan:
-        query = query.lstrip()[:2_000]
+    def _plan(self, wish: Wish, beside: Lexical | None = None) -> Plan:
+        wish = wish._replace(query=wish.query.lstrip()[:2_000])
         if beside is not None:
-            return self._planner.plan(query, beside._planner.knows)
+            return self._planner.plan(wish, beside._planner.knows)
         last = self._last
-        if last[0] != query:
-            last = (query, self._planner.plan(query) if query else Plan((), "", ""))
+        if last[0] != wish:
+            last = (wish, self._planner.plan(wish) if wish.query else NO_PLAN)
             self._last = last  # one reference swapped at once: threads see the old pair or the new one
         return last[1]
 
@@ -258,7 +313,7 @@ class Lexical:
     def _find(self, plan: Plan, at_least: int, limit: int) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
         """(rows, rough score, total) of items that hold at least so many of the needed words."""
         if self._matcher is not None:
-            return self._matcher.find([sorted(group.terms) for group in plan.needed], at_least, limit)
+            return self._matcher.find([group.alternatives for group in plan.needed], at_least, limit)
         everything = np.arange(len(self._forward), dtype=np.int32)
         values = self._values(plan.needed, everything)
         rows = everything[(values > 0).sum(axis=1) >= max(1, at_least)]
@@ -272,7 +327,7 @@ class Lexical:
         if row < 0:
             return np.empty(0, np.int32)
         if self._matcher is not None:
-            return np.sort(self._matcher.find([[plan.exact]], 1, HEAD)[0])
+            return np.sort(self._matcher.find([[(plan.exact,)]], 1, HEAD)[0])
         everything = np.arange(len(self._forward), dtype=np.int32)
         return everything[self._forward.gather(everything, np.array([row], np.int32))[:, 0] > 0]
 
@@ -294,7 +349,7 @@ class Lexical:
 
     def _values(self, groups: tuple[Group, ...] | list[Group], rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """What each word is worth in each item, its best alternative: (len(rows), len(groups))."""
-        known = {term: row for group in groups for term in group.terms if (row := self._row(term)) >= 0}
+        known = {term: row for group in groups for term in group.all_terms() if (row := self._row(term)) >= 0}
         wanted = np.array(sorted(set(known.values())), np.int32)
         slot = {row: number for number, row in enumerate(wanted.tolist())}
         impact = self._forward.gather(rows, wanted)
@@ -303,6 +358,11 @@ class Lexical:
             for term, weight in group.terms.items():
                 if term in known:
                     here = impact[:, slot[known[term]]] * np.float32(weight)
+                    np.maximum(values[:, place], here, out=values[:, place])
+            for phrase, weight in group.phrases.items():
+                if all(term in known for term in phrase):
+                    held = impact[:, [slot[known[term]] for term in phrase]]
+                    here = np.where((held > 0).all(axis=1), held.mean(axis=1), 0) * np.float32(weight)
                     np.maximum(values[:, place], here, out=values[:, place])
         return values
 

@@ -24,6 +24,8 @@ from bodega.schema.table import mapped
 from bodega.understanding import language
 
 FIELDS = ("title", "brand", "category", "attributes", "description")
+SAID = (5, 5, 5, 5, 1)
+"""People search with the words of titles: one in a description counts a fifth."""
 CODE_NAMES = frozenset(
     {"sku", "upc", "ean", "gtin", "gtin8", "gtin12", "gtin13", "gtin14", "mpn", "isbn", "asin", "barcode"}
 )
@@ -55,7 +57,7 @@ class Read:
     marks: tuple[NDArray[np.int32], NDArray[np.int32]]
     """(item, term) pairs of ids and article numbers."""
     surfaces: dict[str, int]
-    """{word as written (folded): how often} over all fields."""
+    """{word as written (folded): how often} over all fields; see `SAID`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +134,7 @@ def read(items: Iterable[Item]) -> Read:
             if text:
                 for whole, parts in language.chunks(text):
                     for word in (*parts, whole) if whole else parts:
-                        surfaces[word] = surfaces.get(word, 0) + 1
+                        surfaces[word] = surfaces.get(word, 0) + SAID[field]
                         codes[field].append(number.setdefault(language.stem(word), len(number)))
             lengths[field].append(len(codes[field]) - before)
         marked.extend((row, number.setdefault(code, len(number))) for code in sorted(code_terms(item)))
@@ -145,7 +147,7 @@ def read(items: Iterable[Item]) -> Read:
         codes=tuple(place[np.array(field, np.int32)] for field in codes),
         lengths=tuple(np.array(field, np.int32) for field in lengths),
         marks=(pairs[:, 0], place[pairs[:, 1]]),
-        surfaces=surfaces,
+        surfaces={word: -(-count // SAID[0]) for word, count in surfaces.items()},
     )
 
 

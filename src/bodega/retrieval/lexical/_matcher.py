@@ -40,7 +40,8 @@ Match = tuple[NDArray[np.int32], NDArray[np.float32], int]
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """An open index of terms. `groups` below are lists of alternative terms, one list a query word."""
+    """An open index of terms. `groups` below are lists of alternatives, one list a query word; an alternative is one
+    term, or several that must all stand in the item."""
 
     index: tantivy.Index
     searcher: tantivy.Searcher
@@ -78,11 +79,11 @@ class Matcher:
             index.config_reader(reload_policy="manual")
             return cls(index, index.searcher())
 
-    def find(self, groups: Sequence[Sequence[str]], at_least: int, limit: int) -> Match:
+    def find(self, groups: Sequence[Sequence[tuple[str, ...]]], at_least: int, limit: int) -> Match:
         """Items that match at least `at_least` of the groups, best `limit` by tantivy's score."""
         if not groups or limit < 1:
             return np.empty(0, np.int32), np.empty(0, np.float32), 0
-        should = [(tantivy.Occur.Should, self._any_of(terms)) for terms in groups]
+        should = [(tantivy.Occur.Should, self._any_of(alternatives)) for alternatives in groups]
         query = tantivy.Query.boolean_query(should, minimum_number_should_match=max(1, at_least))
         # limit=0 would panic in tantivy, and a limit far above the number of documents reserves memory for it
         result = self.searcher.search(query, limit=max(1, min(limit, self.searcher.num_docs)), count=True)
@@ -93,14 +94,36 @@ class Matcher:
         scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
         return rows, scores, int(result.count)  # type: ignore[attr-defined]  # missing from its stubs only
 
-    def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
+    def in_titles(self, terms: Sequence[str]) -> NDArray[np.float64]:
+        """In how many titles each term stands."""
+        return np.array([self.searcher.doc_freq("title", term) for term in terms], np.float64)
+
+    def in_one_title(self, term: str, other: str) -> int:
+        """In how many titles both terms stand. A constant score makes it 8 microseconds instead of 40."""
+        schema, query = self.index.schema, tantivy.Query
+        both = [(tantivy.Occur.Must, query.term_query(schema, "title", each, "basic")) for each in (term, other)]
+        found = self.searcher.search(query.const_score_query(query.boolean_query(both), 1.0), limit=1, count=True)
+        return int(found.count)  # type: ignore[attr-defined]  # missing from its stubs only
+
+    def _any_of(self, alternatives: Sequence[tuple[str, ...]]) -> tantivy.Query:
         schema, query = self.index.schema, tantivy.Query
         parts = []
-        for term in terms:
-            parts.append((tantivy.Occur.Should, query.term_query(schema, "all", term, "freq")))
-            in_title = query.term_query(schema, "title", term, "freq")
+        for terms in alternatives:
+            if len(terms) > 1:
+                parts.append(
+                    (
+                        tantivy.Occur.Should,
+                        query.boolean_query([(tantivy.Occur.Must, self._plain(term)) for term in terms]),
+                    )
+                )
+                continue
+            parts.append((tantivy.Occur.Should, self._plain(terms[0])))
+            in_title = query.term_query(schema, "title", terms[0], "freq")
             parts.append((tantivy.Occur.Should, query.boost_query(in_title, TITLE_BOOST)))
         return query.boolean_query(parts)
+
+    def _plain(self, term: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self.index.schema, "all", term, "freq")
 
 
 def settle(folder: Path) -> None:

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.retrieval.lexical._words import load_texts, save_texts, span
 from bodega.schema import ItemTable, Log, Texts, World
 from bodega.schema.table import mapped
 from bodega.understanding import language
+from bodega.understanding.query.vocabulary import load_texts, save_texts, span
 
 ENOUGH_PEOPLE = 20
 LONGEST = 80
