@@ -1,6 +1,6 @@
 """Which words of a query name a brand, a category, a colour or another value of this shop? Longest match wins.
 
-Idea: every name (`naming`) stands in one dictionary under its folded words (stems, but for brands). A query looks up
+Idea: every name (`naming`) stands in one dictionary under its folded words (singular, but for brands). A query looks up
 each run of up to six words, longest first; Chinese words are those that jieba cuts, so 苹果 is not found in 苹果醋.
 Where a name has several senses (Apple the brand, apples the category), each is kept with its share. The confidence of
 a sense is the share of the items that say the word which have the value: a brand called "Next" is rarely meant.
@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from bodega.schema import ItemTable, Meaning, Texts
 from bodega.schema.table import mapped
 from bodega.understanding.query.claims import Claim
-from bodega.understanding.query.naming import KINDS, MOST_WORDS, Name, names_of, stem_key, surface_key
+from bodega.understanding.query.naming import KINDS, MOST_WORDS, Name, names_of, plain_key, surface_key
 from bodega.understanding.query.reading import Reading, Token
 
 LEAST_SHARE = 0.1
 """Senses with less confidence are not told."""
+SINGLE = 0.3
+"""At most so sure is a Chinese character that stands alone: 黄 in 黄油泵 is no colour."""
 MOST_SENSES = 3
 MOST_VALUES_TOLD = 30
 _BRAND = KINDS.index("brand")
@@ -86,12 +88,12 @@ class Gazetteer:
 
     def senses(self, tokens: list[Token]) -> list[Sense]:
         """What these words together may mean, likeliest first; empty where they are no name."""
-        surface, stem = surface_key(tokens), stem_key(tokens)
+        surface, plain = surface_key(tokens), plain_key(tokens)
         found = [sense for sense in self._at(self._row.get(surface, -1)) if sense.kind == "brand"]
         if not found and len(tokens) == 2 and not tokens[0].han:
             glued = self._row.get(tokens[0].word + tokens[1].word, -1)
             found = [sense for sense in self._at(glued) if sense.kind == "brand"]
-        found += [sense for sense in self._at(self._row.get(stem, -1)) if sense.kind != "brand"]
+        found += [sense for sense in self._at(self._row.get(plain, -1)) if sense.kind != "brand"]
         found.sort(key=lambda sense: (-sense.confidence, KINDS.index(sense.kind), sense.field))
         return found[:MOST_SENSES]
 
@@ -223,5 +225,6 @@ def _shares(key: str, held: Held, df: Callable[[str], int]) -> list[tuple[tuple[
         share = total[sense] / max(said, *total.values())
         if share >= LEAST_SHARE:
             best = sorted(values, key=lambda value: (-values[value], value))[:MOST_VALUES_TOLD]
-            out.append((sense, best, min(1.0, share)))
+            single = len(key) == 1 and not key.isascii()
+            out.append((sense, best, min(SINGLE if single else 1.0, share)))
     return sorted(out, key=lambda entry: (-entry[2], entry[0]))

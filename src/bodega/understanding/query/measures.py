@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from bodega.feeds.mapping import plain
 from bodega.schema import ItemTable
-from bodega.schema.table import mapped
+from bodega.schema.table import RESERVED, mapped
 from bodega.understanding import language
+from bodega.understanding.query.colours import is_colour_field
 from bodega.understanding.query.units import Worth
 
 MOST_VALUES = 5_000
@@ -83,7 +84,7 @@ class Measures:
         words, sizes = [], {}
         for name in sorted(items.coded):
             column = items.coded[name]
-            if not 0 < len(column.vocabulary) <= MOST_VALUES:
+            if not 0 < len(column.vocabulary) <= MOST_VALUES or name in RESERVED or is_colour_field(name):
                 continue
             count = np.bincount(column.codes, minlength=len(column.vocabulary))
             if plain(name) in SIZE_COLUMNS:

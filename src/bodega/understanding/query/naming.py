@@ -21,7 +21,7 @@ from bodega.schema.table import PATH_SEPARATOR, Coded
 from bodega.understanding import language
 from bodega.understanding.query import colours
 from bodega.understanding.query.measures import SIZE_COLUMNS
-from bodega.understanding.query.reading import Token, key_of, read
+from bodega.understanding.query.reading import HAN, Token, key_of, read
 
 KINDS = ("brand", "category", "colour", "size", "attribute")
 MOST_WORDS = 6
@@ -40,6 +40,8 @@ _SAYS_NOTHING = (
 _EMPTY = frozenset(_SAYS_NOTHING.split())
 _COMPANY = "inc llc ltd co corp corporation company gmbh limited ag plc"
 _LEGAL = frozenset(_COMPANY.split())
+_BRACKETS = re.compile(r"[(（\[【][^()（）\[\]【】]*[)）\]】]")
+_HAN = re.compile(f"[{HAN}]")
 _PARTS = re.compile(r"[/|()（）\[\]【】]")
 _LIST = re.compile(r"\s*(?:&|/|,|，|、|\+|\band\b)\s*", re.IGNORECASE)
 _INITIALS_SHARE = 0.2
@@ -47,7 +49,7 @@ _INITIALS_TITLES = 50
 
 
 class Name(NamedTuple):
-    """One way to say some values of a field. `key` is folded; stems for all but brands."""
+    """One way to say some values of a field. `key` is folded; singular for all but brands."""
 
     key: str
     kind: str
@@ -80,8 +82,22 @@ def surface_key(tokens: list[Token]) -> str:
     return key_of([token.word for token in tokens])
 
 
-def stem_key(tokens: list[Token]) -> str:
-    return key_of([language.stem(token.word) for token in tokens])
+def plain_key(tokens: list[Token]) -> str:
+    """The words without their plurals. Stems would be too coarse: "legs" are no leggings, "printer" is not printed."""
+    return key_of([singular(token.word) for token in tokens])
+
+
+def singular(word: str) -> str:
+    """An English plural as what most singulars are; the same for names and for queries is all it must be.
+
+    >>> [singular(word) for word in ("dresses", "shoes", "accessories", "glass", "tvs", "耳机")]
+    ['dress', 'shoe', 'accessory', 'glass', 'tv', '耳机']
+    """
+    if len(word) < 3 or word[-1] != "s" or not word.isascii() or word[-2:] in ("ss", "us", "is"):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("sses", "shes", "ches", "xes", "zes")) else word[:-1]
 
 
 def _brands(items: ItemTable, column: Coded, values: list[tuple[str, int]]) -> Iterator[Name]:
@@ -89,7 +105,7 @@ def _brands(items: ItemTable, column: Coded, values: list[tuple[str, int]]) -> I
     ends = np.searchsorted(column.codes[rows], np.arange(len(column.vocabulary) + 1))
     code_of = {value: code for code, value in enumerate(column.vocabulary)}
     for value, count in values:
-        for part in dict.fromkeys([value, *_PARTS.split(value)]):
+        for part in _aliases(value):
             tokens = read(part[:80]).tokens()
             while len(tokens) > 1 and tokens[-1].word in _LEGAL:
                 tokens = tokens[:-1]
@@ -101,13 +117,23 @@ def _brands(items: ItemTable, column: Coded, values: list[tuple[str, int]]) -> I
                 code = code_of[value]
                 owners = column.owner[rows[ends[code] : ends[code + 1]][:_INITIALS_TITLES]]
                 initials = "".join(token.word[0] for token in tokens)
-                if len(initials) > 1 and _said_in(initials, [items.titles[int(row)] for row in owners]):
+                taken = initials == tokens[0].word or initials in language.STOP_WORDS or len(initials) < 2
+                if not taken and _said_in(initials.upper(), [items.titles[int(row)] for row in owners]):
                     yield Name(initials, "brand", "brand", (value,), count)
+
+
+def _aliases(value: str) -> list[str]:
+    """A brand and its other names: both sides of a bar; what stands in brackets only in another script."""
+    outside = _BRACKETS.sub(" ", value)
+    han = bool(_HAN.search(outside))
+    inside = [part for part in _BRACKETS.findall(value) if bool(_HAN.search(part)) != han]
+    bare = [re.sub(r"[()（）\[\]【】]", "", part) for part in inside]
+    return list(dict.fromkeys([value, *(part.strip() for side in (outside, *bare) for part in re.split("[/|]", side))]))
 
 
 def _said_in(word: str, titles: list[str]) -> bool:
     """Do enough of these titles hold the word?"""
-    pattern = re.compile(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", re.IGNORECASE)
+    pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])")
     return len(titles) >= 3 and sum(bool(pattern.search(title)) for title in titles) >= _INITIALS_SHARE * len(titles)
 
 
@@ -117,7 +143,7 @@ def _categories(values: list[tuple[str, int]]) -> Iterator[Name]:
         for part in dict.fromkeys([name, *_LIST.split(name)]):
             tokens = read(part[:80]).tokens()
             if _sayable(tokens):
-                yield Name(stem_key(tokens), "category", "category", (path,), count)
+                yield Name(plain_key(tokens), "category", "category", (path,), count)
 
 
 def _attributes(field: str, values: list[tuple[str, int]]) -> Iterator[Name]:
@@ -128,7 +154,7 @@ def _attributes(field: str, values: list[tuple[str, int]]) -> Iterator[Name]:
         for part in dict.fromkeys([value, *_PARTS.split(value)]):
             tokens = read(part).tokens()
             if len(tokens) <= 4 and _sayable(tokens):
-                yield Name(stem_key(tokens), kind, field, (value,), count)
+                yield Name(plain_key(tokens), kind, field, (value,), count)
 
 
 def _colours(field: str, values: list[tuple[str, int]]) -> Iterator[Name]:
@@ -146,7 +172,7 @@ def _colours(field: str, values: list[tuple[str, int]]) -> Iterator[Name]:
         kin = own if own and not general else [(value, count) for value, count, _, held in said if family in held]
         if kin:
             tokens = read(name).tokens()
-            yield Name(stem_key(tokens), "colour", field, tuple(value for value, _ in kin), sum(n for _, n in kin))
+            yield Name(plain_key(tokens), "colour", field, tuple(value for value, _ in kin), sum(n for _, n in kin))
 
 
 def _sayable(tokens: list[Token]) -> bool:

@@ -113,10 +113,12 @@ _ENDS = re.compile(
 _NO_PRICE_BEFORE = re.compile(
     r"(?:[0-9]|size|height|width|length|weight|weighs?|depth|diameter|ages?|aged|years?|grade|level|calories|carbs?|"
     r"sugar|fat|sodium|protein|watts?|volts?|rpm|psi|db|resolution|stars?|rating|rated|kids?|children|child|toddlers?|"
-    r"bab(?:y|ies)|boys?|girls?|infants?|kid's|tall|wide|long|deep|high)\s*$"
+    r"bab(?:y|ies)|boys?|girls?|infants?|kid's|tall|wide|long|deep|high|"
+    r"[宽高长深厚重度岁龄码]|直径|尺寸|功率|身高|体重|年龄)\s*$"
 )
 _CHEAP = re.compile(
-    r"(?<![\w-])(?:cheap|cheapest|inexpensive|affordable|low[ -]priced?)(?![\w-])|便宜点?的?|平价|廉价|低价"
+    r"(?<![\w-])(?:cheap|cheapest|inexpensive|affordable|low[ -]priced?)(?![\w-])|"
+    r"(?:最|超|更|很)?便宜(?:一?点)?的?|平价|廉价|低价"
 )
 _DIGIT = re.compile(rf"[0-9{NUMERALS}]")
 

@@ -18,17 +18,19 @@ from bodega.schema import Meaning
 from bodega.understanding import language
 from bodega.understanding.query.claims import Claim
 from bodega.understanding.query.gazetteer import Gazetteer, Sense
-from bodega.understanding.query.reading import HAN, Reading, Token, words_of
+from bodega.understanding.query.reading import HAN, Reading, Token, read, words_of
 from bodega.understanding.query.titles import Titles
 
 SURE = 0.3
 """Confidence from which a name is taken at its word."""
+SHORTEST = 3
 KNOWN = 2
 """A word without a field is refused only when so many titles hold it."""
 _WORDS = re.compile(
     r"(?<![\w'-])(?P<word>without|excluding|except(?: for)?|not|non|no)(?:[ -]+)(?=\w)|(?<!\S)(?P<minus>-)(?=[a-z]{2})"
 )
-_HAN_WORDS = re.compile(r"(?P<word>不要|不含有?|不带|除了|排除|不想要|不喜欢)(?=\s?\w)")
+_HAN_WORDS = re.compile(r"(?P<word>不要|不含有?|不带|除了|排除|不想要)(?=\s?(?!的)\w)")
+_LINKING = frozenset({"under", "below", "less", "over", "or", "and", "but", "not", "without", "no", "size"})
 _ARTICLES = frozenset({"a", "an", "the", "any", "of", "have", "having"})
 _AND = re.compile(r"\s*(?:,|/|or|nor|和|或|或者|、)\s*")
 _HAN_RUN = re.compile(rf"\s?([{HAN}a-z0-9]{{1,10}})")
@@ -44,7 +46,7 @@ _NAMING = (
 _PRODUCT_WORDS = frozenset(_NAMING.split())
 """After "no", "non" and "not" these make names of products, or nothing."""
 _FREE = re.compile(
-    r"(?:\b(?:no|non|not|zero|without|less|faux|fake|vegan|artificial|imitation)|0|无|不含|免|零|低|仿)[ -]?\Z"
+    r"(?:\b(?:no|non|not|zero|without|less|faux|fake|vegan|imitation)|0|[无免零低仿]|不含|不带|没有|不要)[ -]?\Z"
 )
 _AFTER_FREE = re.compile(r"[ -]?(?:free|less)\b")
 
@@ -89,7 +91,7 @@ def _words_said(meaning: Meaning) -> str:
 
 @lru_cache(maxsize=1_000)
 def _patterns(said: str) -> tuple[re.Pattern[str], ...]:
-    words = language.words(said)
+    words = [token.word for token in read(said).tokens()]
     if not words:
         return ()
     stems = r"[ -]?".join(re.escape(language.stem(word)) for word in words)
@@ -100,36 +102,44 @@ def _patterns(said: str) -> tuple[re.Pattern[str], ...]:
 def _refused(
     reading: Reading, tokens: list[Token], match: re.Match[str], word: str, gazetteer: Gazetteer, titles: Titles
 ) -> Iterator[Claim]:
-    """English: the longest name after the refusing word, else the word itself; then what follows "or"."""
+    """English: the longest name after the refusing word, else the words to the end; then what follows "or"."""
     at = next((place for place, token in enumerate(tokens) if token.low >= match.end()), len(tokens))
-    while at < len(tokens) and tokens[at].word in _ARTICLES and word != "-":
+    while at < len(tokens) - 1 and tokens[at].word in _ARTICLES and word != "-":
         at += 1
-    low = match.start()
-    first = True
+    low, first = match.start(), True
     while at < len(tokens):
         size, senses = gazetteer.longest(reading, tokens, at)
         senses = _strong(senses)
-        run = tokens[at : at + max(size, 1)]
-        if not first and not senses:
+        size = size if senses else 1
+        phrase = first and at > 1 and word not in ("-", "non", "not", "no")
+        more = _to_the_end(reading, tokens, at, size, gazetteer) if phrase else 0
+        if more:
+            size, senses = size + more, []
+        run = tokens[at : at + size]
+        if not (senses or (first and _said_alone(tokens, run, word, titles))) or _product(run, word, titles):
             return
-        if not senses:
-            run = tokens[at : at + 1]
-        if not (_product(run[0].word, word, titles) if not (senses and word != "no") else _in_titles(run, titles)):
-            if senses or _said_alone(tokens, at, word, titles):
-                yield from _claims(reading, low, run, senses)
-            else:
-                return
-        else:
-            return
+        yield from _claims(reading, low, run, senses)
         at += len(run)
         link = _AND.match(reading.text, run[-1].high)
-        if not link or at >= len(tokens):
+        if not link:
             return
-        if tokens[at].low < link.end():  # "or" is a token itself
-            at += 1
+        at += at < len(tokens) and tokens[at].low < link.end()  # "or" is a token itself
         if at >= len(tokens) or tokens[at].low != link.end():
             return
         low, first = link.start(), False
+
+
+def _to_the_end(reading: Reading, tokens: list[Token], at: int, size: int, gazetteer: Gazetteer) -> int:
+    """How many plain words follow to the end: "without glass beads" refuses the beads, not all glass."""
+    rest = tokens[at + size :]
+    if not 0 < len(rest) <= 2 or reading.text[rest[-1].high :].strip():
+        return 0
+    for place, token in enumerate(rest, at + size):
+        plain = token.word.isalpha() and token.word not in language.STOP_WORDS and not token.han
+        gap = reading.text[tokens[place - 1].high : token.low]
+        if not plain or gap != " " or token.word in _LINKING or gazetteer.longest(reading, tokens, place)[0]:
+            return 0
+    return len(rest)
 
 
 def _strong(senses: list[Sense]) -> list[Sense]:
@@ -139,29 +149,28 @@ def _strong(senses: list[Sense]) -> list[Sense]:
     return [sense for sense in senses if sense.confidence >= SURE and sense.kind == senses[0].kind]
 
 
-def _product(word: str, refusing: str, titles: Titles) -> bool:
-    """Is "no show" the name of something?"""
+def _product(run: list[Token], refusing: str, titles: Titles) -> bool:
+    """Is "no show" part of a name? Where the refused word has a field of its own, it is not."""
     if refusing == "-":
         return False
+    word = run[0].word
     return language.stem(word) in titles.refused or (refusing in ("no", "non", "not") and word in _PRODUCT_WORDS)
 
 
-def _in_titles(run: list[Token], titles: Titles) -> bool:
-    return language.stem(run[0].word) in titles.refused and run[0].word in _PRODUCT_WORDS
-
-
-def _said_alone(tokens: list[Token], at: int, word: str, titles: Titles) -> bool:
-    """May a word that is no value of any field be refused?"""
-    said = tokens[at]
+def _said_alone(tokens: list[Token], run: list[Token], word: str, titles: Titles) -> bool:
+    """May words that are no value of any field be refused? They must be the shop's, and not be wished for as well."""
+    said = run[0]
     if word == "-":
-        return True
-    if said.word.isdigit() or len(said.word) < 3 or titles.df(said.word) < KNOWN:
+        return said is not tokens[0] or titles.df(said.word) > 0
+    if not said.word.isalpha() or len(said.word) < SHORTEST or any(titles.df(one.word) < KNOWN for one in run):
         return False
-    others = sum(token.word not in language.STOP_WORDS for token in tokens) > 2 or at > 1
-    last = at == len(tokens) - 1
-    if word in ("without", "excluding", "except", "except for"):
-        return True
-    return others and (last if word == "not" else last or word == "non" or at <= 1)
+    outside = [token for token in tokens if not run[0].low <= token.low < run[-1].high and token.word != word]
+    if {language.stem(token.word) for token in outside} & {language.stem(token.word) for token in run}:
+        return False
+    if word in ("not", "no", "non"):
+        last = run[-1] is tokens[-1]
+        return bool(outside) and (last or word == "non" or (word == "no" and tokens[0].word == "no"))
+    return True
 
 
 def _refused_han(
@@ -183,17 +192,21 @@ def _refused_han(
     if senses and tokens[at].low == low and tokens[at + size - 1].high <= high:
         high = tokens[at + size - 1].high
         end = end if high == low + len(head) else high
-    elif (not de and match.start() == 0) or len(inside) > 2 or not inside:
-        high = end = low + len(words_of(said)[0])  # "不要头戴式蓝牙耳机": only the first word is refused
-        senses = []
     else:
         senses = []
+        if not inside or (not de and (match.start() == 0 or len(inside) > 2 or _two_words(inside))):
+            high = end = low + len(words_of(said)[0])  # "不要头戴式蓝牙耳机": only the first word is refused
     refused = reading.text[low:high]
-    if not senses and not _known_han(refused, titles):
+    if not senses and (len(refused) < 2 or not _known_han(refused, titles)):
         return
     if language.stem(words_of(refused)[0]) in titles.refused and not senses:
         return
     yield from _claims(reading, match.start(), [Token(refused, low, high)], senses, end)
+
+
+def _two_words(inside: list[Token]) -> bool:
+    """Two whole words ("组装床头柜"), of which the second is wanted, and not one that jieba cut ("头", "戴式")."""
+    return len(inside) == 2 and all(len(token.word) > 1 for token in inside)
 
 
 def _known_han(refused: str, titles: Titles) -> bool:

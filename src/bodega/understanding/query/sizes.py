@@ -44,7 +44,7 @@ _BESIDE_HAN = ["kg", "ml", "cm", "mm", "gb", "tb", "mah", "g", "l", "m", "w", "v
 # a unit is no unit where it begins another word: 3克拉, 5米粉, 10升降
 _NOT_AFTER = r"(?![0-9一二三四五六七八九拉莱罗饭粉线酒其糊老兰降级头农])"
 _HAN_AMOUNT = re.compile(
-    rf"(?P<n>(?<![0-9.])[0-9]{{1,6}}(?:\.[0-9]{{1,3}})?|(?<![{NUMERALS}])[{NUMERALS}]{{1,4}})"
+    rf"(?P<n>(?<![0-9a-z.])[0-9]{{1,6}}(?:\.[0-9]{{1,3}})?|(?<![{NUMERALS}])[{NUMERALS}]{{1,4}})"
     rf"(?:(?:-|到|至|~)(?P<m>[0-9]{{1,6}}(?:\.[0-9]{{1,3}})?))?\s?"
     rf"(?P<unit>{_any([*_HAN_UNITS, *_BESIDE_HAN])})(?![a-z0-9]){_NOT_AFTER}"
     rf"(?P<packed>装)?(?P<side>以下|以内|以上)?"
@@ -109,9 +109,11 @@ def _amount(reading: Reading, match: re.Match[str], measures: Measures, worths: 
     worth, base = worths[unit]
     low, high = _range(held, first * worth, second * worth if second else None)
     fit = measures.fit(base, low, high)
-    if unit == "g" and not fit.field and first in (16, 32, 64, 128, 256, 512):
-        fit, base = measures.fit("gb", first * (1 - NEAR), first * (1 + NEAR)), "gb"  # "128g" of a phone
-        low, high = first * (1 - NEAR), first * (1 + NEAR)
+    if unit == "g" and not fit.field and first in (8, 16, 32, 64, 128, 256, 512, 1024):
+        base, low, high = "gb", first * (1 - NEAR), first * (1 + NEAR)  # "128g" of a phone
+        fit = measures.fit(base, low, high)
+        if not fit.field:
+            return
     wide = second is not None or low is None or high is None
     kind = "quantity" if base == "count" else "size"
     yield claim(

@@ -49,7 +49,7 @@ class Titles:
         for title in titles:
             size += 1
             counts.update(set(language.tokens(title)))
-            folded = language.fold(title)
+            folded = title.lower() if title.isascii() else language.fold(title)
             for match in REFUSAL.finditer(folded):
                 refused.add(language.stem(match[1]) if match[1] else words_of(match[2])[0])
         names = sorted(counts)

@@ -35,6 +35,7 @@ from bodega.understanding.query.prices import Prices, prices_in
 from bodega.understanding.query.reading import LONGEST, Reading, Token, clean, read
 from bodega.understanding.query.refusals import refusals_in
 from bodega.understanding.query.sizes import sizes_in
+from bodega.understanding.query.spelling import Speller
 from bodega.understanding.query.titles import Titles
 from bodega.understanding.query.understood import Understood
 from bodega.understanding.query.units import Worth, worths
@@ -43,6 +44,12 @@ SAMPLED = 2_000
 """Items looked at for the currency of the shop."""
 _LINKS = "for and with but in at by the a an of or from priced 的 和 ,"
 _DANGLING = frozenset(_LINKS.split())
+_LEADING = frozenset({"and", "but", "or", ",", "的"})
+_CONDITIONS = (
+    "under below between less than over above more most least around about without excluding except not no non and or "
+    "for with max maximum min minimum cheap cheaper usd eur gbp dollar dollars bucks euro euros size pack set box of"
+)
+_GRAMMAR = frozenset(_CONDITIONS.split()) | languages.STOP_WORDS
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -61,6 +68,9 @@ class Understanding:
     """
 
     def __init__(self) -> None:
+        self.speller: Speller | None = None
+        """Corrects words that the shop does not know; None corrects nothing. It belongs to the word index: whoever
+        opens both hands it over (`spelled_by`)."""
         self._take(_Facts(Prices(), {}), Titles.learn(()), _no_names(), _no_measures())
 
     def _take(self, facts: _Facts, titles: Titles, names: Gazetteer, measures: Measures) -> None:
@@ -78,6 +88,11 @@ class Understanding:
         self._take(facts, titles, Gazetteer.learn(items, titles.df), Measures.learn(items, worth))
         return self
 
+    def spelled_by(self, speller: Speller | None) -> Self:
+        """Correct with these words from now on."""
+        self.speller = speller
+        return self
+
     def understand(self, query: str, *, language: str = "", verbatim: bool = False) -> Understood:
         """What a query says; never an exception, whatever the text. `verbatim` returns it untouched."""
         if verbatim or not query or query.isspace():
@@ -86,11 +101,18 @@ class Understanding:
             return _code(query, language)
         reading = read(query)
         spoken = language or languages.detect(reading.text)
-        tokens = reading.tokens()
-        claims = self._claims(reading, tokens)
-        text = self._text(reading, claims)
-        meanings = tuple(claim.placed(reading) for claim in claims)
-        return Understood(query, text, spoken, meanings=meanings, alternatives=self._translations(tokens))
+        mended = self._mended(reading)
+        edits = [(meaning.start, meaning.end, meaning.values[0]) for meaning in mended[1]]
+        tokens = mended[0].tokens()
+        claims = self._claims(mended[0], tokens)
+        return Understood(
+            query,
+            self._text(mended[0], claims, edits),
+            spoken,
+            corrected=clean(_edited(reading.typed, edits)) if edits else "",
+            meanings=(*mended[1], *(claim.placed(mended[0]) for claim in claims)),
+            alternatives=self._translations(tokens),
+        )
 
     def save(self, folder: Path) -> None:
         """Flat arrays and JSON into the folder: equal worlds give equal bytes."""
@@ -113,6 +135,40 @@ class Understanding:
         """ISO code of the money this shop's prices are in."""
         return self._facts.prices.currency
 
+    def _mended(self, reading: Reading) -> tuple[Reading, list[Meaning]]:
+        """The query with the words that the shop does not know replaced by those that were meant."""
+        if self.speller is None:
+            return reading, []
+        tokens = reading.tokens()
+        words = [token.word for token in tokens]
+        correction = self.speller.correct(words, sure=self._sure(reading, tokens))
+        if not correction.changed:
+            return reading, []
+        edits: list[tuple[int, int, str]] = []
+        told: list[Meaning] = []
+        for fix in sorted(correction.fixes):
+            low, high = tokens[fix.at].low, tokens[fix.at + fix.size - 1].high
+            said = " ".join(fix.words)
+            edits.append((low, high, said))
+            start, end = reading.span(low, high)
+            typed = reading.typed[start:end]
+            sure = round(fix.confidence, 3)
+            told.append(Meaning(kind="spelling", text=typed, start=start, end=end, values=(said,), confidence=sure))
+        return reading.replaced(edits), told
+
+    def _sure(self, reading: Reading, tokens: list[Token]) -> frozenset[int]:
+        """Words that are right although no title holds them: names, units, words of conditions, a beginning."""
+        assert self.speller is not None
+        sure = {
+            place for place, token in enumerate(tokens) if token.word in _GRAMMAR or token.word in self._facts.worths
+        }
+        for place in range(len(tokens)):
+            size, _ = self._names.longest(reading, tokens, place)
+            sure |= set(range(place, place + size))
+        if tokens and reading.text[-1:].isalnum() and self.speller.words.starting(tokens[-1].word, 1):
+            sure.add(len(tokens) - 1)  # still being typed
+        return frozenset(sure)
+
     def _claims(self, reading: Reading, tokens: list[Token]) -> list[Claim]:
         """All findings that stand beside each other, in the order of the words."""
         if not tokens:
@@ -133,33 +189,26 @@ class Understanding:
         kept += [name for name in names if not any(name.overlaps(claim) for claim in kept)]
         return sorted(kept, key=lambda claim: (claim.low, -claim.high, -claim.meaning.confidence))
 
-    def _text(self, reading: Reading, claims: list[Claim]) -> str:
+    def _text(self, reading: Reading, claims: list[Claim], edits: list[tuple[int, int, str]]) -> str:
         """The words to search: conditions are out; a soft wish never empties it."""
-        gone = [(claim.low, claim.high, " ") for claim in claims if claim.removes]
-        gone += [span for claim in claims if (span := self._dropped(claim))]
-        if not gone:
-            return clean(reading.typed)
-        spans = sorted({(*reading.span(low, high),) for low, high, _ in gone})
-        left, at = [], 0
-        for start, end in spans:
-            left.append(reading.typed[at:start] if start > at else "")
-            at = max(at, end)
-        words = clean(" ".join([*left, reading.typed[at:]])).split()
+        spans = {reading.span(claim.low, claim.high) for claim in claims if claim.removes or self._dropped(claim)}
+        if not spans:
+            return clean(_edited(reading.typed, edits))
+        kept = [edit for edit in edits if not any(start <= edit[0] < end for start, end in spans)]
+        words = clean(_edited(reading.typed, [*kept, *((start, end, " ") for start, end in spans)])).split()
         while words and words[-1].casefold() in _DANGLING:
             words.pop()
-        while words and words[0].casefold() in {"and", "but", ",", "or"}:
+        while words and words[0].casefold() in _LEADING:
             words.pop(0)
         if not words and not any(claim.meaning.hard for claim in claims):
-            return clean(reading.typed)
+            return clean(_edited(reading.typed, edits))
         return " ".join(words).strip(" ,;，、")
 
-    def _dropped(self, claim: Claim) -> tuple[int, int, str] | None:
-        """ "cheap" is not searched where titles do not say it."""
-        cheap = claim.meaning.kind == "price" and claim.meaning.values
-        said = (
-            claim.meaning.kind == "price" and self._titles.size and self._titles.df("cheap") * 200 >= self._titles.size
-        )
-        return (claim.low, claim.high, " ") if cheap and not said else None
+    def _dropped(self, claim: Claim) -> bool:
+        """ "cheap" is not searched, unless this shop's titles like to say it."""
+        if claim.meaning.kind != "price" or not claim.meaning.values:
+            return False
+        return self._titles.df("cheap") * 200 < max(self._titles.size, 1)
 
     def _translations(self, tokens: Iterable[Token]) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Chinese colour words that no title holds, with the English word that titles hold."""
@@ -169,6 +218,15 @@ class Understanding:
             for word, english in pairs
             if english and not self._titles.df(word) and self._titles.df(english)
         )
+
+
+def _edited(typed: str, edits: list[tuple[int, int, str]]) -> str:
+    """A text with parts said otherwise; edits are [start, end) that do not overlap, or only by blanks."""
+    out, at = "", 0
+    for start, end, said in sorted(edits):
+        out += typed[at:start] + said
+        at = max(at, end)
+    return out + typed[at:]
 
 
 def _code(query: str, language: str) -> Understood:
