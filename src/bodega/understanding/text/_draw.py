@@ -46,7 +46,7 @@ class Pairs:
     @property
     def same(self) -> NDArray[np.bool_]:
         """(n, n): off the diagonal, where left i would rightly find right j too."""
-        same = self.item[:, None] == self.item[None, :]
+        same: NDArray[np.bool_] = self.item[:, None] == self.item[None, :]
         same |= (self.query[:, None] == self.query[None, :]) & (self.query >= 0)
         np.fill_diagonal(same, val=False)
         return same

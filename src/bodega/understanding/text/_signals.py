@@ -116,7 +116,8 @@ def _counted(
     starts = np.flatnonzero(new_pair)
     weight = np.add.reduceat(np.where(new_person, strength, 0), starts) if len(starts) else np.empty(0)
     kept, rows = np.unique(query[starts], return_inverse=True)
-    return Clicks([texts[row] for row in kept.tolist()], rows.ravel(), item[starts], weight.astype(np.float32))
+    rows = rows.ravel().astype(np.int64)
+    return Clicks([texts[row] for row in kept.tolist()], rows, item[starts].astype(np.int64), weight.astype(np.float32))
 
 
 def _twins(bags: Bags) -> NDArray[np.int64]:

@@ -3,9 +3,9 @@
     signals (_signals) -> [imitate a pretrained encoder (_lesson)] -> contrastive steps (_draw, _bag) -> StaticEncoder
 
 Each step draws texts that a shopper might type and the items they should find, and pulls each query towards its item
-and away from the other items of the batch (InfoNCE, both ways). Own vectors of some words are hidden at each step, so that
-letter runs learn to stand in for words that nobody has seen. The number of steps follows from the size of the shop and
-never from the clock: same world, same options, same number of BLAS threads, same bytes.
+and away from the other items of the batch (InfoNCE, both ways). Own vectors of some words are hidden at each step, so
+that letter runs learn to stand in for words that nobody has seen. The number of steps follows from the size of the
+shop and never from the clock: same world, same options, same number of BLAS threads, same bytes.
 Cost: about 60 ms a step of 512 pairs. Not for: adapting a pretrained encoder (`adapters`).
 Paper: van den Oord et al. 2018 (InfoNCE); Wieting et al. 2016 (averaged word vectors from pairs).
 """
@@ -29,7 +29,7 @@ from bodega.understanding.text.static import StaticEncoder
 
 STEP_SECONDS = 0.06
 """Price of a contrastive step with 512 pairs, by which `seconds` becomes a number of steps."""
-FEWEST_STEPS = 200
+FEWEST_STEPS = 100
 ASKED = 512
 """Texts shown to the teacher at a time."""
 
@@ -44,6 +44,7 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: float = 10.0
     """How often each different item is looked at, at most."""
     batch: int = 512
+    """Pairs a step; in a small shop a quarter of its items."""
     rate: float = 0.01
     temperature: float = 0.05
     hidden: float = 0.15
@@ -169,7 +170,7 @@ def _contrast(
     """The loss of each step."""
     if not len(signals.passages.words):
         return np.empty(0)
-    batch = min(options.batch, max(16, 2 * signals.different))
+    batch = min(options.batch, max(32, signals.different // 4))
     drawer = Drawer(signals, Mix(batch, options.apart, options.views, options.clicks, options.typed))
     wanted = int(options.epochs * signals.different / batch)
     steps = max(1, min(max(wanted, FEWEST_STEPS), int(options.seconds / STEP_SECONDS)))
