@@ -81,7 +81,7 @@ class SegmentKind(StrEnum):
 class Phrase(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Words that a query must be (`exact`), hold in this order (`contains`), or start with (`starts`).
 
-    Compared as the search compares words: case, accents and endings do not count, so "TVs" is "tv".
+    Compared as the search compares words: case, accents and endings do not count, so "Red Dresses" is "red dress".
     """
 
     text: Short
