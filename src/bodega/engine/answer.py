@@ -103,7 +103,7 @@ class Engine:
             relaxed=pool.relaxed,
             redirect=bound.plan.redirect,
             banners=bound.plan.banners,
-            rules=bound.rules,
+            rules=bound.rules(asked.found.rows),
             facets=self._facets(request, asked.found, chosen),
             degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes),
             snapshot=self.learned.snapshot,
@@ -169,8 +169,10 @@ class Engine:
         )
 
     def _facets(self, request: Request, found: Pool, chosen: browse.Narrowing) -> tuple[Facet, ...]:
-        """Counts over everything that was found (not only the page); a facet's own filter does not narrow it."""
+        """Counts over everything that was found (not only the page); a facet's own filter does not narrow it, unless
+        the request says so."""
         if not request.facets:
             return ()
         rows = found.rows[self.shelf.is_current[found.rows]]
-        return browse.facets(self.shelf, rows, request.facets, chosen, request.facet_query)
+        kept = rows[chosen.all[rows]] if request.narrowed else rows
+        return browse.facets(self.shelf, kept, request.facets, chosen, request.facet_query)

@@ -177,6 +177,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     language: str = ""
     personal: bool = True
     time: datetime | None = None
+    narrowed: bool = False
+    """Count facets among what passes every filter; else a field's own filter does not narrow its own counts."""
     facet_query: str = ""
     """Only values of the asked facets that read like this: `nik` finds Nike, `nkie` too."""
     sort_by: str = ""
