@@ -203,7 +203,7 @@ class _Builder:
     def ranged(self, parts: list[Any]) -> Between:
         (name, at), token = parts
         low, _, high = token.partition("..")
-        ends = [_number(token.update(value=end)) if end.strip() else None for end in (low, high)]
+        ends = [_number(token.update(value=end.strip())) if end.strip() else None for end in (low, high)]
         return _range(name, at, (ends[0], ends[1]), token.start_pos)
 
 
