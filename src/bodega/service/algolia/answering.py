@@ -1,8 +1,9 @@
 """One query of Algolia's, answered by the engine: parameters -> Request -> page -> Algolia's answer.
 
-All conditions go into `Request.where`, never into `Request.filters`: Algolia counts a facet among the hits that meet
-*every* condition, and a client that wants the others too (InstantSearch does, for its refinement lists) asks once more
-without that one. Paging ends at 1,000 hits, as there; `nbHits` counts all.
+Lists of values and ranges that must all hold (what a shopper ticks) become `Request.filters`, all other conditions
+`Request.where`. Facets are counted among the hits that meet *every* condition (`narrowed`), as Algolia counts them: a
+client that wants the others too (InstantSearch does, for its refinement lists) asks once more without that one.
+Paging ends at 1,000 hits, as there; `nbHits` counts all.
 Cost: what the engine takes, plus about 60 us a hit for records and highlighting. A query with `hitsPerPage=0` makes
 neither. Not for: more than one query (`handlers.py`).
 """
@@ -19,7 +20,7 @@ import msgspec
 from bodega.errors import BadRequest
 from bodega.schema import Page, Request, Sort
 from bodega.service.algolia import filters
-from bodega.service.algolia.conditions import every, where
+from bodega.service.algolia.conditions import every, ticked, where
 from bodega.service.algolia.counts import counted, facet_fields, statistics
 from bodega.service.algolia.fields import Attributes, Fielded
 from bodega.service.algolia.highlight import Wanted
@@ -85,14 +86,16 @@ class Question:
 def question(index: str, order: Sort, asked: Asked, shop: Fielded) -> Question:
     """Translate a query. Raises BadRequest."""
     attributes = Attributes(shop)
-    condition = every(
-        (
-            filters.parsed(asked.filters, attributes),
-            filters.facet_filters(asked.facet_filters, attributes),
-            filters.numeric_filters(asked.numeric_filters, attributes),
-            filters.tag_filters(asked.tag_filters, attributes),
+    chosen, rest = ticked(
+        every(
+            (
+                filters.facet_filters(asked.facet_filters, attributes),
+                filters.numeric_filters(asked.numeric_filters, attributes),
+                filters.tag_filters(asked.tag_filters, attributes),
+            )
         )
     )
+    condition = every((filters.parsed(asked.filters, attributes), rest))
     if condition is False:
         return Question(index, asked, None, asked.facets)
     user, session = whose(asked.user)
@@ -104,7 +107,9 @@ def question(index: str, order: Sort, asked: Asked, shop: Fielded) -> Question:
         session=session,
         k=max(1, reachable),
         offset=asked.offset if reachable else 0,
+        filters=chosen,
         facets=facet_fields(asked.facets, attributes),
+        narrowed=True,
         sort=order,
         language=asked.language,
         personal=asked.personal,

@@ -2,14 +2,20 @@
 
 Algolia answers a filter on a field that nobody has with no hits, and an empty list of filters with all of them. So a
 condition is an expression of the shop's own filter language, or a plain truth: True holds for every item, False for
-none. Truths melt away while conditions are joined; what is left at the end goes into `Request.where` as text.
+none. Truths melt away while conditions are joined.
+
+What is left is either *ticked* (lists of values and ranges that must all hold: what a shopper picks in a page), which
+a request carries as filters, so that it does not change what the words find and a count of 12 leads to 12 hits; or it
+is anything else, which a request carries as `where`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bodega.engine.expression.tree import And, Expression, Is, Not, Or, bounded
+from bodega.engine.expression import And, Between, Expression, Is, Not, Or, bounded
+from bodega.schema import Filter
+from bodega.service.asking import FILTERS_LIMIT, VALUES_LIMIT
 
 Condition = Expression | bool
 
@@ -58,6 +64,20 @@ def opposite(condition: Condition) -> Condition:
     if isinstance(condition, bool):
         return not condition
     return condition.part if isinstance(condition, Not) else Not(condition)
+
+
+def ticked(condition: Condition) -> tuple[tuple[Filter, ...], Condition]:
+    """(what can be said as filters, the rest)."""
+    filters: list[Filter] = []
+    rest: list[Condition] = []
+    for part in condition.parts if isinstance(condition, And) else (condition,):
+        if isinstance(part, Is) and len(filters) < FILTERS_LIMIT and len(part.values) <= VALUES_LIMIT:
+            filters.append(Filter(field=part.field, values=part.values))
+        elif isinstance(part, Between) and not part.strict and len(filters) < FILTERS_LIMIT:
+            filters.append(Filter(field=part.field, low=part.low, high=part.high))
+        else:
+            rest.append(part)
+    return tuple(filters), every(rest)
 
 
 def where(condition: Condition) -> str:

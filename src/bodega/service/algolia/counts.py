@@ -44,7 +44,9 @@ def counted(names: Sequence[str], found: Sequence[Facet], most: int) -> dict[str
     by_field = {facet.field: facet for facet in found}
     wanted = list(names) if EVERY not in names else [*_offered(found), *(name for name in names if name != EVERY)]
     made = {name: _values(modified(name), by_field) for name in dict.fromkeys(wanted)}
-    return {name: dict(list(values.items())[:most]) for name, values in made.items() if values}
+    numbers = {name for name in made if (facet := by_field.get(name)) is not None and facet.low is not None}
+    # A client looks for the span of a field only where the field is listed, so numbers are, without values.
+    return {name: dict(list(values.items())[:most]) for name, values in made.items() if values or name in numbers}
 
 
 def _offered(found: Sequence[Facet]) -> list[str]:

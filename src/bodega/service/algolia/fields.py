@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from bodega.engine.expression.tree import LARGEST, Between, Is
+from bodega.engine.expression import Between, Is
+from bodega.engine.expression.tree import LARGEST
 from bodega.schema import Facet
 from bodega.schema.table import PATH_SEPARATOR
 from bodega.service.algolia.conditions import Condition, opposite
