@@ -1,4 +1,4 @@
-"""Corrections: from the words of the shop and its shoppers, chosen by what stands beside, and never of what is right."""
+"""Corrections: from the words of the shop and its shoppers, by what stands beside, and never of what is right."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bodega.engine.completing import Completing
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Source
 from bodega.retrieval.lexical import Alternatives, Lexical
-from bodega.schema import Completion
+from bodega.schema import Completion, Context
 from bodega.schema.arrays import Flags, Floats, Ints
 from bodega.understanding.query.spelling import Speller
 
@@ -29,6 +30,7 @@ class Words:
         self._main = main
         self._shelf = shelf
         self._beside = main.beside(shelf.delta) if len(shelf.delta) else None
+        self._completing = Completing(main.completer, shelf)
 
     @property
     def speller(self) -> Speller:
@@ -64,11 +66,7 @@ class Words:
             held[~old] = self._beside.holds(word, rows[~old] - base)
         return held
 
-    def suggest(self, prefix: str, k: int) -> list[Completion]:
-        """Completions of what was typed so far; titles of items that are gone are left out."""
-        base, shelf = self._shelf.base, self._shelf
-        return [
-            Completion(text=found.text, kind=found.kind, item=base.ids[found.item] if found.item >= 0 else "")
-            for found in self._main.suggest(prefix, k)
-            if found.item < 0 or shelf.shown_from[found.item] >= 0
-        ]
+    def suggest(self, prefix: str, k: int, *, context: Context | None = None) -> list[Completion]:
+        """Completions of what was typed so far, of things that are for sale now; with a context in the order that
+        suits its history, without one the same for everybody."""
+        return self._completing.complete(prefix, k, context=context)

@@ -3,7 +3,7 @@
     query -> plan (words, corrections, alternatives)   _plan, understanding/query/spelling
           -> items that match                          _matcher (tantivy)
           -> their exact scores                        _forward (BM25F, numpy)
-    prefix -> suggestions                              _suggest
+    prefix -> suggestions                              completion
 
 Items that are new since the index was built stand in a small index *beside* it (`Lexical.beside`): it has no tantivy
 part, looks at all of its items, and scores with the big index's statistics, so that both lists merge by score.
@@ -22,17 +22,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.retrieval.lexical._entries import PROOFS
 from bodega.retrieval.lexical._forward import Forward, Read, Weights, read
 from bodega.retrieval.lexical._matcher import Matcher
 from bodega.retrieval.lexical._plan import NO_PLAN, Alternatives, Group, Plan, Planner, Wish
-from bodega.retrieval.lexical._suggest import ENOUGH_PEOPLE, Suggester, Suggestion
+from bodega.retrieval.lexical.completion import Completer, Suggestion
 from bodega.schema import Candidates, Context, ItemTable, Texts, World
 from bodega.understanding import language
 from bodega.understanding.query.habits import NO_PAIRS, PEOPLE, Pairs, habits
 from bodega.understanding.query.spelling import Company, Speller
 from bodega.understanding.query.vocabulary import Words, find, load_texts, save_texts
 
-__all__ = ["ENOUGH_PEOPLE", "Alternatives", "Lexical", "Match", "Suggestion", "Weights"]
+__all__ = ["Alternatives", "Completer", "Lexical", "Match", "Suggestion", "Weights"]
 
 HEAD = 1_000
 """Matches that are scored exactly; where more match, tantivy's score picks these."""
@@ -85,7 +86,7 @@ class Lexical:
         self._people = people
         self._main: Lexical | None = None
         self._matcher: Matcher | None = None
-        self._suggester: Suggester | None = None
+        self.completer: Completer | None = None
         self._folder: Path | None = None
         self._pairs = NO_PAIRS
         self._last: tuple[Wish, Plan] = (Wish(""), NO_PLAN)
@@ -100,7 +101,7 @@ class Lexical:
         self._folder = Path(tempfile.mkdtemp(prefix="bodega-lexical-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._matcher = Matcher.build(self._folder, _documents(held, self._forward))
-        self._suggester = Suggester.of(world)
+        self.completer = Completer.fit(world, self._finds, self._people)
         return self
 
     def beside(self, table: ItemTable) -> Lexical:
@@ -174,16 +175,14 @@ class Lexical:
         return Match(items, scores, plan.corrected, total + len(missing), level, needed)
 
     def suggest(self, prefix: str, k: int = 8) -> list[Suggestion]:
-        """Completions of what was typed so far, best first; words that lead nowhere are corrected."""
-        if self._suggester is None:
-            return []
-        typed = language.words(prefix[:200])[:8]
-        complete = not prefix[-1:].isalnum()
-        found = self._suggester.suggest(typed, k, complete=complete)
-        if found or not typed:
-            return found
-        mended = list(self.speller.correct(typed).words)
-        return self._suggester.suggest(mended, k, complete=False) if mended != typed else []
+        """Completions of what was typed so far, best first, the same for everybody (`engine.completing` knows what is
+        for sale now, and who asks)."""
+        return [] if self.completer is None else [found.suggestion for found in self.completer.complete(prefix, k)]
+
+    def _finds(self, query: str) -> NDArray[np.int32]:
+        """The best items of a query, none where it is only understood with a correction."""
+        found = self.match(query, limit=PROOFS)
+        return found.items[:0] if found.corrected else found.items
 
     def save(self, folder: Path) -> None:
         """Flat arrays, one JSON, and tantivy's files under names that depend on their content only."""
@@ -193,8 +192,8 @@ class Lexical:
         save_texts(folder, "terms", self._terms)
         facts = _Facts(tuple(self._averages), msgspec.to_builtins(self.weights))
         (folder / "lexical.json").write_bytes(msgspec.json.encode(facts, order="sorted"))
-        if self._suggester is not None:
-            self._suggester.save(folder)
+        if self.completer is not None:
+            self.completer.save(folder)
         if self._folder is not None:
             (folder / "index").mkdir()
             for path in sorted(self._folder.iterdir()):
@@ -212,7 +211,7 @@ class Lexical:
         found._words = Words.load(folder)
         found._pairs = Pairs.load(folder)
         found._terms = load_texts(folder, "terms")
-        found._suggester = Suggester.load(folder)
+        found.completer = Completer.load(folder)
         found._folder = folder / "index"
         found._matcher = Matcher.open(found._folder)
         found._settle()

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from bodega.retrieval.lexical import ENOUGH_PEOPLE, Lexical, _suggest
+from bodega.retrieval.lexical import Lexical, _entries
 from bodega.schema import EVENT_CODES, Item, ItemTable, Log, World
+from bodega.understanding.query.habits import PEOPLE
 
 
 def asked(query_users: list[tuple[str, int]]) -> Log:
@@ -60,7 +61,7 @@ def test_categories_then_brands_then_titles_complete_what_is_typed():
 def test_equal_titles_are_suggested_once_and_long_ones_cut():
     found = suggested("rain")
     assert found == [("Rain", "category"), ("Rain jacket", "title")]
-    assert max(len(text) for text, _ in suggested("running")) <= _suggest.LONGEST
+    assert max(len(text) for text, _ in suggested("running")) <= _entries.LONGEST
 
 
 def test_a_title_names_its_item():
@@ -73,7 +74,7 @@ def test_a_typing_error_in_a_prefix_is_forgiven():
     assert ("Rain jacket", "title") in suggested("rain jackte")
 
 
-@pytest.mark.parametrize(("people", "expected"), [(ENOUGH_PEOPLE, True), (ENOUGH_PEOPLE - 1, False)])
+@pytest.mark.parametrize(("people", "expected"), [(PEOPLE, True), (PEOPLE - 1, False)])
 def test_a_query_is_suggested_only_when_enough_people_asked_it(people, expected):
     log = asked([("running vest", user) for user in range(people)] + [("running vest", 0)] * 50)
     assert (("running vest", "query") in suggested("run", log)) == expected
