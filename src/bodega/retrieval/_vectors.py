@@ -22,15 +22,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.retrieval._index import load_facts, save_arrays, save_facts, top_k
+from bodega.retrieval._index import load_facts, save_arrays, save_facts
 from bodega.retrieval._signs import Effort, Rows, Signs
 from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
 from bodega.schema.table import mapped
 
 EXACT = 8_192
 """So many rows are scored in .5 ms: no shortcut is worth it."""
-SCORED = 1_024
-"""Rows scored at a time: 1 MB of float32 stays in the cache."""
+SCORED = 512
+"""Rows scored at a time: half a megabyte of float32 stays in the cache."""
 QUESTIONS = 64
 """Rows that stand in for questions where none are given."""
 
@@ -86,9 +86,10 @@ class VectorIndex:
         if question is None or k < 1 or not len(self):
             return NONE
         allowed = self.alive if keep is None else self.alive & keep
-        rows = self._candidates(question, k, allowed)
-        scores = self._cosines(question, rows)
-        best = top_k(scores, k)
+        rows, scores = self._candidates(question, k, allowed)
+        some = scores >= np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) > k else slice(None)
+        rows, scores = rows[some], scores[some]
+        best = np.lexsort((rows, -scores))[:k]
         return rows[best], scores[best]
 
     def scores(self, query: Floats, rows: NDArray[np.integer[Any]]) -> Floats:
@@ -142,31 +143,34 @@ class VectorIndex:
         signs = Signs.load(folder, "signs", facts.efforts) if facts.efforts else None
         return cls(rows, Rows(np.empty((0, facts.dimensions), np.int16)), mapped(folder / "alive.npy"), signs)
 
-    def _candidates(self, question: Floats, k: int, allowed: Flags) -> Ints:
-        """Rows worth scoring, ascending: all that are allowed, or those that the shortcut names and the tail."""
+    def _candidates(self, question: Floats, k: int, allowed: Flags) -> tuple[Ints, Floats]:
+        """(rows, cosines) worth sorting: all that are allowed, or those that the shortcut names and the tail."""
         size = len(self.base)
-        own = allowed[:size]
-        passing = int(np.count_nonzero(own))
-        if self.signs is None or passing <= EXACT or 2 * self.signs.effort(k, passing).depth >= passing:
-            return np.flatnonzero(allowed).astype(np.int32)
-        found = self.signs.near(question, k, own, passing)
+        own = allowed[:size] if len(self.tail) else allowed
+        if self.signs is None or int(np.count_nonzero(own)) <= EXACT:
+            rows = np.flatnonzero(allowed).astype(np.int32)
+            return rows, self._cosines(question, rows)
+        found, scores = self.signs.near(question, k, own, lambda rows: self._cosines(question, rows))
         if not len(self.tail):
-            return found
-        return np.concatenate([found, np.flatnonzero(allowed[size:]).astype(np.int32) + np.int32(size)])
+            return found, scores
+        late = np.flatnonzero(allowed[size:]).astype(np.int32) + np.int32(size)
+        return np.concatenate([found, late]), np.concatenate([scores, self._cosines(question, late)])
 
     def _cosines(self, question: Floats, rows: NDArray[np.integer[Any]]) -> Floats:
         """Row by row (a matrix product would round a row differently in other company): (len(rows),)."""
         out = np.empty(len(rows), np.float32)
         asked = question * Rows.SCALE
+        room = np.empty((min(len(rows), SCORED), self.dimensions), np.float32)
         for start in range(0, len(rows), SCORED):
-            part = slice(start, start + SCORED)
-            out[part] = np.vecdot(self._codes(rows[part]).astype(np.float32), asked)
+            part = rows[start : start + SCORED]
+            room[: len(part)] = self._codes(part)
+            np.vecdot(room[: len(part)], asked, out=out[start : start + SCORED])
         return out
 
     def _codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
         size = len(self.base)
         if not len(self.tail):
-            held: NDArray[np.int16] = self.base.codes[rows]
+            held: NDArray[np.int16] = self.base.codes.take(rows, axis=0)
             return held
         out = np.empty((len(rows), self.dimensions), np.int16)
         late = rows >= size
