@@ -73,6 +73,10 @@ class Rules:
         """All rules by id, switched off ones too."""
         return self._store.list()
 
+    def changes(self) -> int:
+        """The number of the newest change: equal while nothing changed."""
+        return self._store.cursor()
+
     def get(self, rule: str) -> Rule:
         """Raises BadRequest (404) when there is none."""
         found = self._store.get(rule)

@@ -52,7 +52,7 @@ class RuleTrail(msgspec.Struct, frozen=True):
 class UndoAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Take this change back."""
 
-    change: Annotated[int, Meta(ge=1)]
+    change: Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class PreviewAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +111,7 @@ def _reading(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/v1/rules", opt=SCOPE, name="rules")
     async def listed(request: Http) -> ASGIResponse:
         asking.parameters(request.scope["query_string"], ())
-        found = await asyncio.to_thread(rules.list)
-        return told(RuleList(found, max((rule.version for rule in found), default=0)))
+        return told(RuleList(await asyncio.to_thread(rules.list), await asyncio.to_thread(rules.changes)))
 
     @get("/v1/rules/audit", opt=SCOPE, name="rules_audit")
     async def audit(request: Http) -> ASGIResponse:

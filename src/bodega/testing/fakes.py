@@ -235,7 +235,9 @@ class MemoryRules:
         """Make the rule what it was before that change. Raises Stale, BadRequest for a change that is not there."""
         with self._lock:
             if not 1 <= change <= len(self._trail):
-                raise BadRequest("there is no such change", where="rules undo", got=change)
+                error = BadRequest("there is no such change", where="rules undo", got=change)
+                error.status = 404
+                raise error
             wanted = self._trail[change - 1]
             if any(later.rule == wanted.rule for later in self._trail[change:]):
                 raise Stale("the rule was changed again since", where=wanted.rule, got=change)
