@@ -25,7 +25,7 @@ YUAN = Prices("CNY", 1.0, 2.0, 20_000.0)
 
 
 @pytest.mark.parametrize(
-    "name", ["chinese", "codes", "colours", "naming", "reading", "refusals", "understood", "units"]
+    "name", ["chinese", "codes", "colours", "naming", "reading", "refusals", "understood", "units", "wording"]
 )
 def test_the_examples_in_the_docstrings_hold(name):
     found = doctest.testmod(import_module(f"bodega.understanding.query.{name}"))
@@ -289,6 +289,7 @@ def refuse():
         ("dress not silk or wool", [("material", ("Silk",), "not silk"), ("material", ("Wool",), "or wool")]),
         ("jacket without a hood", [("", ("hood",), "without a hood")]),
         ("necklace without glass beads", [("", ("glass beads",), "without glass beads")]),
+        ("dress without unicorns", [("", ("unicorns",), "without unicorns")]),
         ("dress without acme", [("brand", ("Acme",), "without acme")]),
         ("耳机 不要头戴式", [("", ("头戴式",), "不要头戴式")]),
         ("不要拉链的靴子", [("", ("拉链",), "不要拉链的")]),
@@ -308,7 +309,7 @@ def test_refusals(query, expected, refuse):
         "sugar free dress",
         "无糖",
         "不锈钢",
-        "without a unicorn",
+        "no unicorn",
         "no 5",
         "the food is not enough dress",
         "t-shirt",

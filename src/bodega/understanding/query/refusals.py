@@ -1,7 +1,8 @@
 """What must *not* be shown? "not silk", "without sugar", "-leather", "不要真丝"; and when do those words say nothing?
 
-Idea: a refusal is a condition only where what is refused is a value of this shop (a material, a colour, a brand) or a
-word of its titles, and where titles do not say the very same ("no show socks", "non stick pan", 无糖: product words).
+Idea: a refusal is a condition where what is refused is a value of this shop (a material, a colour, a brand) or stands
+where only a refused thing can stand, and where titles do not say the very same ("no show socks", "non stick pan", 无糖:
+product words).
 A refused value also refuses titles that speak of it, unless they say "free", "no" or 无 beside it (`speaks_of`).
 
 Cost: 2 microseconds for a query without a refusing word.
@@ -29,7 +30,7 @@ KNOWN = 2
 _WORDS = re.compile(
     r"(?<![\w'-])(?P<word>without|excluding|except(?: for)?|not|non|no)(?:[ -]+)(?=\w)|(?<!\S)(?P<minus>-)(?=[a-z]{2})"
 )
-_HAN_WORDS = re.compile(r"(?P<word>不要|不含有?|不带|除了|排除|不想要)(?=\s?(?!的)\w)")
+_HAN_WORDS = re.compile(r"(?P<word>不要|不含有?|不带|除了|不想要)(?=\s?(?!的)\w)")
 _LINKING = frozenset({"under", "below", "less", "over", "or", "and", "but", "not", "without", "no", "size"})
 _ARTICLES = frozenset({"a", "an", "the", "any", "of", "have", "having"})
 _AND = re.compile(r"\s*(?:,|/|or|nor|和|或|或者|、)\s*")
@@ -132,7 +133,7 @@ def _refused(
 def _to_the_end(reading: Reading, tokens: list[Token], at: int, size: int, gazetteer: Gazetteer) -> int:
     """How many plain words follow to the end: "without glass beads" refuses the beads, not all glass."""
     rest = tokens[at + size :]
-    if not 0 < len(rest) <= 2 or reading.text[rest[-1].high :].strip():
+    if not 0 < len(rest) <= 2 or reading.text[rest[-1].high :].strip(' ".,!?'):
         return 0
     for place, token in enumerate(rest, at + size):
         plain = token.word.isalpha() and token.word not in language.STOP_WORDS and not token.han
@@ -154,15 +155,18 @@ def _product(run: list[Token], refusing: str, titles: Titles) -> bool:
     if refusing == "-":
         return False
     word = run[0].word
-    return language.stem(word) in titles.refused or (refusing in ("no", "non", "not") and word in _PRODUCT_WORDS)
+    return titles.refuse(refusing, word) or (refusing in ("no", "non", "not") and word in _PRODUCT_WORDS)
 
 
 def _said_alone(tokens: list[Token], run: list[Token], word: str, titles: Titles) -> bool:
-    """May words that are no value of any field be refused? They must be the shop's, and not be wished for as well."""
+    """May words that are no value of any field be refused? Not where they are wished for as well; after "no" and "non",
+    which begin so many names, they must be words of titles."""
     said = run[0]
     if word == "-":
         return said is not tokens[0] or titles.df(said.word) > 0
-    if not said.word.isalpha() or len(said.word) < SHORTEST or any(titles.df(one.word) < KNOWN for one in run):
+    if not said.word.isalpha() or (len(said.word) < SHORTEST and len(run) == 1) or not titles.size:
+        return False
+    if word in ("no", "non") and any(titles.df(one.word) < KNOWN for one in run):
         return False
     outside = [token for token in tokens if not run[0].low <= token.low < run[-1].high and token.word != word]
     if {language.stem(token.word) for token in outside} & {language.stem(token.word) for token in run}:
@@ -197,9 +201,9 @@ def _refused_han(
         if not inside or (not de and (match.start() == 0 or len(inside) > 2 or _two_words(inside))):
             high = end = low + len(words_of(said)[0])  # "不要头戴式蓝牙耳机": only the first word is refused
     refused = reading.text[low:high]
-    if not senses and (len(refused) < 2 or not _known_han(refused, titles)):
+    if not senses and (len(refused) < 2 or not titles.size or (match.start() == 0 and not _known_han(refused, titles))):
         return
-    if language.stem(words_of(refused)[0]) in titles.refused and not senses:
+    if not senses and titles.refuse("", words_of(refused)[0]):
         return
     yield from _claims(reading, match.start(), [Token(refused, low, high)], senses, end)
 
@@ -210,7 +214,7 @@ def _two_words(inside: list[Token]) -> bool:
 
 
 def _known_han(refused: str, titles: Titles) -> bool:
-    return all(titles.df(word) >= 1 for word in words_of(refused)) or titles.size == 0
+    return all(titles.df(word) >= 1 for word in words_of(refused))
 
 
 def _claims(reading: Reading, low: int, run: list[Token], senses: list[Sense], end: int = 0) -> Iterator[Claim]:

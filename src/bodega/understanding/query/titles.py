@@ -24,7 +24,7 @@ from bodega.understanding import language
 from bodega.understanding.query.reading import HAN, words_of
 
 REFUSAL = re.compile(
-    rf"(?<![\w-])(?:no|not|non|without)[ -]+(?:an? |the |any )?([a-z]{{2,}})|"
+    rf"(?<![\w-])(no|not|non|without)[ -]+(?:an? |the |any )?([a-z]{{2,}})|"
     rf"(?:不要|不含|不带|没有|除了)([{HAN}]{{1,8}})"
 )
 
@@ -35,8 +35,7 @@ class Titles:
     def __init__(self, words: Texts, count: NDArray[np.int32], refused: frozenset[str], size: int) -> None:
         self.words = words
         self.count = count
-        self.refused = refused
-        """Stems that stand after "no", "non", "without", 不要 ... in a title: there they are part of a name."""
+        self._refused = refused
         self.size = size
         """How many titles there are."""
         self.df = lru_cache(maxsize=50_000)(self._df)
@@ -51,7 +50,7 @@ class Titles:
             counts.update(set(language.tokens(title)))
             folded = title.lower() if title.isascii() else language.fold(title)
             for match in REFUSAL.finditer(folded):
-                refused.add(language.stem(match[1]) if match[1] else words_of(match[2])[0])
+                refused.add(_refusal(match[1] or "", match[2] or words_of(match[3])[0]))
         names = sorted(counts)
         count = np.fromiter((counts[name] for name in names), np.int32, len(names))
         return cls(Texts.of(names), count, frozenset(refused), size)
@@ -62,11 +61,17 @@ class Titles:
         row = bisect_left(self.words, stem)
         return int(self.count[row]) if row < len(self.words) and self.words[row] == stem else 0
 
+    def refuse(self, refusing: str, word: str) -> bool:
+        """Does a title refuse this word in the same way ("no show socks")? Then it is part of a name. `refusing` is
+        "no", "non", "not", "without", or empty for Chinese."""
+        alike = ("no", "non") if refusing in ("no", "non") else (refusing,)
+        return any(_refusal(one, word) in self._refused for one in alike)
+
     def save(self, folder: Path) -> None:
         np.save(folder / "titles.blob.npy", self.words.blob)
         np.save(folder / "titles.offsets.npy", self.words.offsets)
         np.save(folder / "titles.count.npy", self.count)
-        facts = {"refused": sorted(self.refused), "size": self.size}
+        facts = {"refused": sorted(self._refused), "size": self.size}
         (folder / "titles.json").write_bytes(msgspec.json.encode(facts, order="sorted"))
 
     @classmethod
@@ -74,3 +79,7 @@ class Titles:
         facts = msgspec.json.decode((folder / "titles.json").read_bytes())
         words = Texts(mapped(folder / "titles.blob.npy"), mapped(folder / "titles.offsets.npy"))
         return cls(words, mapped(folder / "titles.count.npy"), frozenset(facts["refused"]), int(facts["size"]))
+
+
+def _refusal(refusing: str, word: str) -> str:
+    return f"{refusing} {language.stem(word)}".strip()

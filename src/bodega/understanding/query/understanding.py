@@ -5,7 +5,8 @@
           -> spelling         words that this shop does not know                           spelling
           -> conditions       prices, sizes and quantities, refusals                       prices, sizes, refusals
           -> names            brands, colours, categories, attributes                      gazetteer
-          -> text             what is left to search
+          -> text             what is left to search                                       wording
+          -> shelf            the category that all words together mean, if any            intent
 
 Conditions (a price, a refusal) are hard and few; everything else only lifts what fits. Where findings overlap, a name
 of several words wins ("Under Armour"), then conditions, then the longer one.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +32,7 @@ from bodega.understanding.query import colours
 from bodega.understanding.query.claims import Claim
 from bodega.understanding.query.codes import is_code
 from bodega.understanding.query.gazetteer import Gazetteer
+from bodega.understanding.query.intent import CategoryIntent
 from bodega.understanding.query.measures import Measures
 from bodega.understanding.query.prices import Prices, prices_in
 from bodega.understanding.query.reading import LONGEST, Reading, Token, clean, read
@@ -39,22 +42,19 @@ from bodega.understanding.query.spelling import Speller
 from bodega.understanding.query.titles import Titles
 from bodega.understanding.query.understood import Understood
 from bodega.understanding.query.units import Worth, worths
+from bodega.understanding.query.wording import edited, mended, searched
 
 SAMPLED = 2_000
 """Items looked at for the currency of the shop."""
-_LINKS = "for and with but in at by the a an of or from priced 的 和 ,"
-_DANGLING = frozenset(_LINKS.split())
-_LEADING = frozenset({"and", "but", "or", ",", "的"})
-_CONDITIONS = (
-    "under below between less than over above more most least around about without excluding except not no non and or "
-    "for with max maximum min minimum cheap cheaper usd eur gbp dollar dollars bucks euro euros size pack set box of"
-)
-_GRAMMAR = frozenset(_CONDITIONS.split()) | languages.STOP_WORDS
+ENOUGH_TITLES = 200
+"""Below so many titles, guesses at a category cannot be calibrated and are not made."""
 
 
 class _Facts(msgspec.Struct, frozen=True):
     prices: Prices
     worths: dict[str, tuple[float, str]]
+    cheap: dict[str, float] = {}
+    """{category: price below which a third of its items lie}; "" for the whole shop."""
     format: int = 1
 
 
@@ -71,6 +71,7 @@ class Understanding:
         self.speller: Speller | None = None
         """Corrects words that the shop does not know; None corrects nothing. It belongs to the word index: whoever
         opens both hands it over (`spelled_by`)."""
+        self._intent = CategoryIntent()
         self._take(_Facts(Prices(), {}), Titles.learn(()), _no_names(), _no_measures())
 
     def _take(self, facts: _Facts, titles: Titles, names: Gazetteer, measures: Measures) -> None:
@@ -84,8 +85,9 @@ class Understanding:
         items = world.items
         titles = Titles.learn(items.titles)
         worth = worths()
-        facts = _Facts(_prices(items, settings.currency), worth)
+        facts = _Facts(_prices(items, settings.currency), worth, _cheap(items))
         self._take(facts, titles, Gazetteer.learn(items, titles.df), Measures.learn(items, worth))
+        self._intent = CategoryIntent.of(world, settings.learn.seed)
         return self
 
     def spelled_by(self, speller: Speller | None) -> Self:
@@ -101,16 +103,26 @@ class Understanding:
             return _code(query, language)
         reading = read(query)
         spoken = language or languages.detect(reading.text)
-        mended = self._mended(reading)
-        edits = [(meaning.start, meaning.end, meaning.values[0]) for meaning in mended[1]]
-        tokens = mended[0].tokens()
-        claims = self._claims(mended[0], tokens)
+        tokens = reading.tokens()
+        names = self._names.claims(reading, tokens)
+        told: list[Meaning] = []
+        if self.speller is not None and tokens:
+            reading, told = mended(reading, tokens, names, self.speller, self._facts.worths)
+            if told:
+                tokens = reading.tokens()
+                names = self._names.claims(reading, tokens)
+        claims = self._claims(reading, tokens, names)
+        gone = [claim for claim in claims if claim.removes or self._dropped(claim)]
+        edits = [(meaning.start, meaning.end, meaning.values[0]) for meaning in told]
+        text = searched(reading, gone, edits, may_be_empty=any(claim.meaning.hard for claim in claims))
+        kept = [token for token in tokens if not any(one.low <= token.low < one.high for one in gone)]
+        claims = self._priced([*claims, *self._shelf(text, kept, claims)])
         return Understood(
             query,
-            self._text(mended[0], claims, edits),
+            text,
             spoken,
-            corrected=clean(_edited(reading.typed, edits)) if edits else "",
-            meanings=(*mended[1], *(claim.placed(mended[0]) for claim in claims)),
+            corrected=clean(edited(reading.typed, edits)) if edits else "",
+            meanings=(*told, *(claim.placed(reading) for claim in claims)),
             alternatives=self._translations(tokens),
         )
 
@@ -120,6 +132,7 @@ class Understanding:
         self._titles.save(folder)
         self._names.save(folder)
         self._measures.save(folder)
+        self._intent.save(folder)
 
     @classmethod
     def load(cls, folder: Path, items: ItemTable) -> Self:
@@ -128,6 +141,7 @@ class Understanding:
         found = cls()
         facts = msgspec.json.decode((folder / "understanding.json").read_bytes(), type=_Facts)
         found._take(facts, Titles.load(folder), Gazetteer.load(folder), Measures.load(folder))
+        found._intent = CategoryIntent.load(folder)
         return found
 
     @property
@@ -135,45 +149,10 @@ class Understanding:
         """ISO code of the money this shop's prices are in."""
         return self._facts.prices.currency
 
-    def _mended(self, reading: Reading) -> tuple[Reading, list[Meaning]]:
-        """The query with the words that the shop does not know replaced by those that were meant."""
-        if self.speller is None:
-            return reading, []
-        tokens = reading.tokens()
-        words = [token.word for token in tokens]
-        correction = self.speller.correct(words, sure=self._sure(reading, tokens))
-        if not correction.changed:
-            return reading, []
-        edits: list[tuple[int, int, str]] = []
-        told: list[Meaning] = []
-        for fix in sorted(correction.fixes):
-            low, high = tokens[fix.at].low, tokens[fix.at + fix.size - 1].high
-            said = " ".join(fix.words)
-            edits.append((low, high, said))
-            start, end = reading.span(low, high)
-            typed = reading.typed[start:end]
-            sure = round(fix.confidence, 3)
-            told.append(Meaning(kind="spelling", text=typed, start=start, end=end, values=(said,), confidence=sure))
-        return reading.replaced(edits), told
-
-    def _sure(self, reading: Reading, tokens: list[Token]) -> frozenset[int]:
-        """Words that are right although no title holds them: names, units, words of conditions, a beginning."""
-        assert self.speller is not None
-        sure = {
-            place for place, token in enumerate(tokens) if token.word in _GRAMMAR or token.word in self._facts.worths
-        }
-        for place in range(len(tokens)):
-            size, _ = self._names.longest(reading, tokens, place)
-            sure |= set(range(place, place + size))
-        if tokens and reading.text[-1:].isalnum() and self.speller.words.starting(tokens[-1].word, 1):
-            sure.add(len(tokens) - 1)  # still being typed
-        return frozenset(sure)
-
-    def _claims(self, reading: Reading, tokens: list[Token]) -> list[Claim]:
+    def _claims(self, reading: Reading, tokens: list[Token], names: list[Claim]) -> list[Claim]:
         """All findings that stand beside each other, in the order of the words."""
         if not tokens:
             return []
-        names = self._names.claims(reading, tokens)
         worth: Worth = self._facts.worths
         conditions = [
             *prices_in(reading, self._facts.prices),
@@ -189,26 +168,41 @@ class Understanding:
         kept += [name for name in names if not any(name.overlaps(claim) for claim in kept)]
         return sorted(kept, key=lambda claim: (claim.low, -claim.high, -claim.meaning.confidence))
 
-    def _text(self, reading: Reading, claims: list[Claim], edits: list[tuple[int, int, str]]) -> str:
-        """The words to search: conditions are out; a soft wish never empties it."""
-        spans = {reading.span(claim.low, claim.high) for claim in claims if claim.removes or self._dropped(claim)}
-        if not spans:
-            return clean(_edited(reading.typed, edits))
-        kept = [edit for edit in edits if not any(start <= edit[0] < end for start, end in spans)]
-        words = clean(_edited(reading.typed, [*kept, *((start, end, " ") for start, end in spans)])).split()
-        while words and words[-1].casefold() in _DANGLING:
-            words.pop()
-        while words and words[0].casefold() in _LEADING:
-            words.pop(0)
-        if not words and not any(claim.meaning.hard for claim in claims):
-            return clean(_edited(reading.typed, edits))
-        return " ".join(words).strip(" ,;，、")
+    def _shelf(self, text: str, tokens: list[Token], claims: list[Claim]) -> list[Claim]:
+        """The categories that all words together mean, beside those that single words name."""
+        if not tokens or not text or self._titles.size < ENOUGH_TITLES:
+            return []
+        named = {value for claim in claims if claim.meaning.kind == "category" for value in claim.meaning.values}
+        guesses = [guess for guess in self._intent.guesses(text) if guess.category not in named]
+        return [
+            Claim(
+                tokens[0].low,
+                tokens[-1].high,
+                Meaning(
+                    kind="category",
+                    text="",
+                    field="category",
+                    values=(guess.category,),
+                    confidence=round(guess.probability, 3),
+                ),
+            )
+            for guess in guesses
+        ]
+
+    def _priced(self, claims: list[Claim]) -> list[Claim]:
+        """ "Cheap" gets a number: what a third of the items of the category cost at most, else of the shop."""
+        if not any(_is_cheap(claim) for claim in claims):
+            return claims
+        shelves = [value for claim in claims if claim.meaning.kind == "category" for value in claim.meaning.values[:1]]
+        most = next((self._facts.cheap[shelf] for shelf in [*shelves, ""] if shelf in self._facts.cheap), None)
+        return [
+            replace(claim, meaning=msgspec.structs.replace(claim.meaning, high=most)) if _is_cheap(claim) else claim
+            for claim in claims
+        ]
 
     def _dropped(self, claim: Claim) -> bool:
         """ "cheap" is not searched, unless this shop's titles like to say it."""
-        if claim.meaning.kind != "price" or not claim.meaning.values:
-            return False
-        return self._titles.df("cheap") * 200 < max(self._titles.size, 1)
+        return _is_cheap(claim) and self._titles.df("cheap") * 200 < max(self._titles.size, 1)
 
     def _translations(self, tokens: Iterable[Token]) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Chinese colour words that no title holds, with the English word that titles hold."""
@@ -220,20 +214,15 @@ class Understanding:
         )
 
 
-def _edited(typed: str, edits: list[tuple[int, int, str]]) -> str:
-    """A text with parts said otherwise; edits are [start, end) that do not overlap, or only by blanks."""
-    out, at = "", 0
-    for start, end, said in sorted(edits):
-        out += typed[at:start] + said
-        at = max(at, end)
-    return out + typed[at:]
-
-
 def _code(query: str, language: str) -> Understood:
     text = query.strip()
     start = query.index(text)
     meaning = Meaning(kind="code", text=text, start=start, end=start + len(text), values=(text,))
     return Understood(query, text, language or "en", meanings=(meaning,))
+
+
+def _is_cheap(claim: Claim) -> bool:
+    return claim.meaning.kind == "price" and claim.meaning.values == ("low",)
 
 
 def _several(claim: Claim, tokens: list[Token]) -> bool:
@@ -267,6 +256,28 @@ def _prices(items: ItemTable, currency: str) -> Prices:
     named = Counter(code for row in range(0, len(items), step) if (code := items.item(row).currency))
     most = min(named, key=lambda code: (-named[code], code)) if named else currency
     return Prices(most, len(known) / len(price), float(f"{low:.6g}"), float(f"{float(known.max()):.6g}"))
+
+
+def _cheap(items: ItemTable) -> dict[str, float]:
+    """The price below which a third of the items lie, for each category and the whole shop."""
+    price = items.numbers.get("price", np.empty(0, np.float32))
+    known = ~np.isnan(price)
+    if not known.any():
+        return {}
+    column = items.coded["category"]
+    entries = known[column.owner]
+    codes, paid = column.codes[entries], price[column.owner[entries]]
+    order = np.lexsort((paid, codes))
+    codes, paid = codes[order], paid[order]
+    ends = np.searchsorted(codes, np.arange(len(column.vocabulary) + 1))
+    third = {
+        name: float(paid[low + (high - low) // 3])
+        for name, low, high in zip(column.vocabulary, ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        if high - low >= 3
+    }
+    return {
+        name: float(f"{value:.6g}") for name, value in ({"": float(np.quantile(price[known], 1 / 3))} | third).items()
+    }
 
 
 def _no_names() -> Gazetteer:
