@@ -44,10 +44,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_products_that_are_meant_are_found(folder):
-    result = run(SearchOptions(folder, generated=70))
+    result = run(SearchOptions(folder, generated=70, beside="none"))
     assert result.facts["cases"] == 9
     assert result.facts["items"] == 12 + 132
     assert result.figures["lexical.mrr"] == 1.0
+    assert result.figures["fusion.mrr"] == 1.0
+    assert result.facts["encoders"] == {"dense": "static"}
+    assert {"dense.mrr", "rrf.mrr", "fusion_over_bm25.mrr", "gain_of_dense.mrr"} <= set(result.figures)
     assert {f"{name}.{metric}" for name in ("lexical", "lexical_titles", "bm25") for metric in METRICS} <= set(
         result.figures
     )

@@ -49,6 +49,11 @@ class Stack:
         understanding = parts.understand(world) if parts.understand is not None else None
         return cls(sources, Finder(sources, Shelf.of(world.items), understanding), len(world.items))
 
+    def encoders(self) -> dict[str, str]:
+        """{source: name of the encoder it uses}."""
+        infos = {name: getattr(source, "info", None) for name, source in self.sources.items()}
+        return {name: str(info.name) for name, info in infos.items() if info is not None}
+
     def found(self, context: Context) -> tuple[Context, Candidates]:
         """What would be ranked for this query, with every source's score; and what the sources were asked."""
         found = self.finder.find(self.finder.read(context.query, context.language), context)

@@ -166,14 +166,12 @@ def _gains(
 
 
 def _facts(options: JudgedOptions, judged: Judged, settings: Settings, stack: Stack, chosen: Chosen) -> dict[str, Any]:
-    infos = {name: getattr(source, "info", None) for name, source in stack.sources.items()}
-    encoders = {name: str(info.name) for name, info in infos.items() if info is not None}
     return {
         **judged.facts,
         "seed": options.seed,
         "data_hash": judged.digest,
         "understand": msgspec.to_builtins(settings.understand),
-        "encoders": encoders,
+        "encoders": stack.encoders(),
         "weights": chosen.fusion().weights[PLACE.name],
         "factors": chosen.factors.factors,
         "validation": (chosen.weighted.figures if chosen.weighted else {}) | chosen.factors.figures,

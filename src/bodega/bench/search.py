@@ -25,21 +25,39 @@ from pathlib import Path
 import numpy as np
 import tantivy
 
+from bodega.bench._judged import no_log
 from bodega.bench._known_items import RECIPES, KnownItem, known_items
+from bodega.bench._stack import PLACE, Stack, choose
 from bodega.bench.result import BenchResult, data_hash
 from bodega.catalog.text import clean_line, clean_text
 from bodega.errors import BadFeed
 from bodega.evaluation.metrics import per_case
 from bodega.evaluation.ranks import Ranked, average_ranks
 from bodega.evaluation.significance import intervals, paired
+from bodega.protocols import NoProgress, Progress
 from bodega.retrieval.lexical import Lexical
-from bodega.schema import Context, Item, ItemTable, Log, World
+from bodega.schema import Candidates, Context, Item, ItemTable, World
 from bodega.schema.arrays import Doubles, Floats
+from bodega.settings import Settings, Understand
+from bodega.understanding.text.pretrained import best_installed
+from bodega.wiring import parts_of
 
 METRICS = ("mrr", "hit@10", "ndcg@10")
 PAIRS = Path("esci_search/esci_200_with_text.csv")
 DISTRACTORS = Path("bestbuy_retrotech/products.csv.gz")
 TIMED_K = 200
+
+NOTES = (
+    "full ranking of all products, average rank on ties, items shuffled; each query has one right product",
+    "bm25 = tantivy with its default tokenizer over titles, any word of the query",
+    "lexical_titles = our source with titles only (all answers have long descriptions, half of the others none)",
+    "fusion = what a shop without a search log serves (default weights); without_<source> = the same with that "
+    "weight at 0; rrf = reciprocal ranks over the same candidates",
+    "popularity and random are left out: the products have no events, random has an MRR of about .0002",
+    "parameters were chosen on queries generated from Best Buy titles and on the 49 Substitute pairs, never "
+    "on the test pairs (docs/decisions/0005-lexical.md, 0019-search-fusion.md)",
+    "a product judged Exact is not the only right one in the shop: figures are a lower bound",
+)
 
 Scorer = Callable[[str], Floats]
 """Query -> score of every item (n_items,), NaN where it does not match."""
@@ -53,6 +71,10 @@ class SearchOptions:
     seed: int = 7
     generated: int = 210
     """Validation queries generated from the distractors; 0 leaves validation out."""
+    encoder: str = "static"
+    """The dense source's encoder; `none` leaves meaning out."""
+    beside: str = "auto"
+    """A second, pretrained encoder: `auto` takes an installed one, `none` none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +89,35 @@ class SearchData:
     digest: str
 
 
-def run(options: SearchOptions) -> BenchResult:
-    """Measure `lexical` and plain BM25 on the test pairs, and the time of answers. Raises BadFeed without the data."""
-    began = time.perf_counter()
+def run(options: SearchOptions, progress: Progress | None = None) -> BenchResult:
+    """Measure every stage on the test pairs, and the time of answers. Raises BadFeed without the data."""
+    began, progress = time.perf_counter(), progress or NoProgress()
     data = read_data(options)
     rng = np.random.default_rng(options.seed)
-    lexical = Lexical().fit(World(data.table, _no_log(), 0.0))
+    world = World(data.table, no_log(), 0.0)
     bare = ItemTable.of(Item(id=item.id, title=item.title) for item in data.items)
-    titles = Lexical().fit(World(bare, _no_log(), 0.0))
+    titles = Lexical().fit(World(bare, no_log(), 0.0))
     plain = PlainBm25.of(data.items)
-    scorers = {"lexical": _scorer(lexical), "lexical_titles": _scorer(titles), "bm25": plain.scores}
-    cases = {name: measure(scorer, data.test) for name, scorer in scorers.items()}
+    stack = Stack.fit(world, parts_of(_settings(options)), {}, progress)
+    fusion = choose(stack, [], progress).fusion()
+    stages = {name: _by_query(scorer, len(data.items)) for name, scorer in stack.scorers(fusion).items()}
+    heard = [name for name in PLACE.proposes if name in stack.sources]
+    lesser = {f"without_{name}": _by_query(stack.without(fusion, name), len(data.items)) for name in heard}
+    scorers = {"bm25": plain.scores, "lexical_titles": _scorer(titles), **stages}
+    cases = {name: measure(scorer, data.test) for name, scorer in {**scorers, **lesser}.items()}
     figures: dict[str, float] = {}
     spans: dict[str, tuple[float, float]] = {}
-    for name, values in cases.items():
-        figures |= {f"{name}.{metric}": float(value.mean()) for metric, value in values.items()}
-        spans |= {f"{name}.{metric}": span for metric, span in intervals(values, rng).items()}
-    for name in ("lexical", "lexical_titles"):
-        gain = paired(cases[name]["mrr"], cases["bm25"]["mrr"], rng)
-        figures[f"{name}_over_bm25.mrr"] = gain.mean
-        spans[f"{name}_over_bm25.mrr"] = (gain.low, gain.high)
+    for name in scorers:
+        figures |= {f"{name}.{metric}": float(value.mean()) for metric, value in cases[name].items()}
+        spans |= {f"{name}.{metric}": span for metric, span in intervals(cases[name], rng).items()}
+    pairs = {f"{name}_over_bm25.mrr": (name, "bm25") for name in ("lexical", "lexical_titles", "fusion")}
+    pairs |= {f"fusion_over_{name}.mrr": ("fusion", name) for name in ("lexical", "rrf")}
+    pairs |= {f"gain_of_{name}.mrr": ("fusion", f"without_{name}") for name in heard if len(heard) > 1}
+    for name, (one, other) in pairs.items():
+        gain = paired(cases[one]["mrr"], cases[other]["mrr"], rng)
+        figures[name], spans[name] = gain.mean, (gain.low, gain.high)
+    lexical = stack.sources["lexical"]
+    assert isinstance(lexical, Lexical)
     figures |= _speed(lexical, plain, [case.query for case in data.test])
     figures["lexical.served_hit@10"] = _served(lexical, data.test)
     return BenchResult(
@@ -95,19 +126,36 @@ def run(options: SearchOptions) -> BenchResult:
         seconds=round(time.perf_counter() - began, 2),
         figures=figures,
         intervals=spans,
-        slices=_validation(scorers, data),
-        facts={"seed": options.seed, "data_hash": data.digest, "items": len(data.table), "cases": len(data.test)},
-        notes=(
-            "full ranking of all products, average rank on ties, items shuffled; each query has one right product",
-            "bm25 = tantivy with its default tokenizer over titles, any word of the query",
-            "lexical_titles = our source with titles only (all answers have long descriptions, half of the others "
-            "none)",
-            "popularity and random are left out: the products have no events, random has an MRR of about .0002",
-            "parameters were chosen on queries generated from Best Buy titles and on the 49 Substitute pairs, never "
-            "on the test pairs (docs/decisions/0005-lexical.md)",
-            "a product judged Exact is not the only right one in the shop: figures are a lower bound",
-        ),
+        slices=_validation({**scorers, **lesser}, data),
+        facts={
+            "seed": options.seed,
+            "data_hash": data.digest,
+            "items": len(data.table),
+            "cases": len(data.test),
+            "encoders": stack.encoders(),
+            "weights": fusion.weights[PLACE.name],
+        },
+        notes=NOTES,
     )
+
+
+def _settings(options: SearchOptions) -> Settings:
+    beside = best_installed() if options.beside == "auto" else options.beside
+    return Settings(understand=Understand(encoder=options.encoder, beside="" if beside == "none" else beside))
+
+
+def _by_query(scorer: Callable[[Context], Floats | Candidates], n_items: int) -> Scorer:
+    """A stage as a function of the query that scores every item."""
+
+    def scores(query: str) -> Floats:
+        answer = scorer(Context(place="search", query=query))
+        if not isinstance(answer, Candidates):
+            return answer
+        out = np.full(n_items, np.nan, np.float32)
+        out[answer.items] = answer.score
+        return out
+
+    return scores
 
 
 def read_data(options: SearchOptions) -> SearchData:
@@ -278,8 +326,3 @@ def _distractors(path: Path) -> Iterator[Item]:
                     brand=clean_line(row["manufacturer"] or "", 200),
                     description=clean_text(f"{row['short_description']}\n{row['long_description'] or ''}", 20_000),
                 )
-
-
-def _no_log() -> Log:
-    whole, real = np.empty(0, np.int32), np.empty(0, np.float32)
-    return Log(np.empty(0), np.empty(0, np.int8), whole, whole, whole, real, real, whole, whole, 0, 0)

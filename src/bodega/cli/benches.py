@@ -65,18 +65,72 @@ def basket(
     _show(lambda progress: run(options, progress), as_json)
 
 
-@bench.command(epilog="Example: `bodega bench search --data ../shared/data --json`")
+@bench.command(
+    epilog="Example: `bodega bench search --items items.csv --queries queries.csv --judgments grades.csv --json`"
+)
 def search(
     data: Annotated[
         Path, typer.Option(envvar="BODEGA_DATA", help="Folder that holds esci_search/ and bestbuy_retrotech/.")
     ] = Path("../shared/data"),
+    items: Annotated[Path | None, typer.Option(help="Your own set: a file of items (id, title, ...).")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Its queries (query_id, query).")] = None,
+    judgments: Annotated[Path | None, typer.Option(help="Its judgments (query_id, item_id, grade).")] = None,
+    clicks: Annotated[
+        Path | None, typer.Option(help="What people clicked (query or query_id, item_id, count).")
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="static, none, e5, minilm, hub:NAME or endpoint:MODEL.")] = "static",
+    beside: Annotated[str, typer.Option(help="A second, pretrained encoder: auto, none, or its name.")] = "auto",
     seed: Seed = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Real queries, each looking for its one known product among another shop's 48,000."""
+    """Stage by stage: words, meaning, their fusion; real queries among 48,000 products, or any judged set."""
+    from bodega.bench._judged import JudgedFiles
+    from bodega.bench.judged import JudgedOptions
+    from bodega.bench.judged import run as run_judged
     from bodega.bench.search import SearchOptions, run
+    from bodega.errors import BadRequest
 
-    _show(lambda _: run(SearchOptions(data=data, seed=seed)), as_json)
+    if items is not None and queries is not None and judgments is not None:
+        files = JudgedFiles(items, queries, judgments, clicks)
+        options = JudgedOptions(files, seed=seed, encoder=encoder, beside=beside)
+        _show(lambda progress: run_judged(options, progress), as_json)
+        return
+    if items or queries or judgments or clicks:
+        raise BadRequest(
+            "a judged set needs three files",
+            where="bodega bench search",
+            allowed="--items, --queries and --judgments together, and --clicks if there are any",
+        )
+    known = SearchOptions(data=data, seed=seed, encoder=encoder, beside=beside)
+    _show(lambda progress: run(known, progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench understand --data ../shared/data --json`")
+def understand(
+    data: Annotated[
+        Path, typer.Option(envvar="BODEGA_DATA", help="Folder that holds wands_queries/, bestbuy_*/ and zh_ecommerce/.")
+    ] = Path("../shared/data"),
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Spelling, category intent, names in titles, Chinese: each beside its baselines."""
+    from bodega.bench.understand import UnderstandOptions, run
+
+    _show(lambda progress: run(UnderstandOptions(data=data, seed=seed), progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench personal --json`")
+def personal(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,
+    users: Users = 0,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """What knowing the shopper is worth to a search: real purchases, generated queries, split by time."""
+    from bodega.bench.personal import PersonalOptions, run
+
+    options = PersonalOptions(data=data, seed=seed, users=users or None)
+    _show(lambda progress: run(options, progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench serve --shop demo-shop --seconds 20 --json`")
