@@ -100,6 +100,123 @@ def test_useful_fields_divide_the_matches():
     assert [facet.field for facet in asked(shelf(), EVERYTHING, ["*"])] == names
 
 
+def test_categories_say_where_they_hang_in_the_tree():
+    (facet,) = asked(shelf(), EVERYTHING, ["category"], (Filter(field="category", values=("Hats",)),))
+    assert {entry.value: (entry.parent, entry.depth) for entry in facet.values} == {
+        "Hats": ("", 0), "Shoes": ("", 0), "Hats > Caps": ("Hats", 1), "Hats > Felt": ("Hats", 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("ac", ["Acme"]),
+        ("ACM", ["Acme"]),
+        ("bal", ["New Balance"]),
+        ("alance", ["New Balance"]),
+        ("acem", ["Acme"]),
+        ("new blaance", ["New Balance"]),
+        ("lodz", ["Lodz Works"]),
+        ("łodz", ["Łódź"]),
+        ("动", ["运动"]),
+        ("zzz", []),
+        ("bcme", []),
+        ("a" * 5_000, []),
+        ("   ", ["Acme", "Lodz Works", "New Balance", "Łódź", "运动"]),
+    ],
+)
+def test_values_of_a_facet_are_found_by_how_they_read(text: str, values: list[str]):
+    brands = ("Acme", "Acme", "New Balance", "Łódź", "Lodz Works", "运动")
+    table = ItemTable.of(Item(id=str(row), brand=brand) for row, brand in enumerate(brands))
+    (facet,) = asked(table, np.arange(6, dtype=np.int32), ["brand"], text=text)
+    assert sorted(entry.value for entry in facet.values) == sorted(values)
+    assert counts(facet).get("Acme", 2) == 2
+
+
+def test_of_a_category_the_last_step_is_read():
+    (facet,) = asked(shelf(), EVERYTHING, ["category"], text="sho")
+    assert counts(facet) == {"Shoes": 2}
+    (facet,) = asked(shelf(), EVERYTHING, ["category"], text="trail")
+    assert [(entry.value, entry.parent, entry.depth, entry.count) for entry in facet.values] == [
+        ("Shoes > Trail", "Shoes", 1, 1)
+    ]
+
+
+def test_numbers_carry_a_histogram_with_round_ends():
+    prices = [0.3, 1.99, 2.0, 2.01, 3.5, 4.0, 9.99, 12.0, 18.0, 19.99]
+    table = ItemTable.of(Item(id=str(row), price=price) for row, price in enumerate([*prices, None]))
+    (price,) = asked(table, np.arange(11, dtype=np.int32), ["price"])
+    assert (price.low, price.high, price.count) == (0.3, 19.99, 10)
+    assert price.sum == pytest.approx(sum(prices), abs=1e-4)
+    assert price.mean == pytest.approx(sum(prices) / 10, abs=1e-4)
+    assert [(bar.low, bar.high, bar.count) for bar in price.ranges[:3]] == [(0.0, 2.0, 2), (2.0, 4.0, 3), (4.0, 6.0, 1)]
+    assert sum(bar.count for bar in price.ranges) == 10
+    assert price.ranges[-1].high == 20.0
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [5.0], [5.0, 5.0], [0.0, 1e-6], [-3.0, 3.0], [1e30, 2e30], [0.1] * 99 + [1e9], list(range(1000)),
+        [1.0, 2.0, 3.0], [-1e-30, 1e30], [99.99, 100.0], [3.4e38, -3.4e38],
+    ],
+)  # fmt: skip
+def test_any_numbers_make_a_histogram_that_holds_them_all(numbers: list[float]):
+    table = ItemTable.of(Item(id=str(row), price=float(number)) for row, number in enumerate(numbers))
+    (price,) = asked(table, np.arange(len(numbers), dtype=np.int32), ["price"])
+    assert sum(bar.count for bar in price.ranges) == len(numbers)
+    assert 1 <= len(price.ranges) <= 14
+    assert all(bar.low < bar.high for bar in price.ranges) or price.low == price.high
+    assert price.ranges[0].low <= price.low <= price.high <= price.ranges[-1].high
+
+
+def test_free_text_is_told_apart_from_what_is_not_there():
+    story = "a long story about this very product, number {}, which nobody would ever pick from a list of values"
+    table = ItemTable.of(
+        Item(id=str(row), title="x", brand="B", attributes={"story": story.format(row)}) for row in range(30)
+    )
+    for name in ("title", "description", "story"):
+        with pytest.raises(BadRequest) as refused:
+            browse.check([table], [name], where="facets")
+        assert "free text" in refused.value.what
+        assert "brand" in refused.value.allowed
+        assert "story" not in refused.value.allowed
+    browse.check([table], ["story"])  # it may be filtered: it is a value like any other
+    assert "story" not in browse.useful(Shelf.of(table), np.arange(30, dtype=np.int32))
+
+
+def test_lists_are_sorted_by_any_number_and_the_unknown_comes_last():
+    table = ItemTable.of(
+        Item(id=str(row), attributes={} if rating is None else {"rating": rating})
+        for row, rating in enumerate([3.0, None, 5.0, 3.0, 1.0])
+    )
+    changed = Shelf.of(table).with_changes([("9", Item(id="9", attributes={"rating": 4.0}))])
+    rows = changed.all_rows()
+    assert [changed.id(row) for row in browse.ordered_by(changed, rows, "rating")] == ["4", "0", "3", "9", "2", "1"]
+    assert [changed.id(row) for row in browse.ordered_by(changed, rows, "-rating")] == ["2", "9", "0", "3", "4", "1"]
+    for wrong in ("brand", "", "-", "--rating", "rating desc"):
+        with pytest.raises(BadRequest) as refused:
+            browse.ordered_by(changed, rows, wrong)
+        assert "price, rating" in refused.value.allowed
+
+
+def test_an_expression_narrows_every_facet_and_opens_its_own_category():
+    table = Shelf.of(shelf())
+    chosen = browse.narrow(table, [Filter(field="brand", values=("Acme",))], 'category = "Shoes" AND price < 100')
+    brand, category = browse.facets(table, EVERYTHING, ["brand", "category"], chosen)
+    assert counts(brand) == {"Acme": 1}
+    assert counts(category) == {"Shoes": 1, "Shoes > Trail": 1}
+
+
+def test_a_range_of_words_is_refused_unless_another_table_has_numbers():
+    base = Shelf.of(ItemTable.of([Item(id="1", attributes={"weight": 5.0})]))
+    mixed = base.with_changes([("2", Item(id="2", attributes={"weight": "heavy"}))])
+    assert browse.narrow(mixed, [Filter(field="weight", low=1.0)]).all.tolist() == [True, False]
+    assert browse.narrow(mixed, [Filter(field="weight", values=("heavy", "5"))]).all.tolist() == [True, True]
+    with pytest.raises(BadRequest, match="field of numbers"):
+        browse.narrow(mixed, [Filter(field="kind", low=1.0)])
+
+
 def test_an_unknown_field_is_refused_with_the_fields_there_are():
     tables = [shelf(), ItemTable.of([Item(id="new", attributes={"fit": "slim"})])]
     browse.check(tables, ["brand", "price", "available", "fit", "colour"])
