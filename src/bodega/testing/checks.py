@@ -6,7 +6,7 @@
         check_source(lambda: MySource(strength=2.0), tmp_path)
 
 A check raises ContractBroken (an AssertionError): what is broken, for which context, and how to mend it. To see one
-line a promise in pytest, parametrize over `SOURCE_CHECKS`, `CATALOG_CHECKS` or `EVENT_CHECKS` instead.
+line a promise in pytest, parametrize over `SOURCE_CHECKS`, `ENCODER_CHECKS` or their siblings instead.
 Cost: a fit or two and a few hundred requests on a small generated world; 1 to 5 seconds a source.
 """
 
@@ -18,8 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from bodega.protocols import CatalogStore, DeadLetterBox, EventStore, RuleStore, Source
+from bodega.protocols import CatalogStore, DeadLetterBox, Encoder, EventStore, RuleStore, Source
 from bodega.testing._broken import ContractBroken
+from bodega.testing._encoder_checks import ENCODER_CHECKS, KNOWN, EncoderCase
 from bodega.testing._rule_checks import RULE_CHECKS
 from bodega.testing._source_checks import SOURCE_CHECKS, SourceCase
 from bodega.testing._store_checks import CATALOG_CHECKS, EVENT_CHECKS, LETTER_CHECKS
@@ -27,14 +28,17 @@ from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 
 __all__ = [
     "CATALOG_CHECKS",
+    "ENCODER_CHECKS",
     "EVENT_CHECKS",
     "LETTER_CHECKS",
     "RULE_CHECKS",
     "SOURCE_CHECKS",
     "ContractBroken",
+    "EncoderCase",
     "SourceCase",
     "check_catalog_store",
     "check_dead_letter_box",
+    "check_encoder",
     "check_event_store",
     "check_rule_store",
     "check_source",
@@ -54,6 +58,14 @@ def check_source(make: Callable[[], Source], folder: Path, world: GeneratedWorld
     """Run every promise of `protocols.Source`; `folder` is empty and may be written to. Raises ContractBroken."""
     case = SourceCase(make, world or small_world(), folder)
     for check in SOURCE_CHECKS:
+        check(case)
+
+
+def check_encoder(encoder: Encoder, known: tuple[str, ...] = KNOWN) -> None:
+    """Run every promise of `protocols.Encoder`. `known` are texts whose words it knows: two that share words, a third
+    that shares none with them, and more. Raises ContractBroken."""
+    case = EncoderCase(encoder, known)
+    for check in ENCODER_CHECKS:
         check(case)
 
 

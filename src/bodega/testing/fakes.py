@@ -1,4 +1,4 @@
-"""Stores that live in memory: the whole promise of `bodega.protocols` except durability.
+"""Stores that live in memory: the whole promise of `bodega.protocols` except durability. And an encoder of words.
 
 They hold plain dicts and lists behind one lock, and give the same answers as the SQL stores, call by call (a test
 compares them). Cost: everything in memory, `scan` sorts. Not for: keeping anything.
@@ -7,6 +7,7 @@ compares them). Cost: everything in memory, `scan` sorts. Not for: keeping anyth
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import threading
 from collections import Counter
@@ -17,9 +18,10 @@ from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from bodega.errors import BadRequest, LimitError, Stale
-from bodega.protocols import EventRows, KeyInfo, RuleChange, Written
+from bodega.protocols import EncoderInfo, EventRows, KeyInfo, RuleChange, Written
 from bodega.schema import EVENT_CODES, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
 
@@ -284,6 +286,30 @@ class MemoryStores:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class FakeEncoder:
+    """Implements `protocols.Encoder` without learning: a word is a direction drawn from its hash, a text their sum."""
+
+    def __init__(self, dimensions: int = 32, name: str = "fake") -> None:
+        self.info = EncoderInfo(name, dimensions, _hash(f"{name} {dimensions}")[:16], ("en", "zh"), "hashes of words")
+        self.asked: list[str] = []
+        """Every text it was ever asked for, in order."""
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        del query
+        self.asked += texts
+        rows = np.zeros((len(texts), self.info.dimensions), np.float32)
+        for place, text in enumerate(texts):
+            for word in re.findall(r"\w+", text[:1_000].casefold()):
+                rows[place] += self._direction(word)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
+
+    def _direction(self, word: str) -> NDArray[np.float32]:
+        seed = int(_hash(word), 16)
+        drawn = np.random.default_rng(seed).standard_normal(self.info.dimensions)
+        return drawn.astype(np.float32)
 
 
 def event_rows(events: Sequence[Event]) -> EventRows:
