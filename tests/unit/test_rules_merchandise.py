@@ -125,8 +125,23 @@ def test_a_boost_is_its_log_times_the_spread_of_the_list():
     ranked = rules.ranked(Candidates.of("s", ALL, score))
     assert ids(ranked.items) == "badc"[:1] + ids(ranked.items)[1:]
     assert ranked.score.tolist() == sorted(ranked.score.tolist(), reverse=True)
-    rows, _ = rules.reordered(ALL, score)
-    assert ids(rows) == ids(ranked.items)
+
+
+def test_what_is_boosted_far_down_reaches_the_head_that_is_ranked():
+    table = ItemTable.of(Item(id=str(n), brand="Acme" if n >= 90 else "Bolt") for n in range(100))
+    shelf, rows = Shelf.of(table), np.arange(100, dtype=np.int32)
+    acme = (Filter(field="brand", values=("Acme",)),)
+    score = np.linspace(10, 1, 100).astype(np.float32)
+    moved, kept = bound(Boost(filters=acme, factor=50), shelf=shelf).headed(rows, score, 10)
+    assert moved.tolist() == [*range(5), *range(90, 95), *range(5, 90), *range(95, 100)]
+    assert kept.tolist() == score[moved].tolist(), "a score goes with its row and is not lifted twice"
+    for rules in (
+        bound(Boost(filters=acme, factor=1.01), shelf=shelf),
+        bound(Bury(filters=acme, factor=50), shelf=shelf),
+        bound(Boost(items=("3",), factor=50), shelf=shelf),
+    ):
+        assert rules.headed(rows, score, 10)[0].tolist() == rows.tolist()
+    assert bound(Boost(filters=acme, factor=50), shelf=shelf).headed(rows, score, 100)[0] is rows
 
 
 def test_boosts_add_up_to_a_hundred_at_most_and_equal_scores_still_part():

@@ -6,7 +6,8 @@ the rows that are pinned, hidden, lifted. The engine calls, in this order,
     book.plan(facts)     before the words are understood: replaced query, redirect, banners, synonyms
     bound.entered        on what was found: hidden rows leave it, pinned ones join it, each once
     bound.allowed        on the mask of what may be shown
-    bound.lifted         on scores: of the pool before its head is cut, and again of the fused head
+    bound.headed         on the pool, before its head is cut: what is boosted into the head must be in it
+    bound.ranked         on the fused head: boosts and buries join the score
     bound.placed         on the ordered list, one row a group: pins take their positions
     bound.explained      on the hits of the page
 
@@ -207,13 +208,26 @@ class Bound:
             return score
         return placing.lifted(score, self.weight[rows])
 
-    def reordered(self, rows: Ints, score: Floats) -> tuple[Ints, Floats]:
-        """The rows (best first) in the order of their lifted scores; equal and unknown ones keep theirs."""
-        if self.weight is None or not len(rows):
+    def headed(self, rows: Ints, score: Floats, size: int) -> tuple[Ints, Floats]:
+        """The same rows and scores, so ordered that boosted rows which belong there are among the first `size`, which
+        alone are ranked closely; they take at most half of it. All others keep their order."""
+        if self.weight is None or len(rows) <= size:
             return rows, score
-        lifted = self.lifted(rows, score)
-        order = np.argsort(-np.nan_to_num(lifted, nan=-np.inf), kind="stable")
-        return rows[order], lifted[order]
+        boosted = self.weight[rows] > 0
+        boosted[:size] = False
+        if not boosted.any():
+            return rows, score
+        lifted = np.nan_to_num(self.lifted(rows, score), nan=-np.inf)
+        worth = np.partition(lifted, -size)[-size]
+        up = np.flatnonzero(boosted & (lifted >= worth))
+        up = up[np.argsort(-lifted[up], kind="stable")][: size // 2]
+        if not len(up):
+            return rows, score
+        stays = np.ones(len(rows), np.bool_)
+        stays[up] = False
+        others = np.flatnonzero(stays)
+        order = np.concatenate([others[: size - len(up)], up, others[size - len(up) :]])
+        return rows[order], score[order]
 
     def ranked(self, candidates: Candidates) -> Candidates:
         """Ranked candidates with boosts and buries in their score, in the new order."""
