@@ -56,6 +56,7 @@ def price(query: str, prices: Prices = DOLLARS) -> Claim | None:
         ("laptop under $1k", None, 1000, "under $1k"),
         ("2 in 1 laptop under 500 for school", None, 500, "under 500"),
         ("headphones < 100", None, 100, "< 100"),
+        ("skirt for girls under 500", None, 500, "under 500"),
         ("dress for under 50 not silk", None, 50, "for under 50"),
     ],
 )

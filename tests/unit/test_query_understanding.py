@@ -212,6 +212,18 @@ def test_only_a_price_leaves_nothing_to_search(ask):
     assert ask("cheap dress").text == "dress"
 
 
+def test_a_number_of_titles_is_searched_and_another_is_a_price(ask):
+    assert ask("dress over 70").text == "dress"
+    assert held(ask("dress over 70"), "price")[0].low == 70
+    assert ask("tv over 43").text == "tv over 43"
+
+
+def test_cheap_is_a_third_of_what_the_category_costs(ask):
+    [cheap] = held(ask("cheap dress"), "price")
+    assert (cheap.values, cheap.high, cheap.hard) == (("low",), 20.0, False)
+    assert held(ask("cheap unicorn"), "price")[0].high == pytest.approx(80.0)
+
+
 def test_verbatim_is_untouched(shop):
     found = shop.understand("  red dress under 50 ", verbatim=True)
     assert found == Understood("  red dress under 50 ", "  red dress under 50 ")

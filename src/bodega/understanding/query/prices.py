@@ -111,11 +111,12 @@ _ENDS = re.compile(
     rf"\s*(?:$|[,;!?{HAN}]|(?:for|with|and|not|no|without|but|that|which|from|by|on|non|please|only)\b|-[a-z])"
 )
 _NO_PRICE_BEFORE = re.compile(
-    r"(?:[0-9]|size|height|width|length|weight|weighs?|depth|diameter|ages?|aged|years?|grade|level|calories|carbs?|"
-    r"sugar|fat|sodium|protein|watts?|volts?|rpm|psi|db|resolution|stars?|rating|rated|kids?|children|child|toddlers?|"
-    r"bab(?:y|ies)|boys?|girls?|infants?|kid's|tall|wide|long|deep|high|"
+    r"(?:[0-9]|size|height|width|length|weight|weighs?|depth|diameter|ages?|aged|grade|level|calories|carbs?|"
+    r"sugar|fat|sodium|protein|watts?|volts?|rpm|psi|db|resolution|stars?|rating|rated|tall|wide|long|deep|high|"
     r"[宽高长深厚重度岁龄码]|直径|尺寸|功率|身高|体重|年龄)\s*$"
 )
+_CHILDREN = re.compile(r"(?:years?|kids?|children|child|toddlers?|bab(?:y|ies)|boys?|girls?|infants?|teens?)\s*$")
+_OLDEST_CHILD = 21.0
 _CHEAP = re.compile(
     r"(?<![\w-])(?:cheap|cheapest|inexpensive|affordable|low[ -]priced?)(?![\w-])|"
     r"(?:最|超|更|很)?便宜(?:一?点)?的?|平价|廉价|低价"
@@ -187,6 +188,8 @@ def _unsaid(text: str, match: re.Match[str], amount: float, second: _Money | Non
     if not _ENDS.match(text, match.end()) or _NO_PRICE_BEFORE.search(text[: match.start()]):
         return False
     if amount in _AGES or (second is None and amount < 2):
+        return False
+    if amount <= _OLDEST_CHILD and _CHILDREN.search(text[: match.start()]):
         return False
     most = second.amount if second else amount
     return prices.share == 0 or (prices.low <= most and amount <= 10 * prices.high)

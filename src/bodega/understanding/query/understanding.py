@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from bodega.schema import ItemTable, Meaning, World
+from bodega.schema.table import PATH_SEPARATOR
 from bodega.settings import Settings
 from bodega.understanding import language as languages
 from bodega.understanding.query import colours
@@ -46,6 +47,8 @@ from bodega.understanding.query.wording import edited, mended, searched
 
 SAMPLED = 2_000
 """Items looked at for the currency of the shop."""
+SURE = 0.5
+"""A named category of this confidence says in which part of the shop the guesses must lie ("men tops")."""
 ENOUGH_TITLES = 200
 """Below so many titles, guesses at a category cannot be calibrated and are not made."""
 
@@ -169,11 +172,14 @@ class Understanding:
         return sorted(kept, key=lambda claim: (claim.low, -claim.high, -claim.meaning.confidence))
 
     def _shelf(self, text: str, tokens: list[Token], claims: list[Claim]) -> list[Claim]:
-        """The categories that all words together mean, beside those that single words name."""
+        """The categories that all words together mean, beside (and inside) those that single words name."""
         if not tokens or not text or self._titles.size < ENOUGH_TITLES:
             return []
-        named = {value for claim in claims if claim.meaning.kind == "category" for value in claim.meaning.values}
-        guesses = [guess for guess in self._intent.guesses(text) if guess.category not in named]
+        named = [claim.meaning for claim in claims if claim.meaning.kind == "category"]
+        told = {value for meaning in named for value in meaning.values}
+        sure = [{_root(value) for value in meaning.values} for meaning in named if meaning.confidence >= SURE]
+        guesses = [guess for guess in self._intent.guesses(text) if guess.category not in told]
+        guesses = [guess for guess in guesses if all(_root(guess.category) in roots for roots in sure)]
         return [
             Claim(
                 tokens[0].low,
@@ -201,8 +207,12 @@ class Understanding:
         ]
 
     def _dropped(self, claim: Claim) -> bool:
-        """ "cheap" is not searched, unless this shop's titles like to say it."""
-        return _is_cheap(claim) and self._titles.df("cheap") * 200 < max(self._titles.size, 1)
+        """A soft word for a price is not searched, unless titles say it: "cheap", "over 50"."""
+        said = claim.meaning
+        if _is_cheap(claim):
+            return self._titles.df("cheap") * 200 < max(self._titles.size, 1)
+        over = said.kind == "price" and not said.hard and said.low is not None and said.high is None
+        return over and self._titles.size > 0 and not self._titles.df(f"{said.low:g}")
 
     def _translations(self, tokens: Iterable[Token]) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Chinese colour words that no title holds, with the English word that titles hold."""
@@ -219,6 +229,10 @@ def _code(query: str, language: str) -> Understood:
     start = query.index(text)
     meaning = Meaning(kind="code", text=text, start=start, end=start + len(text), values=(text,))
     return Understood(query, text, language or "en", meanings=(meaning,))
+
+
+def _root(category: str) -> str:
+    return category.partition(PATH_SEPARATOR)[0]
 
 
 def _is_cheap(claim: Claim) -> bool:
