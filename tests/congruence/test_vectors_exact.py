@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from bodega.bench._vector_sets import clustered, directions
-from bodega.retrieval import _signs
+from bodega.retrieval import _graph, _signs, _vectors
+from bodega.retrieval._graph import Graph
 from bodega.retrieval._vectors import EXACT, VectorIndex
 from bodega.understanding.language import tokens
 
@@ -171,3 +172,65 @@ def test_long_lists_and_equal_vectors() -> None:
         assert len(tied) >= 4_000
         assert (np.diff(rows)[tied] > 0).all()
         assert np.mean(np.isin(index.search(query, 300)[0], rows[:300])) >= 0.95
+
+
+@pytest.fixture(scope="module")
+def graphed() -> tuple[VectorIndex, np.ndarray, np.ndarray]:
+    pytest.importorskip("faiss", reason="the extra 'vectors' is not installed")
+    vectors, queries = clustered(12_000, 32, 40, seed=9)
+    index = VectorIndex.build(vectors, graph_from=10_000)
+    assert index.graph is not None
+    return index, vectors, queries
+
+
+@pytest.mark.parametrize("share", [1.0, 0.75, 0.1])
+def test_the_graph_keeps_recall_under_filters(
+    graphed: tuple[VectorIndex, np.ndarray, np.ndarray], share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, vectors, queries = graphed
+    walked = []
+    near = Graph.near
+    monkeypatch.setattr(Graph, "near", lambda *args: walked.append(1) or near(*args))
+    assert recall(index, vectors, queries, passing(len(vectors), share)) >= LEAST
+    assert len(walked) == (len(queries) if share > 0.5 else 0)
+
+
+def test_the_graph_knows_changes(graphed: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+    index, vectors, queries = graphed
+    gone = np.array([index.search(query, 1)[0][0] for query in queries])
+    changed = index.without(gone).adding(queries[:3])
+    for number, query in enumerate(queries):
+        rows, _ = changed.search(query, 20)
+        assert not np.isin(gone, rows).any()
+        assert number >= 3 or rows[0] == len(vectors) + number
+
+
+def test_the_graph_is_saved_in_equal_bytes_and_opens_without_its_library(
+    graphed: tuple[VectorIndex, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, vectors, queries = graphed
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, made in zip(folders, (index, VectorIndex.build(vectors, graph_from=10_000)), strict=True):
+        folder.mkdir()
+        made.save(folder)
+    assert (folders[0] / "graph.npy").read_bytes() == (folders[1] / "graph.npy").read_bytes()
+    mapped = VectorIndex.load(folders[0])
+    assert mapped.graph is not None
+    assert not mapped.notes
+    for query in queries:
+        assert np.array_equal(mapped.search(query, 50)[0], index.search(query, 50)[0])
+    for module in (_vectors, _graph):
+        monkeypatch.setattr(module, "installed", lambda: False)
+    bare = VectorIndex.load(folders[0])
+    assert bare.graph is None
+    assert "pip install 'bodega[vectors]'" in bare.notes[0]
+    assert recall(bare, vectors, queries, bare.alive) >= LEAST
+
+
+def test_a_graph_that_finds_too_little_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss", reason="the extra 'vectors' is not installed")
+    monkeypatch.setattr(_graph, "WIDTHS", (5,))
+    vectors, _ = clustered(12_000, 32, 1, seed=9)
+    index = VectorIndex.build(vectors, graph_from=10_000)
+    assert index.graph is None
+    assert index.signs is not None

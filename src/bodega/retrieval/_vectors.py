@@ -1,7 +1,8 @@
 """Which vectors point the same way as this one? The k nearest of n by cosine, under any filter, in about a millisecond.
 
-    few rows may be answered   -> all of them are scored
-    else                       -> `_signs` names a few thousand rows, and those are scored
+    few rows may be answered                    -> all of them are scored
+    more than `_graph` needs, and most may be   -> `_graph` names some hundred rows, and those are scored
+    else                                        -> `_signs` names some thousand
 
 Scores are always the exact cosines of the stored vectors, computed row by row with one function, so a row has the same
 score whoever found it, and equal scores are ordered by the lower row. Rows that arrive later stand in a tail that is
@@ -14,7 +15,7 @@ Not for: what the vectors mean (`dense`), or distances other than the cosine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.retrieval._graph import GRAPH_FROM, Graph, installed
 from bodega.retrieval._index import load_facts, save_arrays, save_facts
 from bodega.retrieval._signs import Effort, Rows, Signs
 from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
@@ -31,6 +33,8 @@ EXACT = 8_192
 """So many rows are scored in .5 ms: no shortcut is worth it."""
 SCORED = 512
 """Rows scored at a time: half a megabyte of float32 stays in the cache."""
+LONGEST = 1_000
+"""Longer lists are not walked for: the walk gets as wide as the list."""
 QUESTIONS = 64
 """Rows that stand in for questions where none are given."""
 
@@ -41,6 +45,8 @@ class _Facts(msgspec.Struct, frozen=True):
     rows: int
     dimensions: int
     efforts: tuple[Effort, ...]
+    width: int
+    """Of the graph; 0 without one."""
     format: int = 1
 
 
@@ -56,18 +62,21 @@ class VectorIndex:
     """(n,): may be answered: not taken out, and not a row of zeros."""
     signs: Signs | None
     """The shortcut over `base`, where there are enough rows for one."""
+    graph: Graph | None = None
+    """The other one, where there are very many rows and faiss is installed."""
+    notes: tuple[str, ...] = ()
+    """What would make it faster."""
 
     @classmethod
-    def build(cls, vectors: Floats, questions: Floats | None = None) -> Self:
+    def build(cls, vectors: Floats, questions: Floats | None = None, *, graph_from: int = GRAPH_FROM) -> Self:
         """An index of these vectors, (n, d), each of length 1, or 0 for "says nothing" (never found).
 
         `questions` (m, d) are examples of what will be asked: the effort of a search is measured on them, 64 are
-        enough. Without them the rows stand in. Equal input gives equal bytes. Cost: 1 s per 100,000 rows.
+        enough. Without them the rows stand in. Equal input gives equal bytes. From `graph_from` rows on a graph is
+        built where faiss is installed. Cost: 1 s per 100,000 rows; with the graph 10 s.
         """
         rows = Rows.of(vectors)
-        alive = _some(rows)
-        tail = Rows(np.empty((0, rows.dimensions), np.int16))
-        return cls(rows, tail, alive, _signs(rows, alive, questions))
+        return cls._of(rows, _some(rows), questions, graph_from)
 
     def __len__(self) -> int:
         return len(self.alive)
@@ -110,22 +119,21 @@ class VectorIndex:
         """With these vectors at the end, found from now on. Every search scores them all: meant for thousands."""
         fresh = Rows.of(vectors)
         tail = Rows(np.concatenate([self.tail.codes, fresh.codes]))
-        return VectorIndex(self.base, tail, np.concatenate([self.alive, _some(fresh)]), self.signs)
+        return replace(self, tail=tail, alive=np.concatenate([self.alive, _some(fresh)]))
 
     def without(self, rows: NDArray[np.integer[Any]]) -> VectorIndex:
         """With these rows taken out; the others keep their numbers."""
         alive = self.alive.copy()
         alive[rows] = False
-        return VectorIndex(self.base, self.tail, alive, self.signs)
+        return replace(self, alive=alive)
 
-    def settled(self, questions: Floats | None = None) -> VectorIndex:
+    def settled(self, questions: Floats | None = None, *, graph_from: int = GRAPH_FROM) -> VectorIndex:
         """The same answers with the tail worked into the shortcut and the lost rows emptied."""
         if not len(self.tail) and bool(self.alive.all()):
             return self
         codes = np.concatenate([self.base.codes, self.tail.codes])
         codes[~self.alive] = 0
-        rows = Rows(codes)
-        return VectorIndex(rows, Rows(codes[:0]), self.alive, _signs(rows, self.alive, questions))
+        return self._of(Rows(codes), self.alive, questions, graph_from)
 
     def save(self, folder: Path) -> None:
         """Flat arrays and one JSON; an index with a tail has to be `settled` first."""
@@ -133,7 +141,10 @@ class VectorIndex:
         save_arrays(folder, {"codes": self.base.codes, "alive": self.alive})
         if self.signs is not None:
             self.signs.save(folder, "signs")
-        save_facts(folder, _Facts(len(self), self.dimensions, self.signs.efforts if self.signs else ()))
+        if self.graph is not None:
+            self.graph.save(folder)
+        efforts, width = self.signs.efforts if self.signs else (), self.graph.width if self.graph else 0
+        save_facts(folder, _Facts(len(self), self.dimensions, efforts, width))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -141,16 +152,36 @@ class VectorIndex:
         facts = load_facts(folder, _Facts)
         rows = Rows(mapped(folder / "codes.npy"))
         signs = Signs.load(folder, "signs", facts.efforts) if facts.efforts else None
-        return cls(rows, Rows(np.empty((0, facts.dimensions), np.int16)), mapped(folder / "alive.npy"), signs)
+        graph = Graph.load(folder, facts.width) if facts.width and installed() else None
+        tail = Rows(np.empty((0, facts.dimensions), np.int16))
+        wanted = facts.width > 0 or facts.rows >= GRAPH_FROM
+        return cls(rows, tail, mapped(folder / "alive.npy"), signs, graph, _notes(facts.rows, wanted))
+
+    @classmethod
+    def _of(cls, rows: Rows, alive: Flags, questions: Floats | None, graph_from: int) -> Self:
+        tail = Rows(np.empty((0, rows.dimensions), np.int16))
+        questions = _questions(rows, alive, questions)
+        if len(rows) <= EXACT or not len(questions):
+            return cls(rows, tail, alive, None)
+        signs = Signs.of(rows).measured(rows, questions, alive)
+        wanted = len(rows) >= graph_from
+        graph = Graph.build(rows, questions, alive) if wanted and installed() else None
+        return cls(rows, tail, alive, signs, graph, _notes(len(rows), wanted))
 
     def _candidates(self, question: Floats, k: int, allowed: Flags) -> tuple[Ints, Floats]:
         """(rows, cosines) worth sorting: all that are allowed, or those that the shortcut names and the tail."""
         size = len(self.base)
         own = allowed[:size] if len(self.tail) else allowed
-        if self.signs is None or int(np.count_nonzero(own)) <= EXACT:
+        passing = int(np.count_nonzero(own))
+        if self.signs is None or passing <= EXACT:
             rows = np.flatnonzero(allowed).astype(np.int32)
             return rows, self._cosines(question, rows)
-        found, scores = self.signs.near(question, k, own, lambda rows: self._cosines(question, rows))
+        found, scores = NONE
+        if self.graph is not None and 2 * passing >= size and k <= LONGEST:
+            found = self.graph.near(question, k, own)
+            scores = self._cosines(question, found)
+        if len(found) < k:
+            found, scores = self.signs.near(question, k, own, lambda rows: self._cosines(question, rows))
         if not len(self.tail):
             return found, scores
         late = np.flatnonzero(allowed[size:]).astype(np.int32) + np.int32(size)
@@ -179,15 +210,18 @@ class VectorIndex:
         return out
 
 
-def _signs(rows: Rows, alive: Flags, questions: Floats | None) -> Signs | None:
-    if len(rows) <= EXACT:
-        return None
-    if questions is not None:
-        questions = questions[np.abs(questions).max(axis=1, initial=0) > 0]
-    if questions is None or not len(questions):
-        known = np.flatnonzero(alive)
-        questions = rows[known[np.linspace(0, len(known) - 1, min(len(known), QUESTIONS)).astype(np.int64)]]
-    return Signs.of(rows).measured(rows, questions, alive) if len(questions) else None
+def _notes(rows: int, graph_wanted: bool) -> tuple[str, ...]:
+    if not graph_wanted or installed():
+        return ()
+    return (f"without faiss {rows:,} vectors are searched several times slower. next: pip install 'bodega[vectors]'",)
+
+
+def _questions(rows: Rows, alive: Flags, given: Floats | None) -> Floats:
+    """The given questions that say something, or rows in their stead."""
+    if given is not None and given.any():
+        return given[given.any(axis=1)]
+    known = np.flatnonzero(alive)
+    return rows[known[np.linspace(0, len(known) - 1, min(len(known), QUESTIONS)).astype(np.int64)]]
 
 
 def _direction(query: Floats) -> Floats | None:
