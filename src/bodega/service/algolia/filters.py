@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
 from bodega.errors import BadRequest
@@ -86,7 +86,8 @@ def parsed(text: str, maker: Maker) -> Condition:
             raise error.orig_exc from error
         raise
     except UnexpectedInput as error:
-        at = max(error.pos_in_stream or 0, 0)
+        ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        at = len(text) if ended else max(error.pos_in_stream or 0, 0)
         raise BadRequest(
             "the filter cannot be read",
             where=f"filters, character {at + 1}",
