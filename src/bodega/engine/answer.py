@@ -17,7 +17,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -89,7 +89,8 @@ class Engine:
         pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
             pool = self._pooling.filled(pool, context, asked.keep, request.offset + request.k)
-        ranked = bound.ranked(self._ranked(place, asked.context, pool))
+        pool, size = self._headed(place, asked.context, pool, bound)
+        ranked = bound.ranked(self._ranked(place, asked.context, pool, size))
         rows = np.concatenate([ranked.items, pool.rows[len(ranked) :]])
         rows = bound.placed(self._ordered(request, place, rows), asked.keep, request.sort)
         return Page(
@@ -110,12 +111,18 @@ class Engine:
             took_ms=round((time.perf_counter() - started) * 1000, 3),
         )
 
-    def _ranked(self, place: Place, context: Context, pool: Pool) -> Candidates:
-        """The head of the pool with every source's score, in the fusion's order; the tail keeps the pool's order."""
+    def _headed(self, place: Place, context: Context, pool: Pool, bound: Bound) -> tuple[Pool, int]:
+        """The same pool with what deserves a close look at its head, and the size of that head."""
         names = place.among(self.learned.sources)
         size = self.settings.answer.candidates * (len(names) if pool.source == "" else 2 if place.proposes else 1)
         if pool.source and len(pool.rows) > size:
             pool = pool.headed(size, self._pooling.prior, self._pooling.known(context))
+        rows, score = bound.headed(pool.rows, pool.score, size)
+        return replace(pool, rows=rows, score=score), size
+
+    def _ranked(self, place: Place, context: Context, pool: Pool, size: int) -> Candidates:
+        """The head of the pool with every source's score, in the fusion's order; the tail keeps the pool's order."""
+        names = place.among(self.learned.sources)
         rows, score = pool.rows[:size], pool.score[:size]
         columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
         scores = np.column_stack(columns).astype(np.float32, copy=False)
