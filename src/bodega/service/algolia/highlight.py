@@ -87,7 +87,10 @@ class Wanted:
         if self.stems:
             for match in _WORD.finditer(text, 0, LOOKED_AT):
                 for start, end, word in self._in_word(match[0]):
-                    spans.append((match.start() + start, match.start() + end))
+                    first, last = match.start() + start, match.start() + end
+                    if spans and spans[-1][1] == first:  # "55inch" is one mark, not two
+                        first = spans.pop()[0]
+                    spans.append((first, last))
                     words.add(word)
         return spans, words
 
