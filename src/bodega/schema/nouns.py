@@ -286,6 +286,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     banners: tuple[Banner, ...] = ()
     rules: tuple[str, ...] = ()
     """Ids of the merchandising rules that changed this page."""
+    related: tuple[str, ...] = ()
+    """What people search next, or instead (only what many different people asked)."""
     facets: tuple[Facet, ...] = ()
     degraded: tuple[str, ...] = ()
     snapshot: str = ""

@@ -12,7 +12,7 @@ import { send } from "./wire.js";
 /** @typedef {{id: string, position: number, score: number, document: Item, why: Reason[]}} Hit */
 /** @typedef {{field: string, values?: {value: string, count: number}[], low?: number, high?: number}} Facet */
 /** @typedef {{request_id: string, place: string, hits: Hit[], total: number, query: string, corrected: string,
- *   facets: Facet[], degraded: string[]}} Page */
+ *   facets: Facet[], degraded: string[], understood?: any[], relaxed?: string[], redirect?: string, banners?: any[], related?: string[]}} Page */
 /** @typedef {{field: string, values?: string[], low?: number, high?: number}} Filter */
 
 /** The shop said no, or could not be reached. */
@@ -38,7 +38,7 @@ const who = () => ({ user: user(), session: session(), personal: personal(), lan
 /** @param {any} page @returns {Page} */
 const tidy = (page) => ({ ...page, facets: page.facets || [], degraded: page.degraded || [], hits: (page.hits || []).map((/** @type {any} */ hit) => ({ why: [], ...hit })) });
 
-/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string}} ask @param {AbortSignal} [signal] */
+/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string, verbatim?: boolean}} ask @param {AbortSignal} [signal] */
 export async function search(ask, signal) {
   await settled();
   return tidy(await call("/search", { ...who(), ...ask }, signal));

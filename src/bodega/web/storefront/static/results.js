@@ -9,6 +9,7 @@ import { asFilters, chips, facetPanel, readChoices, writeChoices } from "./facet
 import { record } from "./events.js";
 import { departments } from "./home.js";
 import { drawing } from "./picture.js";
+import { reading, related } from "./reading.js";
 import { shelf } from "./shelf.js";
 import { addSearch, knownAttributes, setKnownAttributes } from "./state.js";
 import { number, t } from "./words.js";
@@ -35,6 +36,7 @@ export async function results(main, url, go) {
   const params = url.searchParams;
   const query = (params.get("q") || "").trim();
   const sort = SORTS.includes(params.get("sort") || "") ? String(params.get("sort")) : "relevance";
+  const exact = params.get("exact") === "1";
   const choices = readChoices(params);
   const wanted = Math.min(MOST, Math.max(STEP, Number(params.get("n")) || STEP));
   const change = (/** @type {Choices} */ next) => {
@@ -45,7 +47,7 @@ export async function results(main, url, go) {
   if (!main.querySelector(".results")) main.replaceChildren(h("div", { class: "wrap results" }, h("div", {}), h("div", { class: "grid" }, ghosts(10))));
   main.setAttribute("aria-busy", "true");
   const fields = [...new Set([...facts.facets, ...knownAttributes(), ...Object.keys(choices)])];
-  const ask = (/** @type {any} */ more) => search({ query, filters: asFilters(choices), sort, ...more });
+  const ask = (/** @type {any} */ more) => search({ query, filters: asFilters(choices), sort, ...(exact ? { verbatim: true } : {}), ...more });
   const page = await ask({ k: wanted, facets: fields }).finally(() => main.removeAttribute("aria-busy"));
   if (query && recorded !== query) {
     recorded = query;
@@ -58,15 +60,23 @@ export async function results(main, url, go) {
     const more = await ask({ k: 1, facets: missing }).catch(() => null);
     page.facets.push(...(more?.facets || []));
   }
-  draw(main, { page, query, sort, choices, params, change, go, ask });
+  if (page.redirect && !exact) return leave(page.redirect, query, go);
+  draw(main, { page, query, exact, sort, choices, params, change, go, ask });
   return query || titleOf(choices) || t("all_products");
+}
+
+/** A rule of the shop sends this query elsewhere: a page of the shop, or another address. @param {string} to @param {string} query @param {(url: string, how?: any) => void} go */
+function leave(to, query, go) {
+  if (to.startsWith("/") && !to.startsWith("//")) go(to, { replace: true });
+  else location.assign(to);
+  return query;
 }
 
 /** @param {Choices} choices */
 const titleOf = (choices) => (Object.keys(choices).length === 1 && choices.category?.values.length === 1 ? String(choices.category.values[0].split(" > ").at(-1)) : "");
 
 /** @param {HTMLElement} main @param {any} state */
-function draw(main, { page, query, sort, choices, params, change, go, ask }) {
+function draw(main, { page, query, exact, sort, choices, params, change, go, ask }) {
   const useful = page.facets.filter((/** @type {any} */ facet) => choices[facet.field] || (facet.values?.length || 0) > 1 || (facet.low != null && facet.low < facet.high));
   const panel = h("div", { class: "facets", role: "region", "aria-label": t("filters") }, facetPanel(useful, choices, change));
   const title = query ? t("results_for", { query }) : titleOf(choices) || t("all_products");
@@ -76,9 +86,10 @@ function draw(main, { page, query, sort, choices, params, change, go, ask }) {
   const body = h("div", { class: "found" },
     page.hits.length && h("div", { class: "results-head" }, h("div", {}, h("h1", { tabindex: "-1" }, title), h("p", { class: "soft", id: "total" }, t("total", { n: page.total }))),
       h("div", { class: "controls" }, useful.length ? h("button", { class: "chip filter-button", type: "button", "aria-haspopup": "dialog", onclick: () => drawer(panel, page.total) }, icon("filter"), chosen ? t("filters_n", { n: chosen }) : t("filters")) : null, sorter)),
-    page.corrected && page.corrected !== query ? h("p", { class: "notice" }, t("searched_instead", { query }), " ", h("strong", {}, page.corrected), ".") : null,
+    reading(page, query, exact, go),
     chips(choices, change),
-    page.hits.length ? list(page, query, params, ask) : nothing(query, chosen, change));
+    page.hits.length ? list(page, query, params, ask) : nothing(query, chosen, change),
+    related(page, go));
   const keep = main.querySelector(".facets")?.scrollTop || 0;
   main.replaceChildren(h("div", { class: useful.length ? "wrap results" : "wrap page-title" }, useful.length ? panel : null, body), page.hits.length ? "" : rescue());
   panel.scrollTop = keep;
