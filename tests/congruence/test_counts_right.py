@@ -10,16 +10,20 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodega.engine import browse
+from bodega.engine.answer import Engine
 from bodega.engine.expression import And, Between, Expression, Is, Not, Or
 from bodega.engine.merchandise import Bound
 from bodega.engine.shelf import Shelf
+from bodega.engine.shop import Shop
 from bodega.ranking.rules import NOTHING
-from bodega.schema import Facet, Filter, Item, ItemTable, Sort
+from bodega.schema import Facet, Filter, Item, ItemTable, Request, Sort
 from bodega.schema.table import PATH_SEPARATOR, category_paths
 
 # -- random shelves ---------------------------------------------------------------------------------------------------
@@ -323,3 +327,45 @@ def check_facet(facet: Facet, reader: Reader) -> None:
         last = each is facet.ranges[-1]
         inside = {g for number, g in found if f32(each.low) <= number and (number < f32(each.high) or last)}
         assert each.count == len(inside), each
+
+
+# -- the whole engine keeps what its facets promise -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["", "two oaks", "tomatoes fresh milk"])
+@pytest.mark.parametrize("where", ["", "price < 6", 'NOT category = "Produce"'])
+def test_a_value_that_promises_so_many_hits_gives_so_many(small_shop: Shop, query: str, where: str) -> None:
+    """Through retrieval, fusion, understanding and collapse: each count is the total once that value is chosen."""
+    engine = restocked(small_shop)
+    asked = Request(place="search" if query else "category", query=query, where=where, k=1000)
+    for chosen in ((), (Filter(field="price", high=5.0),)):
+        request = msgspec.structs.replace(
+            asked, filters=chosen, facets=("brand", "category", "available", "price", "*")
+        )
+        page = engine.answer(request)
+        assert page.total == len(page)
+        assert page.total or chosen or where
+        for facet in page.facets:
+            others = tuple(rule for rule in chosen if rule.field != facet.field)
+            for value in facet.values[:6]:
+                rule = Filter(field=facet.field, values=(value.value,))
+                total = engine.answer(msgspec.structs.replace(asked, filters=(*others, rule), k=1)).total
+                assert total == value.count, (facet.field, value)
+            for bar in facet.ranges:
+                sign = "<=" if bar is facet.ranges[-1] else "<"
+                inside = f"{facet.field} >= {bar.low!r} AND {facet.field} {sign} {bar.high!r}"
+                narrowed = f"({where}) AND {inside}" if where else inside
+                total = engine.answer(msgspec.structs.replace(asked, filters=others, where=narrowed, k=1)).total
+                assert total == bar.count, (facet.field, bar)
+
+
+def restocked(shop: Shop) -> Engine:
+    """The shop's engine over a shelf with changed, deleted and new variants; the shop itself stays as it is."""
+    shelf = shop.engine.shelf
+    known = [shelf.base.item(row) for row in range(0, len(shelf.base), 7)]
+    changed: dict[str, Item | None] = {known[0].id: None}
+    for number, item in enumerate(known[1:]):
+        price = None if number % 3 == 0 else (item.price or 1.0) + 1.0
+        changed[item.id] = msgspec.structs.replace(item, price=price, stock=number % 2)
+        changed[f"{item.id}-new"] = msgspec.structs.replace(item, id=f"{item.id}-new", brand="Newcomer")
+    return shop.engine.restocked(shelf.with_changes(changed.items()))
