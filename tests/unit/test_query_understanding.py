@@ -212,6 +212,12 @@ def test_only_a_price_leaves_nothing_to_search(ask):
     assert ask("cheap dress").text == "dress"
 
 
+def test_what_a_condition_leaves_is_tidy(ask):
+    assert ask("dress, under 50, and not silk”").text == "dress"
+    assert ask('tv under 500 55"').text == 'tv under 500 55"'
+    assert ask('55" tv for under $500').text == '55" tv'
+
+
 def test_a_number_of_titles_is_searched_and_another_is_a_price(ask):
     assert ask("dress over 70").text == "dress"
     assert held(ask("dress over 70"), "price")[0].low == 70

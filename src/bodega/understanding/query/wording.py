@@ -16,6 +16,7 @@ Edit = tuple[int, int, str]
 
 _LINKS = "for and with but in at by the a an of or from priced 的 和 ,"
 _TRAILING = frozenset(_LINKS.split())
+_MARKS = frozenset(",;.，、。\"“”'")
 _LEADING = frozenset({"and", "but", "or", ",", "的"})
 _CONDITIONS = (
     "under below between less than over above more most least around about without excluding except not no non and or "
@@ -65,9 +66,9 @@ def searched(reading: Reading, gone: Sequence[Claim], edits: Sequence[Edit], *, 
         return clean(edited(reading.typed, edits))
     kept = [edit for edit in edits if not any(start <= edit[0] < end for start, end in spans)]
     words = clean(edited(reading.typed, [*kept, *((start, end, " ") for start, end in spans)])).split()
-    while words and words[-1].casefold() in _TRAILING:
+    while words and (words[-1].casefold() in _TRAILING or _MARKS.issuperset(words[-1])):
         words.pop()
-    while words and words[0].casefold() in _LEADING:
+    while words and (words[0].casefold() in _LEADING or _MARKS.issuperset(words[0])):
         words.pop(0)
     if not words and not may_be_empty:
         return clean(edited(reading.typed, edits))
