@@ -78,16 +78,16 @@ class Vocabulary:
     """(n_words, n_runs): 1 / root of the number of runs where the word has the run."""
 
     @classmethod
-    def of(cls, words: list[str], count: Rows, texts: int, limits: tuple[int, int, int]) -> Vocabulary:
+    def of(cls, words: list[str], count: Rows, texts: int, limits: tuple[int, int]) -> Vocabulary:
         """`count`: in how many of the `texts` texts each word stands; `limits`: the least count of a word with a
-        vector of its own, the least number of words of a run, the most runs."""
-        least, shared, most_runs = limits
+        vector of its own, and the most letter runs (those of many words go first)."""
+        least, most_runs = limits
         weight = (np.log1p(texts / np.maximum(count, 1)) / np.log1p(max(texts, 1))).astype(np.float32)
         own = np.where(count >= least, np.cumsum(count >= least) - 1, -1)
         names, flat, ends = _pieces.runs_of(words)
         spread = np.bincount(flat, minlength=len(names))
         order = np.argsort(-spread, kind="stable")[:most_runs]
-        kept = np.sort(order[spread[order] >= shared])
+        kept = np.sort(order)
         number = np.full(len(names) + 1, -1, np.int64)
         number[kept] = np.arange(len(kept))
         bags = Bags(ends, number[flat])

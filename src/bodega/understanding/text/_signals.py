@@ -64,8 +64,10 @@ class Signals:
 
     @property
     def count(self) -> NDArray[np.int64]:
-        """In how many passages (and queries) each word stands: (n_words,)."""
-        return np.bincount(np.concatenate([self.passages.words, self.queries.words]), minlength=len(self.words))
+        """How many items have each word, and how many times people chose something by it: (n_words,)."""
+        chosen = np.bincount(self.clicks.query, self.clicks.weight, len(self.queries))
+        typed = np.bincount(self.queries.words, chosen[self.queries.owner], len(self.words))
+        return np.bincount(self.passages.words, minlength=len(self.words)) + typed.astype(np.int64)
 
 
 def gather(world: World) -> Signals:

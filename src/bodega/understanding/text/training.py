@@ -59,14 +59,16 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Most words of a made-up query."""
     least_count: int = 2
     """Texts a word must stand in to have a vector of its own."""
-    shared_run: int = 3
-    """Words a letter run must stand in."""
     most_runs: int = 50_000
+    """Letter runs, those of many words first."""
     teacher_texts: int = 20_000
     """Texts the teacher is shown, at most."""
-    teacher_epochs: float = 6.0
-    anchor: float = 0.3
-    """Length of the steps back towards the teacher, between contrastive ones."""
+    teacher_epochs: float = 15.0
+    refine: float = 0.2
+    """Length of the contrastive steps after a teacher, as a share of `rate`: catalogs teach the same words again, which
+    lexical search knows already; the teacher's opinion is what is new."""
+    anchor: float = 1.0
+    """Length of the steps back towards the teacher between contrastive ones, as a share of these."""
 
 
 class TrainingFacts(msgspec.Struct, frozen=True):
@@ -102,8 +104,8 @@ def train(
     options, progress = options or TrainingOptions(), progress or NoProgress()
     rng = np.random.default_rng(options.seed)
     signals = gather(world)
-    texts = len(signals.passages) + len(signals.queries)
-    limits = (options.least_count, options.shared_run, options.most_runs)
+    texts = len(signals.passages) + int(signals.clicks.weight.sum())
+    limits = (options.least_count, options.most_runs)
     vocabulary = Vocabulary.of(signals.words, signals.count, texts, limits)
     learner = Learner(vocabulary, options.dimensions, rng)
     taught = _taught(signals, teacher, options, rng, progress)
@@ -148,11 +150,12 @@ def _imitate(
     """Several times over what the teacher said; returns the mean cosine of the last time."""
     if taught is None or len(taught) == 0:
         return float("nan")
-    steps = max(1, int(options.teacher_epochs * len(taught) / options.batch))
+    batch = _batch(len(taught), options)
+    steps = max(FEWEST_STEPS, int(options.teacher_epochs * len(taught) / batch))
     progress.start("imitate it", steps)
     away = np.ones(steps)
     for step in range(steps):
-        rows = rng.integers(0, len(taught), options.batch)
+        rows = rng.integers(0, len(taught), batch)
         away[step] = repeat(learner, taught, rows, _rate(options.rate, step, steps), rng)
         progress.advance()
     progress.finish()
@@ -170,17 +173,18 @@ def _contrast(
     """The loss of each step."""
     if not len(signals.passages.words):
         return np.empty(0)
-    batch = min(options.batch, max(32, signals.different // 4))
+    batch = _batch(signals.different, options)
     drawer = Drawer(signals, Mix(batch, options.apart, options.views, options.clicks, options.typed))
     wanted = int(options.epochs * signals.different / batch)
     steps = max(1, min(max(wanted, FEWEST_STEPS), int(options.seconds / STEP_SECONDS)))
     losses = np.zeros(steps)
     progress.start("learn the encoder", steps)
+    share = 1.0 if taught is None else options.refine
     for step in range(steps):
-        rate = _rate(options.rate, step, steps)
+        rate = _rate(options.rate * share, step, steps)
         losses[step] = _step(learner, drawer.draw(rng), rate, options, rng)
         if taught is not None and options.anchor > 0:
-            repeat(learner, taught, rng.integers(0, len(taught), options.batch // 2), rate * options.anchor, rng)
+            repeat(learner, taught, rng.integers(0, len(taught), batch // 2), rate * options.anchor, rng)
         progress.advance()
     progress.finish()
     return losses
@@ -207,6 +211,10 @@ def _step(learner: Learner, pairs: Pairs, rate: float, options: TrainingOptions,
     return loss
 
 
+def _batch(texts: int, options: TrainingOptions) -> int:
+    return min(options.batch, max(32, texts // 4))
+
+
 def _rate(rate: float, step: int, steps: int) -> float:
     """Up over the first twentieth, then down in a straight line to a twentieth of `rate`."""
     return rate * min(1.0, (step + 1) / (0.05 * steps + 1)) * (1 - 0.95 * step / steps)
@@ -220,7 +228,9 @@ def _origin(signals: Signals, teacher: Encoder | None) -> str:
 
 
 def _languages(signals: Signals) -> tuple[str, ...]:
-    """The languages that at least one in fifty of (some of) the texts is written in, most frequent first."""
+    """English, and Chinese where one text in fifty (or more) is mostly that; the leading one first."""
     seen = [language.detect(text) for text in signals.texts[:: max(1, len(signals.texts) // 2_000)]]
-    often = sorted(set(seen), key=lambda name: (-seen.count(name), name))
-    return tuple(name for name in often if seen.count(name) * 50 >= len(seen)) or ("en",)
+    chinese = seen.count("zh")
+    if not seen or chinese * 50 < len(seen):
+        return ("en",)
+    return ("zh", "en") if chinese * 2 > len(seen) else ("en", "zh")
