@@ -1,4 +1,4 @@
-"""A merchandiser's day in a real shop: rules act on the very next answer, are previewed, audited, undone, and survive."""
+"""A merchandiser's day in a real shop: rules act on the next answer, are previewed, audited, undone, and survive."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ def log() -> list[Event]:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rules") / "shop"
+    folder.mkdir()
+    (folder / "bodega.toml").write_text('[understand]\nencoder = "none"\n', "utf-8")  # quicker; rules need none
     with bodega.open(folder) as shop:
         shop.catalog.upsert(catalog())
         shop.events.record(log())
@@ -152,7 +154,7 @@ def test_a_boost_reaches_what_stands_far_down_and_a_bury_lowers(shop):
     assert {reason.text for reason in page[0].why if reason.source == "rule"} == {"Preferred by the shop"}
     first = shop.search("leather bag", k=1).ids[0]
     put(shop, "b", query("leather bag"), Bury(items=(first,), factor=100))
-    assert shop.search("leather bag", k=100).ids.index(first) > 5
+    assert first not in shop.search("leather bag", k=5).ids
 
 
 def test_filters_redirects_banners_and_words(shop):
