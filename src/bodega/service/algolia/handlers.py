@@ -102,7 +102,7 @@ class Counter:
 
     async def facet_values(self, index: str, facet: str, given: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
         """The values of a facet that some words name."""
-        words = given.get("facetQuery") or ""
+        words = "" if given.get("facetQuery") is None else given["facetQuery"]
         most = given.get("maxFacetHits", FACET_HITS)
         if not isinstance(words, str) or len(words) > asking.NAME_LIMIT:
             raise BadRequest("facetQuery is a short text", where="facetQuery", got=words)
