@@ -149,7 +149,7 @@ def test_a_boost_reaches_what_stands_far_down_and_a_bury_lowers(shop):
     plain = [hit.item.brand for hit in shop.search("trail shoe", k=60)]
     put(shop, "r", query("trail shoe"), Boost(filters=acme, factor=100))
     page = shop.search("trail shoe", k=60)
-    assert "Acme" not in plain, "the others are bought, these are not"
+    assert plain.count("Acme") < 20, "one shoe of ten is theirs"
     assert [hit.item.brand for hit in page].count("Acme") > 50, "but for what is bought most"
     assert {reason.text for reason in page[0].why if reason.source == "rule"} == {"Preferred by the shop"}
     first = shop.search("leather bag", k=1).ids[0]
