@@ -18,7 +18,8 @@ from functools import cached_property
 import numpy as np
 
 from bodega.engine.shelf import GONE, Shelf
-from bodega.retrieval.lexical.completion import Completer, Ranked, Taste
+from bodega.retrieval.lexical import Lexical
+from bodega.retrieval.lexical.completion import MOST_CHARACTERS, MOST_WORDS, Completer, Ranked, Taste
 from bodega.schema import Completion, Context, ItemTable
 from bodega.schema.arrays import Flags, Ints
 from bodega.understanding import language
@@ -30,15 +31,25 @@ NEWEST = 50
 class Completing:
     """Completions over one shelf."""
 
-    def __init__(self, completer: Completer | None, shelf: Shelf) -> None:
-        self._main = completer
+    def __init__(self, words: Lexical, shelf: Shelf) -> None:
+        self._main = words.completer
+        self._speller = words.speller
         self._shelf = shelf
 
     def complete(self, typed: str, k: int, *, context: Context | None = None) -> list[Completion]:
         """The best k completions, best first; those near the history of the context rise among near-equals."""
-        if self._main is None:
+        if self._main is None or k < 1:
             return []
         history = context.history[-NEWEST:] if context is not None else np.empty(0, np.int32)
+        found = self._found(typed, k, history)
+        if not found:  # more than one error in a word: what a search would be corrected to
+            mended = self._speller.correct(language.words(typed[:MOST_CHARACTERS])[:MOST_WORDS])
+            found = self._found(" ".join(mended.words), k, history) if mended.changed else []
+        return [self._completion(entry, first) for first, entry in found]
+
+    def _found(self, typed: str, k: int, history: Ints) -> list[tuple[int, Ranked]]:
+        """(first shelf row of its table, entry), best first."""
+        assert self._main is not None
         table, n_base = self._shelf.base, len(self._shelf.base)
         found = [
             (0, entry)
@@ -51,7 +62,7 @@ class Completing:
             found += [
                 (n_base, entry) for entry in self._beside.complete(typed, k, shown=self._shown[n_base:], taste=taste)
             ]
-        return [self._completion(entry, first) for first, entry in _once(found)[:k]]
+        return _once(found)[:k]
 
     @cached_property
     def _shown(self) -> Flags:

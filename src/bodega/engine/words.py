@@ -30,7 +30,7 @@ class Words:
         self._main = main
         self._shelf = shelf
         self._beside = main.beside(shelf.delta) if len(shelf.delta) else None
-        self._completing = Completing(main.completer, shelf)
+        self._completing = Completing(main, shelf)
 
     @property
     def speller(self) -> Speller:

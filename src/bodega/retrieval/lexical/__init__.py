@@ -14,7 +14,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -100,7 +100,7 @@ class Lexical:
         self._listen(held, world)
         self._folder = Path(tempfile.mkdtemp(prefix="bodega-lexical-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._matcher = Matcher.build(self._folder, _documents(held, self._forward))
+        self._matcher = Matcher.build(self._folder, _documents(held, self._forward), len(self))
         self.completer = Completer.fit(world, self._finds, self._people)
         return self
 
@@ -366,15 +366,12 @@ class Lexical:
         return values
 
 
-def _documents(held: Read, forward: Forward) -> list[tuple[str, str]]:
+def _documents(held: Read, forward: Forward) -> Iterator[tuple[str, str]]:
     """(title terms, all terms) of each item, joined with blanks, for tantivy."""
     names = list(held.terms)
-    ends = np.cumsum(held.lengths[0]).tolist()
-    title, terms, starts = held.codes[0].tolist(), forward.terms.tolist(), forward.starts.tolist()
-    return [
-        (
-            " ".join(names[code] for code in title[end - length : end]),
-            " ".join(names[code] for code in terms[starts[row] : starts[row + 1]]),
-        )
-        for row, (end, length) in enumerate(zip(ends, held.lengths[0].tolist(), strict=True))
-    ]
+    end = 0
+    for row, length in enumerate(held.lengths[0].tolist()):
+        title = held.codes[0][end : end + length].tolist()
+        end += length
+        terms = forward.terms[forward.starts[row] : forward.starts[row + 1]].tolist()
+        yield " ".join(names[code] for code in title), " ".join(names[code] for code in terms)

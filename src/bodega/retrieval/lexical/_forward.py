@@ -12,6 +12,7 @@ Paper: Robertson, Zaragoza, Taylor 2004, "Simple BM25 extension to multiple weig
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from bodega.schema.table import mapped
 from bodega.understanding import language
 
 FIELDS = ("title", "brand", "category", "attributes", "description")
+BLOCK = 100_000
+"""Items whose impacts are computed at once: 200 MB."""
 SAID = (5, 5, 5, 5, 1)
 """People search with the words of titles: one in a description counts a fifth."""
 CODE_NAMES = frozenset(
@@ -75,25 +78,23 @@ class Forward:
     @classmethod
     def of(cls, read: Read, weights: Weights, averages: Sequence[float]) -> Forward:
         """`averages` are the mean lengths of the fields, those of the main index for a small one beside it."""
-        n_items, n_terms = len(read.lengths[0]), max(1, len(read.terms))
-        keys, parts = [], []
-        for field, codes in enumerate(read.codes):
-            owner = np.repeat(np.arange(n_items, dtype=np.int64), read.lengths[field])
-            key, count = np.unique(owner * n_terms + codes, return_counts=True)
-            relative = read.lengths[field][key // n_terms] / max(averages[field], 1e-9)
-            b = weights.b[field]
-            keys.append(key)
-            parts.append(weights.field[field] * count / (1.0 - b + b * relative))
-        key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-        total = np.bincount(inverse, weights=np.concatenate(parts), minlength=len(key))
-        marks = np.unique(read.marks[0].astype(np.int64) * n_terms + read.marks[1])
-        key = np.concatenate([key, marks])
-        impact = np.concatenate([total / (weights.k1 + total), np.ones(len(marks))])
-        order = np.argsort(key, kind="stable")
-        key, impact = key[order], impact[order].astype(np.float32)
-        terms = (key % n_terms).astype(np.int32)
-        starts = np.searchsorted(key // n_terms, np.arange(n_items + 1)).astype(np.int64)
-        return cls(starts, terms, impact, np.bincount(terms, minlength=len(read.terms)).astype(np.int32))
+        n_items = len(read.lengths[0])
+        ends = [np.concatenate([[0], np.cumsum(lengths)]) for lengths in read.lengths]
+        sizes, terms, impact = [np.zeros(1, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+        for low in range(0, n_items, BLOCK):
+            high = min(low + BLOCK, n_items)
+            codes = [read.codes[field][ends[field][low] : ends[field][high]] for field in range(len(FIELDS))]
+            lengths = [read.lengths[field][low:high] for field in range(len(FIELDS))]
+            marked = slice(*np.searchsorted(read.marks[0], [low, high]).tolist())
+            marks = read.marks[0][marked] - low, read.marks[1][marked]
+            part = Read(read.terms, tuple(codes), tuple(lengths), marks, {})
+            size, term, value = _impacts(part, weights, averages)
+            sizes.append(size)
+            terms.append(term)
+            impact.append(value)
+        starts, every = np.cumsum(np.concatenate(sizes)), np.concatenate(terms)
+        count = np.bincount(every, minlength=len(read.terms)).astype(np.int32)
+        return cls(starts, every, np.concatenate(impact), count)
 
     def gather(self, rows: NDArray[np.integer], wanted: NDArray[np.int32]) -> NDArray[np.float32]:
         """Impact of the `wanted` terms (without repeats) in these items: (len(rows), len(wanted)), 0 where absent."""
@@ -104,12 +105,13 @@ class Forward:
         if len(wanted) == 0 or len(rows) == 0 or ends[-1] == 0:
             return out
         flat = np.arange(ends[-1]) + np.repeat(first - (ends - lengths), lengths)
-        slot = np.full(len(self.df), -1, np.int32)
-        slot[wanted] = np.arange(len(wanted))
+        # zeros come from the system unwritten, so that a vocabulary of a million terms costs nothing here
+        slot = np.zeros(len(self.df), np.uint8 if len(wanted) < 255 else np.int32)
+        slot[wanted] = np.arange(1, len(wanted) + 1)
         found = slot[self.terms[flat]]
-        hit = np.flatnonzero(found >= 0)
+        hit = np.flatnonzero(found)
         owner = np.searchsorted(ends, hit, side="right")
-        out[owner, found[hit]] = self.impact[flat[hit]]
+        out[owner, found[hit].astype(np.intp) - 1] = self.impact[flat[hit]]
         return out
 
     def save(self, folder: Path) -> None:
@@ -121,11 +123,35 @@ class Forward:
         return cls(*(mapped(folder / f"forward.{name}.npy") for name in ("starts", "terms", "impact", "df")))
 
 
+def _impacts(
+    read: Read, weights: Weights, averages: Sequence[float]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """(how many terms each item has, the terms, their impacts) of a block of items."""
+    n_items, n_terms = len(read.lengths[0]), max(1, len(read.terms))
+    keys, parts = [], []
+    for field, codes in enumerate(read.codes):
+        owner = np.repeat(np.arange(n_items, dtype=np.int64), read.lengths[field])
+        key, count = np.unique(owner * n_terms + codes, return_counts=True)
+        relative = read.lengths[field][key // n_terms] / max(averages[field], 1e-9)
+        b = weights.b[field]
+        keys.append(key)
+        parts.append(weights.field[field] * count / (1.0 - b + b * relative))
+    key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    total = np.bincount(inverse, weights=np.concatenate(parts), minlength=len(key))
+    marks = np.unique(read.marks[0].astype(np.int64) * n_terms + read.marks[1])
+    key = np.concatenate([key, marks])
+    impact = np.concatenate([total / (weights.k1 + total), np.ones(len(marks))])
+    order = np.argsort(key, kind="stable")
+    key, impact = key[order], impact[order].astype(np.float32)
+    sizes = np.bincount(key // n_terms, minlength=n_items)
+    return sizes, (key % n_terms).astype(np.int32), impact
+
+
 def read(items: Iterable[Item]) -> Read:
     """Cut the texts of all items into terms."""
     number: dict[str, int] = {}
-    codes: list[list[int]] = [[] for _ in FIELDS]
-    lengths: list[list[int]] = [[] for _ in FIELDS]
+    codes = [array("i") for _ in FIELDS]  # 4 bytes a word, where a list takes 36
+    lengths = [array("i") for _ in FIELDS]
     marked: list[tuple[int, int]] = []
     surfaces: dict[str, int] = {}
     for row, item in enumerate(items):

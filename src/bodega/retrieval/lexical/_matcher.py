@@ -17,9 +17,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +48,19 @@ class Matcher:
     searcher: tantivy.Searcher
 
     @classmethod
-    def build(cls, folder: Path, rows: Sequence[tuple[str, str]]) -> Matcher:
-        """Write the index of (title terms, all terms) of each item, both joined with blanks, into `folder`."""
+    def build(cls, folder: Path, rows: Iterable[tuple[str, str]], count: int) -> Matcher:
+        """Write the index of (title terms, all terms) of `count` items, both joined with blanks, into `folder`."""
         schema = tantivy.SchemaBuilder()
         for name in ("title", "all"):
             schema.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
         schema.add_integer_field("row", fast=True)
         index = tantivy.Index(schema.build(), path=str(folder))
         _register(index)
-        size = max(SEGMENT, -(-len(rows) // MOST_SEGMENTS))
-        for start in range(0, max(1, len(rows)), size):
+        size = max(SEGMENT, -(-count // MOST_SEGMENTS))
+        items = iter(rows)
+        for start in range(0, max(1, count), size):
             writer = index.writer(heap_size=HEAP, num_threads=1)
-            for row, (title, everything) in enumerate(rows[start : start + size], start):
+            for row, (title, everything) in enumerate(islice(items, size), start):
                 writer.add_document(tantivy.Document(title=title, all=everything, row=row))
             writer.commit()
             writer.wait_merging_threads()

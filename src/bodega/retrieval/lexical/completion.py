@@ -254,7 +254,7 @@ class Completer:
                 return self.heavy_best[self.heavy_starts[place] : self.heavy_starts[place + 1]]
             rows = np.arange(low, high)
         first = self.starts[rows]
-        lengths = np.minimum(self.starts[rows + 1] - first, max(HEAD, 2 * HEAVY // len(rows)))
+        lengths = np.minimum(self.starts[rows + 1] - first, max(5 * HEAD, 2 * HEAVY // len(rows)))
         return np.unique(self.postings[_flat(first, lengths)])
 
     def _meets(self, rows: Rows, constraints: list[_Constraint]) -> Flags:

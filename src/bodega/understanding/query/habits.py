@@ -4,8 +4,8 @@ Idea: a query counts when enough different people asked it (fewer could tell who
 shop, and which words stand side by side in it helps to choose a correction. Words of queries that only led to a click
 are known too (they are not corrected), but never offered to others.
 A trap: people repeat the same typing errors, the shop corrects them, and the log fills with wrong words that "worked".
-So a word that only the log knows, and that is near a word of the catalog, is a typing error when what was clicked
-after it holds the catalog's word; without clicks, when the catalog's word is ten times as frequent.
+So a word that only the log knows, and that is near a word of the catalog, is taken for a typing error unless clicks
+speak for it: most of what was clicked after it does not hold the catalog's word.
 
 Cost: one pass over the log's distinct queries, about 10 microseconds each.
 Not for: synonyms (they are mined elsewhere), personal history.
@@ -35,7 +35,6 @@ LONGEST_QUERY = 80
 _SEEN = 50
 """Clicked items a word that are looked at."""
 _MEANT = 0.5
-_TIMES = 10
 
 
 class Asked(NamedTuple):
@@ -164,19 +163,17 @@ def habits(log: Log, items: ItemTable, catalog: Words, people: int = PEOPLE) -> 
             clicked.setdefault(word, []).extend(query.items)
     words: dict[str, int] = {}
     for word in sorted({*asked_by, *clicked}):
-        if catalog.find(word) >= 0 or not _is_error(word, clicked.get(word, ()), asked_by[word], items, catalog):
+        if catalog.find(word) >= 0 or not _is_error(word, clicked.get(word, ()), items, catalog):
             words[word] = asked_by[word]
     return Habits({word: count for word, count in words.items() if count or catalog.find(word) < 0}, Pairs.of(often))
 
 
-def _is_error(word: str, clicked: Sequence[int], people: int, items: ItemTable, catalog: Words) -> bool:
+def _is_error(word: str, clicked: Sequence[int], items: ItemTable, catalog: Words) -> bool:
     """Is this word, which only the log knows, a typing error of one of the catalog's?"""
-    near = {other for other, _, count in catalog.near(word) if count >= _TIMES * max(people, 1) or clicked}
+    near = {other for other, _, _ in catalog.near(word)}
     if not near:
         return False
     chosen = list(dict.fromkeys(clicked))[:_SEEN]
-    if not chosen:
-        return True
     holding = sum(not near.isdisjoint(language.words(items.titles[row])) for row in chosen)
     return holding >= _MEANT * len(chosen)
 
