@@ -9,13 +9,14 @@ from bodega.protocols import EncoderInfo
 from bodega.schema import EVENT_CODES, Item, ItemTable, Log, World
 from bodega.understanding.text.adapters import Adapted, AdapterOptions, adapt
 from bodega.understanding.text.static import unit
-from bodega.understanding.text.training import train
+from bodega.understanding.text.training import TrainingOptions, train
 
 KINDS = ("couch", "lamp", "carpet", "mirror", "kettle", "blanket", "shelf", "vase")
 TYPED = ("sofa", "chandelier", "rug", "glass", "boiler", "throw", "rack", "pot")
 """What people type for each kind: no title has these words."""
 LOOKS = ("green", "grey", "oak", "velvet", "round", "small", "large", "modern", "classic", "soft")
 MAKERS = ("Arden", "Bexley", "Corin", "Dalby")
+SMALL = TrainingOptions(dimensions=64)
 
 
 def titles():
@@ -59,7 +60,7 @@ def found(encoder, query):
 
 @pytest.fixture(scope="module")
 def taught():
-    return train(shop())[0]
+    return train(shop(), SMALL)[0]
 
 
 @pytest.mark.parametrize(("typed", "kind"), list(zip(TYPED, KINDS, strict=True)))
@@ -68,7 +69,7 @@ def test_synonyms_are_learned_from_clicks(taught, typed, kind):
 
 
 def test_without_clicks_synonyms_stay_unknown():
-    alone = train(shop(clicked=False))[0]
+    alone = train(shop(clicked=False), SMALL)[0]
     right = sum(found(alone, typed).count(kind) for typed, kind in list(zip(TYPED, KINDS, strict=True)))
     assert right < 40, "8 kinds, 10 places each: the words are in no title, so only clicks can teach them"
 
@@ -108,7 +109,7 @@ def typed_world(seed=2, queries=400):
 def test_an_adapter_turns_queries_to_items_and_says_by_how_much():
     words = {word for title in titles() for word in title.lower().split()}
     encoder = Turned(words)
-    adapter, facts = adapt(encoder, typed_world(), AdapterOptions(rank=48, steps=300, rate=0.02))
+    adapter, facts = adapt(encoder, typed_world(), AdapterOptions(rank=48, batch=64, strangers=64, steps=300, rate=0.02))
     assert adapter is not None
     assert facts.kept
     assert facts.low > 0.1
@@ -127,7 +128,7 @@ def test_an_adapter_that_cannot_help_is_not_kept():
     noise = rng.permutation(world.log.item)
     log = log_of([(n, n, int(row)) for n, row in enumerate(noise)], queries=world.log.queries)
     words = {word for title in titles() for word in title.lower().split()}
-    adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), AdapterOptions(steps=100))
+    adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), AdapterOptions(batch=64, strangers=64, steps=100))
     assert adapter is None
     assert not facts.kept
     assert facts.why

@@ -143,31 +143,34 @@ def adapt(
     place = np.full(len(world.items), -1, np.int64)
     place[rows] = np.arange(len(rows))
     known = place[clicks.item] >= 0
-    pairs = _Pairs(clicks.query[known], place[clicks.item[known]], np.sqrt(clicks.weight[known]))
+    pairs = Pairs(clicks.query[known], place[clicks.item[known]], np.sqrt(clicks.weight[known]))
     return fit(queries, items, pairs, options, progress)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
+class Pairs:
     """Chosen items: rows of the query vectors, rows of the item vectors, weights."""
 
     query: Rows
     item: Rows
     weight: Floats
 
-    def of(self, queries: NDArray[np.bool_]) -> _Pairs:
+    def of(self, queries: NDArray[np.bool_]) -> Pairs:
         keep = queries[self.query]
-        return _Pairs(self.query[keep], self.item[keep], self.weight[keep])
+        return Pairs(self.query[keep], self.item[keep], self.weight[keep])
 
 
 def fit(
-    queries: Floats, items: Floats, pairs: _Pairs, options: AdapterOptions, progress: Progress
+    queries: Floats,
+    items: Floats,
+    pairs: Pairs,
+    options: AdapterOptions | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Adapter | None, AdapterFacts]:
     """The training itself, on vectors: `queries` (n, d), `items` (m, d), both of length 1."""
+    options, progress = options or AdapterOptions(), progress or NoProgress()
     rng = np.random.default_rng(options.seed)
-    part = rng.random(len(queries))
-    learned = pairs.of(part >= options.held_out)
-    stop, judge = pairs.of(part < options.held_out / 2), pairs.of(_between(part, options.held_out))
+    learned, stop, judge = apart(len(queries), pairs, options.held_out, rng)
     if not (len(learned.item) and len(stop.item) and len(judge.item)):
         return None, _refused(len(queries), "too few queries to keep some apart")
     adapter = Adapter.start(queries.shape[1], options.rank, rng)
@@ -190,14 +193,17 @@ def fit(
     return (best if gain.better else None), facts
 
 
-def _between(part: Doubles, held_out: float) -> NDArray[np.bool_]:
-    return (part >= held_out / 2) & (part < held_out)
+def apart(n_queries: int, pairs: Pairs, held_out: float, rng: np.random.Generator) -> tuple[Pairs, Pairs, Pairs]:
+    """(to learn from, to stop by, to judge by): no query is in two of them."""
+    part = rng.random(n_queries)
+    judged = (part >= held_out / 2) & (part < held_out)
+    return pairs.of(part >= held_out), pairs.of(part < held_out / 2), pairs.of(judged)
 
 
 def _learn(
     adapter: Adapter,
     vectors: tuple[Floats, Floats],
-    parts: tuple[_Pairs, _Pairs],
+    parts: tuple[Pairs, Pairs],
     options: AdapterOptions,
     progress: Progress,
 ) -> tuple[Adapter, int]:
@@ -267,7 +273,7 @@ def _through_unit(gradient: Floats, made: Floats, before: Floats) -> Floats:
     return out
 
 
-def _reciprocal_ranks(queries: Floats, items: Floats, pairs: _Pairs) -> Doubles:
+def _reciprocal_ranks(queries: Floats, items: Floats, pairs: Pairs) -> Doubles:
     """1 / rank of the best placed chosen item of each query, among all items; one value a query."""
     asked, which = np.unique(pairs.query, return_inverse=True)
     best = np.zeros(len(asked))
