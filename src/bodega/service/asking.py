@@ -30,6 +30,7 @@ ID_LIMIT = 1_024
 OFFSET_LIMIT = 10_000
 ANCHORS_LIMIT = 200
 FILTERS_LIMIT = 50
+SEGMENTS_LIMIT = 50
 WHERE_LIMIT = 4_000
 """Characters of a filter expression, as the engine reads it."""
 VALUES_LIMIT = 200
@@ -202,6 +203,9 @@ def bounded(request: Request, settings: Settings) -> Request:
     _within("items", len(request.items), 0, ANCHORS_LIMIT)
     _within("facets", len(request.facets), 0, FACETS_LIMIT)
     _within("filters", len(request.filters), 0, FILTERS_LIMIT)
+    _within("segments", len(request.segments), 0, SEGMENTS_LIMIT)
+    for segment in request.segments:
+        _within("segment (characters)", len(segment), 1, NAME_LIMIT)
     for item in request.items:
         _within("id of an item (characters)", len(item), 1, ID_LIMIT)
     for each in request.filters:
