@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bodega.protocols import EncoderInfo, Source
+from bodega.protocols import Encoder, EncoderInfo, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
@@ -26,31 +26,19 @@ from bodega.retrieval.transition import Transition
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.testing import checks
 from bodega.testing.checks import SOURCE_CHECKS, ContractBroken, SourceCase, check_source
+from bodega.testing.fakes import FakeEncoder
 from bodega.testing.world import WorldSpec, make_world
 
 
-class Runs:
-    """An encoder: counts of letter runs, folded into 32 directions."""
-
-    info = EncoderInfo("runs", 32, "0")
-
-    def encode(self, texts: Sequence[str], *, query: bool = False) -> np.ndarray:
-        out = np.zeros((len(texts), 32), np.float32)
-        for row, text in enumerate(texts):
-            for start in range(len(text) - 2):
-                out[row, sum(map(ord, text[start : start + 3].casefold())) % 32] += 1
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
-
-
-class RunsDense(Dense):
+class FakeDense(Dense):
     """The dense source with an encoder that needs no package."""
 
-    def __init__(self, *, name: str = "dense", reopen: Callable[[EncoderInfo], Runs] = lambda info: Runs()) -> None:
-        super().__init__(lambda world: Runs(), name=name, reopen=reopen)
+    def __init__(self, *, name: str = "dense", reopen: Callable[[EncoderInfo], Encoder] | None = None) -> None:
+        super().__init__(lambda world: FakeEncoder(), name=name, reopen=reopen)
 
     @classmethod
-    def load(cls, folder: Path, items: ItemTable, reopen: Callable[[EncoderInfo], Runs] = lambda info: Runs()) -> Self:
-        return super().load(folder, items, reopen)
+    def load(cls, folder: Path, items: ItemTable, reopen: Callable[[EncoderInfo], Encoder] | None = None) -> Self:
+        return super().load(folder, items, reopen or (lambda info: FakeEncoder()))
 
 
 SOURCES: tuple[type[Source], ...] = (
@@ -63,7 +51,7 @@ SOURCES: tuple[type[Source], ...] = (
     Content,
     Asked,
     Intent,
-    RunsDense,
+    FakeDense,
 )
 
 

@@ -3,7 +3,7 @@
 Each item's passage (title first) is encoded once, at `fit`; a query is encoded when it is asked, and the items in its
 direction are found by `_vectors`. The encoder comes from outside: our own static one, a package, a hub, an endpoint.
 What a cosine is worth differs from encoder to encoder and from query to query, so the source also knows its own chance
-level (`floor`): neighbours below it are no nearer than items drawn at random.
+level (`floor`): neighbours below it are hardly nearer than items drawn at random.
 Cost: one encoding an item at fit (25 microseconds to 10 ms, by encoder); a query: one encoding and .2 to 1 ms.
 Not for: article numbers and exact names (`lexical`), or for items without words.
 """
@@ -46,17 +46,22 @@ class Near(NamedTuple):
 
 
 class Chance(msgspec.Struct, frozen=True):
-    """How near things are by chance, and how near what belongs together; in standard deviations of a query's own
-    background. Measured at fit on halves of titles."""
+    """How near strangers are, and how near what belongs together: measured at fit, asking halves of titles.
 
-    stranger: float = 0.0
-    """One stranger in a thousand is nearer than this."""
-    own: float = 0.0
-    """Of twenty halves of titles, nineteen are nearer to their own item than this."""
+    In standard deviations of the query's own background, because queries differ: to "black" everything is a little
+    near, to "toner" little is. Quantiles, so that whoever cuts can choose; `limit` is the rule the source uses.
+    """
+
+    strangers: tuple[float, ...] = (0.0,) * 3
+    """What one stranger in ten, in a hundred, in a thousand passes."""
+    own: tuple[float, ...] = (0.0,) * 3
+    """What the own item of 99, 95 and 50 in a hundred halves passes."""
 
     @property
     def limit(self) -> float:
-        return min(self.stranger, self.own)
+        """What 99 of 100 own items pass, held between what 1 % and .1 % of strangers pass: looser floods a page, and
+        stricter leaves real words, which are vaguer than halves of titles, without an answer."""
+        return min(max(self.own[0], self.strangers[1]), self.strangers[2])
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -102,7 +107,7 @@ class Dense:
         self.info: EncoderInfo | None = None
         """Which encoder the vectors are from; None before `fit`."""
         self.notes: tuple[str, ...] = ()
-        """Why the source is silent, with what to do about it; empty when it works."""
+        """Why the source is silent, or slower than it could be, with what to do about it; empty when all is well."""
         self.chance = Chance()
         self._make = make
         self._reopen = reopen
@@ -122,10 +127,11 @@ class Dense:
                 next="make a new one: Dense(make)",
             )
         encoder = self._make(world)
-        self._encoder, self.info, self.notes, self._main = encoder, encoder.info, (), None
+        self._encoder, self.info, self._main = encoder, encoder.info, None
         asked = _asked(world.items)
         questions = encoder.encode([text for _, text in asked], query=True)
         self._index = VectorIndex.build(_encoded(encoder, world.items), questions)
+        self.notes = self._index.notes
         self._background = self._index.vectors(_spread(len(self._index), BACKGROUND))
         self.chance = self._chance(questions, np.array([row for row, _ in asked], np.int32))
         self._settle()
@@ -135,7 +141,8 @@ class Dense:
         """A small source of other items (new or changed ones), encoded now; cosines compare with this one's. Item
         numbers are those of `table`. Silent where this one is. Cost: one encoding an item."""
         small = Dense(name=self.name, reopen=self._reopen)
-        small.info, small.notes, small.chance = self.info, self.notes, self.chance
+        small.info, small.chance = self.info, self.chance
+        small.notes = () if self.working else self.notes
         small._encoder, small._main, small._background = self._encoder, self, self._background
         if self._encoder is not None:
             try:
@@ -199,6 +206,11 @@ class Dense:
         return last[1]
 
     @property
+    def working(self) -> bool:
+        """Has it an encoder? Without one it knows nothing of any query, and `notes` say why."""
+        return self._encoder is not None
+
+    @property
     def trouble(self) -> str:
         """Why queries are not encoded at this moment (an endpoint that failed a moment ago); "" when they are."""
         until, note = self._failed
@@ -240,6 +252,7 @@ class Dense:
         found.chance = facts.chance
         found._index = VectorIndex.load(folder / "index")
         found._background = np.load(folder / "background.npy", allow_pickle=False)
+        found.notes = found._index.notes
         found._open(folder / "encoder")
         return found
 
@@ -276,9 +289,9 @@ class Dense:
             return Chance()
         around = questions @ self._background.T
         mean, spread = around.mean(axis=1), np.maximum(around.std(axis=1), 1e-6)
-        strangers = (around - mean[:, None]) / spread[:, None]
-        own = (np.vecdot(self._index.vectors(rows), questions) - mean) / spread
-        return Chance(round(float(np.quantile(strangers, 0.999)), 4), round(float(np.quantile(own, 0.05)), 4))
+        strangers = np.quantile((around - mean[:, None]) / spread[:, None], (0.9, 0.99, 0.999))
+        own = np.quantile((np.vecdot(self._index.vectors(rows), questions) - mean) / spread, (0.01, 0.05, 0.5))
+        return Chance(tuple(strangers.round(4).tolist()), tuple(own.round(4).tolist()))
 
 
 def _encoded(encoder: Encoder, table: ItemTable) -> Floats:
