@@ -57,7 +57,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "Bodega needs Python 3.11 or newer; '$(PYTHON)' is not. Next: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): a minute or two"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,vectors,encoders,tagger,llm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,vectors,encoders,minilm,tagger,llm]'
 	touch $@
 
 # Missing browser: install it when we may, else say so and go on; the browser tests then skip with a reason.

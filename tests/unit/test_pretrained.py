@@ -154,8 +154,8 @@ def test_nothing_installed_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(util, "find_spec", lambda name: None)
     assert installed() == []
     assert best_installed() == ""
-    for opener in (pretrained._open_e5, pretrained._open_minilm):
-        with pytest.raises(MissingExtra, match=r"pip install 'bodega\[encoders\]'"):
+    for opener, extra in ((pretrained._open_e5, "encoders"), (pretrained._open_minilm, "minilm")):
+        with pytest.raises(MissingExtra, match=rf"pip install 'bodega\[{extra}\]'"):
             opener.__wrapped__()
 
 

