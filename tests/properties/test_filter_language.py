@@ -85,26 +85,26 @@ def test_no_value_breaks_out_of_its_quotation_marks(value: str) -> None:
 
 @given(st.text(max_size=120))
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
-    survives(text)
+    check_survives(text)
 
 
 @given(st.lists(st.sampled_from([*"()'\"\\,=<>!:*;-", " ", "AND", " or ", "not ", "brand", "price", "5", "..", "in"])))
 def test_any_soup_of_the_languages_own_parts_is_read_or_refused(parts: list[str]) -> None:
-    survives("".join(parts))
+    check_survives("".join(parts))
 
 
 def test_thousands_of_fuzzed_filters_never_crash_nor_hang() -> None:
-    read = sum(survives(text) for text in fuzzed(seed=7, count=FEW))
+    read = sum(check_survives(text) for text in fuzzed(seed=7, count=FEW))
     assert FEW * 0.1 < read < FEW * 0.9, "a fuzzer that is always right or always wrong tests little"
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_fuzzed_filters_never_crash_nor_hang() -> None:
-    read = sum(survives(text) for text in fuzzed(seed=11, count=MANY))
+    read = sum(check_survives(text) for text in fuzzed(seed=11, count=MANY))
     assert MANY * 0.1 < read < MANY * 0.9
 
 
-def survives(text: str) -> bool:
+def check_survives(text: str) -> bool:
     """Read, checked, applied and written again, or refused by BadRequest alone; was it read? Anything else fails."""
     before = time.process_time()
     tree = told(lambda: parse(text))
