@@ -10,6 +10,7 @@ import pytest
 
 from bodega.retrieval.popular import DAY, Popular, PopularOptions
 from bodega.schema import EVENT_CODES, Context, Item, ItemTable, Log, World
+from bodega.testing.world import WorldSpec, make_world
 
 UNTIL = 400 * DAY
 
@@ -130,3 +131,13 @@ def test_future_events_do_not_count_more_than_now():
     world = World(table(["", ""]), log_of([(-500, "purchase", 0), (0, "purchase", 1)]), UNTIL)
     scores = Popular().fit(replace(world)).score(Context(), np.array([0, 1], np.int32))
     assert scores[0] == scores[1]
+
+
+def test_a_search_is_not_ordered_by_the_date_of_arrival() -> None:
+    world = make_world(WorldSpec(n_items=20, n_shoppers=2, days=1))
+    silent = World(world.table, world.log.where(np.zeros(len(world.log), bool)), world.end)
+    popular = Popular().fit(silent)
+    asked = Context(place="search", query="tea")
+    assert np.isnan(popular.score(asked, np.arange(20, dtype=np.int32))).all()
+    assert len(popular.retrieve(asked, 5)) == 0
+    assert len(popular.retrieve(Context(place="home"), 5)) == 5

@@ -94,9 +94,9 @@ PLACES: dict[str, Place] = {
             "search",
             {
                 "lexical": 1.0,
-                "dense": 0.3,
+                "dense": 0.35,
                 "sentences": 0.5,
-                "intent": 0.15,
+                "intent": 0.1,
                 "asked": 0.3,
                 "popular": 0.1,
                 "transition": 0.05,

@@ -83,6 +83,8 @@ class Popular:
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
+        if self._guesses(context):
+            return Candidates.none(self.name)
         base, order = (self.rising, self.trend) if context.place == "trending" else (self.level, self.order)
         leaves, lifts = self._lifts(context)
         if not len(leaves):
@@ -120,9 +122,15 @@ class Popular:
         return pool[near], scores[near]
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        if self._guesses(context):
+            return np.full(len(items), np.nan, np.float32)
         if context.place == "trending":
             return self.rising[items]
         return self._lifted(items, *self._lifts(context))
+
+    def _guesses(self, context: Context) -> bool:
+        """Would it order the answers to a question by nothing but when items arrived? Then it has no opinion."""
+        return self.basis != "events" and bool(context.query)
 
     def _lifted(self, items: Ints, leaves: Ints, lifts: Floats) -> Floats:
         scores: Floats = self.level[items]
