@@ -109,7 +109,8 @@ def typed_world(seed=2, queries=400):
 def test_an_adapter_turns_queries_to_items_and_says_by_how_much():
     words = {word for title in titles() for word in title.lower().split()}
     encoder = Turned(words)
-    adapter, facts = adapt(encoder, typed_world(), AdapterOptions(rank=48, batch=64, strangers=64, steps=300, rate=0.02))
+    options = AdapterOptions(rank=48, batch=64, strangers=64, steps=300, rate=0.02)
+    adapter, facts = adapt(encoder, typed_world(), options)
     assert adapter is not None
     assert facts.kept
     assert facts.low > 0.1
@@ -128,7 +129,8 @@ def test_an_adapter_that_cannot_help_is_not_kept():
     noise = rng.permutation(world.log.item)
     log = log_of([(n, n, int(row)) for n, row in enumerate(noise)], queries=world.log.queries)
     words = {word for title in titles() for word in title.lower().split()}
-    adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), AdapterOptions(batch=64, strangers=64, steps=100))
+    options = AdapterOptions(batch=64, strangers=64, steps=100)
+    adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), options)
     assert adapter is None
     assert not facts.kept
     assert facts.why

@@ -41,12 +41,12 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 7
     seconds: float = 120.0
     """Aimed at for the contrastive steps, on one core (by a fixed price a step, not by the clock)."""
-    epochs: float = 10.0
+    epochs: float = 6.0
     """How often each different item is looked at, at most."""
     batch: int = 512
     """Pairs a step; in a small shop a quarter of its items."""
     rate: float = 0.01
-    temperature: float = 0.05
+    temperature: float = 0.1
     hidden: float = 0.15
     """Share of words whose own vector is left out in a step."""
     apart: float = 0.5
@@ -64,9 +64,11 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teacher_texts: int = 20_000
     """Texts the teacher is shown, at most."""
     teacher_epochs: float = 15.0
-    refine: float = 0.2
-    """Length of the contrastive steps after a teacher, as a share of `rate`: catalogs teach the same words again, which
-    lexical search knows already; the teacher's opinion is what is new."""
+    refine: float = 0.1
+    """Length of the contrastive steps after a teacher, as a share of `rate`: a catalog alone teaches the words again,
+    which lexical search knows already; the teacher's opinion is what is new."""
+    refine_clicks: float = 0.4
+    """The same where there are as many pairs from clicks as items (fewer: in between)."""
     anchor: float = 1.0
     """Length of the steps back towards the teacher between contrastive ones, as a share of these."""
 
@@ -179,7 +181,7 @@ def _contrast(
     steps = max(1, min(max(wanted, FEWEST_STEPS), int(options.seconds / STEP_SECONDS)))
     losses = np.zeros(steps)
     progress.start("learn the encoder", steps)
-    share = 1.0 if taught is None else options.refine
+    share = 1.0 if taught is None else _refined(signals, options)
     for step in range(steps):
         rate = _rate(options.rate * share, step, steps)
         losses[step] = _step(learner, drawer.draw(rng), rate, options, rng)
@@ -209,6 +211,11 @@ def _step(learner: Learner, pairs: Pairs, rate: float, options: TrainingOptions,
     pull /= np.float32(count * options.temperature)
     batch.learn(np.concatenate([pull @ right, pull.T @ left]), rate)
     return loss
+
+
+def _refined(signals: Signals, options: TrainingOptions) -> float:
+    clicked = min(1.0, len(signals.clicks.item) / len(signals.passages))
+    return options.refine + (options.refine_clicks - options.refine) * clicked
 
 
 def _batch(texts: int, options: TrainingOptions) -> int:
