@@ -40,6 +40,7 @@ def catalog() -> list[Item]:
         ("Laptop HP 15", "Hewlett-Packard", ("Electronics", "Laptops"), {}),
         ("Printer HP", "Hewlett-Packard", ("Electronics", "Printers"), {}),
         ("Ink HP 5", "Hewlett-Packard", ("Electronics", "Ink"), {}),
+        ("Jacket", "Without Walls", ("Clothing", "Jackets"), {}),
         ("Leather belt", "Gap", ("Clothing", "Belts"), {"material": "Leather"}),
     ]
     return [
@@ -173,6 +174,7 @@ def test_a_chinese_refusal(ask):
 
 
 def test_a_name_of_several_words_wins_over_a_condition(ask):
+    assert kinds(ask("without walls jacket")) == {"brand", "category"}
     found = ask("under armour shirt under 50")
     assert held(found, "brand")[0].values == ("Under Armour",)
     assert held(found, "price")[0].start == 19
@@ -187,6 +189,7 @@ def test_brands_are_found_by_their_other_names(ask):
 
 
 def test_plurals_of_categories_meet(ask):
+    assert not held(ask("hewlett, packard"), "brand")
     for query in ("dress", "dresses"):
         assert held(ask(query), "category")[0].values == ("Clothing > Dresses",)
 
@@ -227,7 +230,7 @@ def test_a_number_of_titles_is_searched_and_another_is_a_price(ask):
 def test_cheap_is_a_third_of_what_the_category_costs(ask):
     [cheap] = held(ask("cheap dress"), "price")
     assert (cheap.values, cheap.high, cheap.hard) == (("low",), 20.0, False)
-    assert held(ask("cheap unicorn"), "price")[0].high == pytest.approx(80.0)
+    assert held(ask("cheap unicorn"), "price")[0].high == pytest.approx(83.333, abs=0.01)
 
 
 def test_verbatim_is_untouched(shop):
@@ -253,6 +256,7 @@ def test_prices_in_other_money_only_lift():
     for query, hard in (("kettle 20 to 50 eur", True), ("kettle under 50 usd", False), ("kettle under 50", True)):
         [price] = held(shop.understand(query), "price")
         assert (price.hard, shop.understand(query).text) == (hard, "kettle")
+    assert shop.understand("under 50 usd").text == "under 50 usd"
 
 
 def test_a_shop_where_few_items_have_a_price_has_no_price_condition():
@@ -307,7 +311,7 @@ def test_relaxations_give_up_the_price_last_and_refusals_never(shop):
     steps = relaxations(found)
     assert [name for name, _ in steps] == ["price"]
     assert [m.kind for m in steps[-1][1].meanings if m.hard] == ["not"]
-    size = Meaning(kind="size", text="x", start=90, end=91, field="width_cm", low=1.0, hard=True)
+    size = Meaning(kind="size", text="x", start=0, end=1, field="width_cm", low=1.0, hard=True)
     more = Understood(found.typed, found.text, meanings=(*found.meanings, size))
     assert [name for name, _ in relaxations(more)] == ["width_cm", "price"]
     assert relaxations(Understood("dress", "dress")) == []
