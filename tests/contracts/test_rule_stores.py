@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import inspect
 
-from bodega.adapters.sql import SqlStore
+from bodega.adapters.sql import SqlStore, migrate
 from bodega.protocols import RuleChange, RuleStore
-from bodega.schema import Hide, Pin, Rule
+from bodega.schema import Hide, Item, Pin, Rule
 from bodega.testing import checks
 from bodega.testing.checks import RULE_CHECKS, ContractBroken
 from bodega.testing.fakes import MemoryRules
@@ -47,6 +48,26 @@ def test_another_process_on_the_store_sees_the_change_by_its_cursor(tmp_path):
         one.rules.put([Rule(id="a", then=(Hide(items=("y",)),))], who="cli")
         assert two.rules.cursor() > seen
         assert [rule.id for rule in two.rules.list()] == ["a"]
+
+
+def test_a_store_of_the_first_layout_gains_rules_and_keeps_what_it_holds(tmp_path, monkeypatch):
+    from alembic import command
+
+    upgrade = command.upgrade
+    with monkeypatch.context() as first:
+        first.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        first.setattr(migrate, "HEAD", "0001")
+        with SqlStore.open(url(tmp_path)) as old:
+            old.catalog.upsert([Item(id="1", title="Pasta")])
+            key = old.keys.create("till", ["admin"])
+            assert not inspect(old.database._engine).has_table("rules")
+    with SqlStore.open(url(tmp_path)) as store:
+        assert [item.title for item in store.catalog.scan()] == ["Pasta"]
+        assert store.keys.find(key) is not None
+        assert (store.rules.list(), store.rules.cursor()) == ([], 0)
+        store.rules.put([Rule(id="a", then=(Pin("1", 1),))], who="cli")
+        store.catalog.upsert([Item(id="2")])
+        assert (store.rules.cursor(), store.catalog.cursor()) == (1, 2), "two counters, each its own"
 
 
 class WritesOver(MemoryRules):

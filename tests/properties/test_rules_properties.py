@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from statistics import pstdev
 from typing import Any
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +15,24 @@ from hypothesis import strategies as st
 from bodega.engine import browse
 from bodega.engine.merchandise import Merchandise
 from bodega.engine.shelf import Shelf
+from bodega.errors import BadRequest
 from bodega.ranking import placing
-from bodega.ranking.rules import Facts, RuleBook
-from bodega.schema import Boost, Bury, Candidates, Filter, Hide, Item, ItemTable, Narrow, Pin, Rule, Sort
+from bodega.ranking.rules import Facts, RuleBook, shown_at
+from bodega.schema import (
+    Boost,
+    Bury,
+    Candidates,
+    Filter,
+    Hide,
+    Item,
+    ItemTable,
+    Narrow,
+    Pin,
+    Rule,
+    Sort,
+    read_rule,
+    rule_json,
+)
 
 NAMES = [f"i{n}" for n in range(12)]
 BRANDS = ["A", "B", "C"]
@@ -186,6 +203,59 @@ def test_without_rules_nothing_changes(case: Case) -> None:
     page, found = fast(bare)
     assert found == sorted(case.found)
     assert set(page) <= set(case.found) & case.kept
+
+
+texts = st.text(max_size=20) | st.sampled_from(["tv", "/x", "https://a.b", "2027-01-01T00:00:00Z", "", "*", "pin"])
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts
+anything = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
+)
+ONE_OF_ALL = msgspec.json.decode("""
+{"id": "r", "name": "n", "priority": 1, "enabled": true, "note": "x", "author": "a",
+ "when": {"queries": [{"text": "tv", "match": "contains"}], "categories": ["A > B"], "below": true, "places": ["*"],
+          "segments": [{"kind": "likes", "field": "brand", "value": "A", "at_least": 1}], "languages": ["en"],
+          "start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z", "weekdays": ["mon"]},
+ "then": [{"do": "pin", "item": "a", "position": 1}, {"do": "boost", "items": ["b"], "factor": 3},
+          {"do": "hide", "filters": [{"field": "brand", "values": ["A"]}]}, {"do": "redirect", "url": "/x"},
+          {"do": "banner", "text": "t", "url": "/y"}, {"do": "replace", "words": "tele", "by": "tv"},
+          {"do": "synonyms", "words": ["tv", "set"]}, {"do": "filter", "filters": [{"field": "price", "high": 9}]}]}
+""")
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to everything in plain data."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, held in inner for found in paths(held, (*path, key)))]
+
+
+@st.composite
+def broken_rules(draw: Any) -> bytes:
+    """A rule with everything in it, some parts of which are something else."""
+    rule = deepcopy(ONE_OF_ALL)
+    for _ in range(draw(st.integers(0, 3))):
+        *way, last = draw(st.sampled_from(paths(rule)[1:]))
+        part = rule
+        for key in way:
+            part = part[key]
+        part[last] = draw(anything)
+    return msgspec.json.encode(rule)
+
+
+@settings(max_examples=400)
+@given(st.binary(max_size=60) | anything.map(msgspec.json.encode) | broken_rules(), st.text(max_size=40))
+def test_whatever_is_sent_is_a_rule_that_works_or_is_refused(data: bytes, query: str) -> None:
+    try:
+        rule = read_rule(data)
+    except BadRequest:
+        return
+    assert read_rule(rule_json(rule)) == rule
+    book = RuleBook([rule])
+    shelf = Shelf.of(ItemTable.of([Item(id="a", brand="A"), Item(id="b", price=3.0)]))
+    for place, text in (("search", "tele"), ("search", query), ("category", ""), ("home", "")):
+        facts = Facts(place=place, query=text, categories=("A > B",), now=shown_at(rule, 1.8e9), language="en")
+        bound = Merchandise(shelf).bound(book.plan(facts))
+        rows, _ = bound.entered(shelf.all_rows(), np.asarray([2, 1], np.float32))
+        assert len(rows) == len(set(rows.tolist())) <= 2
 
 
 @settings(max_examples=200)

@@ -138,7 +138,7 @@ class Merchandise:
                 if self._held + len(known[1]) > REMEMBERED_ROWS:
                     self._rows, self._held = {}, 0
                 self._rows[id(action)] = known
-                self._held += len(known[1])
+                self._held += len(known[1]) + 100  # an action that means nothing takes room, too
         _, rows, problem = known
         if problem:
             notes.append(f"rule {aim.rule}: {problem}")
