@@ -167,6 +167,8 @@ def texts_of(item: Item, field: str) -> set[str]:
     found = item.attributes.get(field)
     if isinstance(found, list):
         return set(found)
+    if isinstance(found, float):  # few numbers are listed as they are written
+        return {f"{found:g}"}
     return {str(found)} if isinstance(found, bool) else set()
 
 

@@ -170,6 +170,30 @@ def test_any_numbers_make_a_histogram_that_holds_them_all(numbers: list[float]):
     assert price.ranges[0].low <= price.low <= price.high <= price.ranges[-1].high
 
 
+def test_few_numbers_are_listed_value_by_value():
+    table = ItemTable.of(
+        Item(id=str(row), price=float(row % 3), attributes={"ram": ram, "exact": row + 0.5})
+        for row, ram in enumerate([8.0, 8.0, 16.0, 0.5] * 30)
+    )
+    matches = np.arange(100, dtype=np.int32)
+    ram, price, exact = asked(table, matches, ["ram", "price", "exact"])
+    assert counts(ram) == {"8": 50, "16": 25, "0.5": 25}
+    assert (ram.low, ram.high) == (0.5, 16.0)
+    for value in ram.values:
+        assert int(browse.keep(table, [Filter(field="ram", values=(value.value,))])[matches].sum()) == value.count
+    assert price.values == exact.values == ()  # prices are ranges, and 120 different numbers are no list
+    newer = Shelf.of(table).with_changes((f"n{row}", Item(id=f"n{row}", attributes={"ram": row})) for row in range(150))
+    assert browse.facets(newer, newer.all_rows(), ["ram"])[0].values == ()
+    assert "ram" in browse.useful(Shelf.of(table), matches)
+
+
+def test_newer_values_are_found_by_how_they_read():
+    base = Shelf.of(ItemTable.of([Item(id="1", brand="Acme"), Item(id="2", brand="Zeta")]))
+    newer = base.with_changes([("3", Item(id="3", brand="Acorn")), ("4", Item(id="4", brand="Acme"))])
+    for text, values in (("ac", {"Acme": 2, "Acorn": 1}), ("acron", {"Acorn": 1}), ("acmee", {"Acme": 2})):
+        assert counts(browse.facets(newer, newer.all_rows(), ["brand"], None, text)[0]) == values
+
+
 def test_free_text_is_told_apart_from_what_is_not_there():
     story = "a long story about this very product, number {}, which nobody would ever pick from a list of values"
     table = ItemTable.of(

@@ -20,9 +20,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.schema import Coded, ItemTable
-from bodega.schema.arrays import Flags, Ints, Longs
+from bodega.schema import Coded, ItemTable, Texts
+from bodega.schema.arrays import Flags, Floats, Ints, Longs
 
+FEW = 100
+"""Different numbers in a field that is also listed value by value: sizes, memory, stars."""
+NEVER_LISTED = "price"
+"""However few prices a shop has, a shopper asks for a range of them."""
 PATHS = "category"
 """The field whose codes are steps of a path, from the root down."""
 
@@ -135,16 +139,45 @@ class Column:
 
 
 _COLUMNS: WeakKeyDictionary[ItemTable, dict[str, Column]] = WeakKeyDictionary()
+_LISTED: WeakKeyDictionary[ItemTable, dict[str, Coded | None]] = WeakKeyDictionary()
 _PAIRS: WeakKeyDictionary[ItemTable, dict[tuple[str, bool], Pairs | None]] = WeakKeyDictionary()
 
 
 def column_of(table: ItemTable, name: str) -> Column | None:
-    """The index of a coded field, made at its first use; None where the table has no such field."""
+    """The index of a field that can be listed, made at its first use; None where the table has no such field."""
     kept = _COLUMNS.setdefault(table, {})
     found = kept.get(name)
-    if found is None and name in table.coded:
-        found = kept[name] = Column.of(name, table.coded[name])
+    if found is None:
+        coded = listed(table, name)
+        if coded is None:
+            return None
+        found = kept[name] = Column.of(name, coded)
     return found
+
+
+def listed(table: ItemTable, name: str) -> Coded | None:
+    """A field whose values can be listed: words, or numbers of which there are few ("42", "8.5"); else None."""
+    if name in table.coded or name not in table.numbers or name == NEVER_LISTED:
+        return table.coded.get(name)
+    kept = _LISTED.setdefault(table, {})
+    if name not in kept:
+        kept[name] = _few(table.numbers[name])
+    return kept[name]
+
+
+def _few(numbers: Floats) -> Coded | None:
+    """Numbers as texts that a filter reads back as the same numbers; None where there are too many."""
+    known = np.isfinite(numbers)
+    found, codes = np.unique(numbers[known], return_inverse=True)
+    if len(found) > FEW:
+        return None
+    texts = [f"{number:.0f}" if float(number).is_integer() and abs(number) < 1e7 else str(number) for number in found]
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    place = np.empty(len(texts), np.int32)
+    place[order] = np.arange(len(texts), dtype=np.int32)
+    starts = np.zeros(len(numbers) + 1, np.int32)
+    np.cumsum(known, out=starts[1:])
+    return Coded(starts, place[codes], Texts.of(texts[each] for each in order))
 
 
 def pairs_of(table: ItemTable, name: str, group: Ints) -> Pairs | None:

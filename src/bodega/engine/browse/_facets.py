@@ -37,7 +37,8 @@ def facets(
 
     `rows`: everything that may be shown, before the shopper's filters, pinned items included, each row once. `chosen`:
     those filters; a field's own filter does not narrow its own counts. Text fields: values by count, at most
-    `MOST_VALUES`, with `text` only those that read like it. Numbers: their span. `*` is replaced by `useful` fields.
+    `MOST_VALUES`, with `text` only those that read like it. Numbers: their span, and their values
+    where a table has few of them. `*` is replaced by `useful` fields.
     """
     chosen = chosen or Narrowing(len(shelf))
     narrowed: dict[str, Matches] = {}
@@ -62,7 +63,7 @@ def useful(shelf: Shelf, rows: Ints, most: int = 6) -> list[str]:
     tables = (shelf.base, shelf.delta)
     groups = looked.groups()
     worth = []
-    for name in sorted({*shelf.base.coded, *shelf.delta.coded}):
+    for name in sorted({*shelf.base.coded, *shelf.delta.coded, *shelf.base.numbers, *shelf.delta.numbers}):
         joint = joint_of(shelf, name)
         if joint is None or is_prose(tables, name):
             continue

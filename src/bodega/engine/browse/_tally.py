@@ -7,17 +7,15 @@ Cost: 0.2 to 0.5 ms at 100,000 matches; the numbering is made once a field and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bodega.engine.browse._view import Matches
-from bodega.engine.columns import Column, column_of, depths_of, pairs_of
+from bodega.engine.columns import Column, column_of, depths_of, listed, pairs_of
 from bodega.engine.shelf import Shelf
 from bodega.schema import Coded, ItemTable
 from bodega.schema.arrays import Ints, Longs
@@ -65,11 +63,6 @@ class Joint:
         assert self.new is not None
         return self.new.vocabulary[int(self._more[number - self._known])]
 
-    def texts(self) -> Iterator[str]:
-        """All values, by number."""
-        old = () if self.old is None else self.old.vocabulary
-        return chain(old, (self.text(number) for number in range(self._known, self.size)))
-
     def number_of(self, text: str) -> int:
         """The number of a value, or -1."""
         known = None if self.old is None else self.old.code_of.get(text)
@@ -113,11 +106,16 @@ _JOINTS: WeakKeyDictionary[ItemTable, dict[str, Joint]] = WeakKeyDictionary()
 
 
 def joint_of(shelf: Shelf, name: str) -> Joint | None:
-    """The values of a field over a shelf; None where no table has it."""
+    """The values of a field over a shelf; None where no table has it, or where they are too many numbers to list."""
     kept = _JOINTS.setdefault(shelf.delta, {})
     found = kept.get(name)
-    if found is None and (name in shelf.base.coded or name in shelf.delta.coded):
-        found = kept[name] = Joint(shelf.base.coded.get(name), shelf.delta.coded.get(name))
+    if found is None:
+        parts = [(table, listed(table, name)) for table in (shelf.base, shelf.delta)]
+        if all(coded is None for _, coded in parts):
+            return None
+        if any(coded is None and name in table.numbers for table, coded in parts):
+            return None
+        found = kept[name] = Joint(parts[0][1], parts[1][1])
     return found
 
 

@@ -9,6 +9,7 @@ Cost: 1 ms for 6,000 values; folding the values is done once a field.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from bodega.engine.browse._tally import Joint
 from bodega.engine.columns import PATHS
+from bodega.schema import Coded
 from bodega.schema.table import PATH_SEPARATOR
 from bodega.understanding.language import fold
 
@@ -25,8 +27,10 @@ _MISTAKES = ((8, 2), (4, 1))
 """(from so many letters on, so many mistakes)."""
 _WORD = re.compile(r"\w+")
 
-_FOLDED: WeakKeyDictionary[Joint, list[str]] = WeakKeyDictionary()
-_STARTS: WeakKeyDictionary[Joint, dict[str, list[int]]] = WeakKeyDictionary()
+Starts = dict[str, list[int]]
+"""What typing may begin with: each word with what follows it in its value, and the codes of the values it stands in."""
+
+_FOLDED: WeakKeyDictionary[Coded, tuple[list[str], Starts]] = WeakKeyDictionary()
 
 
 def reading_like(joint: Joint, name: str, numbers: NDArray[np.int64], text: str) -> list[NDArray[np.int64]]:
@@ -59,7 +63,7 @@ def _misspelt(joint: Joint, name: str, numbers: NDArray[np.int64], typed: str) -
     lengths = (len(typed), len(typed) + 1, len(typed) - 1)
     meant = {
         number
-        for start, owners in _starts(joint, name).items()
+        for start, owners in _starts(joint, name)
         if start[0] == typed[0]
         and any(OSA.distance(typed, start[:length], score_cutoff=allowed) <= allowed for length in lengths)
         for number in owners
@@ -77,20 +81,32 @@ def _starts_word(value: str, typed: str) -> bool:
 
 
 def _folded(joint: Joint, name: str) -> list[str]:
-    found = _FOLDED.get(joint)
+    """The values as they are compared, by number."""
+    old = [] if joint.old is None else _read(joint.old, name)[0]
+    if joint.new is None or joint.size == len(old):
+        return old
+    new, numbers = _read(joint.new, name)[0], joint.translated
+    return [*old, *(new[code] for code in np.flatnonzero(numbers >= len(old)).tolist())]
+
+
+def _starts(joint: Joint, name: str) -> Iterator[tuple[str, list[int]]]:
+    """All beginnings, with the numbers of their values."""
+    if joint.old is not None:
+        yield from _read(joint.old, name)[1].items()
+    if joint.new is not None:
+        for start, codes in _read(joint.new, name)[1].items():
+            yield start, joint.translated[codes].tolist()
+
+
+def _read(coded: Coded, name: str) -> tuple[list[str], Starts]:
+    """(values folded, beginnings) of one vocabulary: read once, and kept as long as its table."""
+    found = _FOLDED.get(coded)
     if found is None:
         last = name == PATHS
-        found = [fold(text.rpartition(PATH_SEPARATOR)[2] if last else text) for text in joint.texts()]
-        _FOLDED[joint] = found
-    return found
-
-
-def _starts(joint: Joint, name: str) -> dict[str, list[int]]:
-    """What typing may begin with: each word with what follows it in the value, and the values it stands in."""
-    found = _STARTS.get(joint)
-    if found is None:
-        found = _STARTS[joint] = {}
-        for number, value in enumerate(_folded(joint, name)):
+        folded = [fold(text.rpartition(PATH_SEPARATOR)[2] if last else text) for text in coded.vocabulary]
+        starts: Starts = {}
+        for code, value in enumerate(folded):
             for word in _WORD.finditer(value):
-                found.setdefault(value[word.start() : word.start() + LONGEST + 1], []).append(number)
+                starts.setdefault(value[word.start() : word.start() + LONGEST + 1], []).append(code)
+        found = _FOLDED[coded] = (folded, starts)
     return found

@@ -79,7 +79,7 @@ def _is(table: ItemTable, wanted: Is, available: Flags | None) -> Flags:
         stock = table.available if available is None else available
         return np.isin(stock, _switches(wanted))
     flags = np.zeros(len(table), np.bool_)
-    column = column_of(table, wanted.field)
+    column = column_of(table, wanted.field) if wanted.field in table.coded else None
     if column is not None:
         texts = wanted.values
         if wanted.field == PATHS:
