@@ -11,7 +11,7 @@
 Conditions (a price, a refusal) are hard and few; everything else only lifts what fits. Where findings overlap, a name
 of several words wins ("Under Armour"), then conditions, then the longer one.
 
-Cost: printed by `bodega bench understand`; about 100 microseconds a query. Not for: finding anything (`retrieval`).
+Cost: 40 to 200 microseconds a query; see docs/decisions/0014-query-understanding.md. Not for: finding anything (`retrieval`).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Understanding:
     Needs: a catalog; its columns of brands, categories, colours, sizes, prices say what words may mean.
     Good for: "red dress under 50 not silk", "55 inch tv", "2斤装 苹果 100元以下".
     Not for: needs without words of the shop ("something warm"); that is for dense retrieval.
-    Cost: learning 40 microseconds an item; about 100 microseconds a query.
+    Cost: learning 35 microseconds an item; 40 to 200 microseconds a query.
     Relations: the engine searches `Understood.text`, filters by hard meanings, lifts by soft ones.
     """
 
