@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bodega.schema import Event, Item
-from bodega.service.algolia.insights import Queries
+from bodega.service.algolia.insights import Queries, rows_of
 from bodega.service.app import create_app
 from bodega.testing.canned import CannedShop
 
@@ -195,6 +195,17 @@ NAMES = [
 def test_no_event_makes_it_fail(reporter, changed):
     got = reporter.report(event(**{"objectIDs": ["1"], **changed}))
     assert got.status_code < 500, got.text
+
+
+def test_a_query_is_recorded_as_a_search_once():
+    queries = Queries()
+    queries.remember("q1", "shoe")
+    body = {"events": [event(objectIDs=["1", "2"], queryID="q1"), event(objectIDs=["3"], queryID="q1")]}
+    rows = [*rows_of(body, queries, 1e9), *rows_of(body, queries, 2e9)]
+    assert [row["type"] for row in rows] == ["search", *["click"] * 6]
+    seen = {"events": [event(eventType="view", eventName="Hits Viewed", objectIDs=["1"], queryID="q2")]}
+    queries.remember("q2", "sho")
+    assert [row["type"] for row in rows_of(seen, queries, 1e9)] == ["impression"], "half a word is no search yet"
 
 
 def test_only_the_newest_queries_are_remembered():

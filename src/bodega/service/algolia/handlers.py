@@ -1,7 +1,7 @@
 """The addresses of Algolia's protocol: many queries at once, one query, values of a facet, one record, events.
 
 Every query of a batch waits for its own turn at the engine, so a page that sends six of them does not push others
-aside; queries that ask the engine the same thing (a list and its counts) are answered by one page.
+aside. (A keystroke in InstantSearch is one batch: the list, and one query a ticked list; no two of them ask the same.)
 Cost: `answering`'s, and 50 us a request around it. Not for: what is written to an index; those addresses do not exist.
 """
 
