@@ -134,11 +134,18 @@ def test_the_floor_lets_what_is_meant_pass_and_stops_strangers(large: tuple[Dens
     assert len(source.match("milk", limit=3, floor=-1.0).items) == 3
 
 
-def test_chance_is_held_between_one_stranger_in_a_hundred_and_one_in_a_thousand() -> None:
-    strangers = (1.0, 2.0, 4.0)
-    assert Chance(strangers, (3.0, 5.0, 9.0)).limit == 3.0
-    assert Chance(strangers, (1.5, 5.0, 9.0)).limit == 2.0
-    assert Chance(strangers, (6.0, 7.0, 9.0)).limit == 4.0
+def test_the_floor_is_half_way_to_the_best_neighbour_but_above_strangers(
+    large: tuple[Dense, Sequence[Item]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, items = large
+    query = items[5].title
+    around = source._background @ source.question(query)
+    best = source.retrieve(asked(query), 1).score[0]
+    assert source.floor(query) == pytest.approx((around.mean() + best) / 2, abs=1e-4)
+    monkeypatch.setattr(source, "chance", Chance((5.0, 60.0, 70.0)))
+    assert source.floor(query) == pytest.approx((around.mean() + best) / 2, abs=1e-4), "remembered"
+    source.floor("another")
+    assert source.floor(query) == pytest.approx(around.mean() + 60 * around.std(), abs=1e-3)
 
 
 def test_chance_is_saved(large: tuple[Dense, Sequence[Item]], tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ BACKGROUND = 1_024
 """Items that a query is compared with to see what chance gives."""
 LONGEST_QUERY = 1_000
 """Characters of a query that are encoded."""
+HALF_WAY = 0.5
+"""The floor lies so far between a query's background and its best neighbour (docs/decisions/0013-vector-index.md)."""
 PAUSE = 15.0
 """Seconds that an encoder which failed (an endpoint that is down) is left alone."""
 
@@ -49,19 +51,13 @@ class Chance(msgspec.Struct, frozen=True):
     """How near strangers are, and how near what belongs together: measured at fit, asking halves of titles.
 
     In standard deviations of the query's own background, because queries differ: to "black" everything is a little
-    near, to "toner" little is. Quantiles, so that whoever cuts can choose; `limit` is the rule the source uses.
+    near, to "toner" little is. Quantiles, so that whoever cuts can choose; `Dense.floor` uses the second stranger.
     """
 
     strangers: tuple[float, ...] = (0.0,) * 3
     """What one stranger in ten, in a hundred, in a thousand passes."""
     own: tuple[float, ...] = (0.0,) * 3
     """What the own item of 99, 95 and 50 in a hundred halves passes."""
-
-    @property
-    def limit(self) -> float:
-        """What 99 of 100 own items pass, held between what 1 % and .1 % of strangers pass: looser floods a page, and
-        stricter leaves real words, which are vaguer than halves of titles, without an answer."""
-        return min(max(self.own[0], self.strangers[1]), self.strangers[2])
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -116,6 +112,7 @@ class Dense:
         self._index = VectorIndex.build(np.zeros((0, 1), np.float32))
         self._background: Floats = np.zeros((0, 1), np.float32)
         self._last: tuple[str, Floats | None] = ("", None)
+        self._floor: tuple[Floats | None, float] = (None, 0.0)
         self._failed: tuple[float, str] = (0.0, "")
 
     def fit(self, world: World) -> Self:
@@ -128,7 +125,7 @@ class Dense:
             )
         encoder = self._make(world)
         self._encoder, self.info, self._main = encoder, encoder.info, None
-        asked = _asked(world.items)
+        asked = halves(world.items, QUESTIONS)
         questions = encoder.encode([text for _, text in asked], query=True)
         self._index = VectorIndex.build(_encoded(encoder, world.items), questions)
         self.notes = self._index.notes
@@ -180,12 +177,23 @@ class Dense:
         return Near(items[:above], cosines[:above])
 
     def floor(self, query: str) -> float:
-        """The cosine below which neighbours of this query are no better than chance; infinite without a vector."""
-        question = self.question(query)
+        """The cosine under which neighbours of this query are hardly better than chance; infinite without a vector.
+
+        Half way from the query's background (the mean cosine of items drawn evenly) to its best neighbour, but above
+        what one stranger in a hundred reaches. Cost: a search for one item, once a query.
+        """
+        if self._main is not None:
+            return self._main.floor(query)
+        question, last = self.question(query), self._floor
         if question is None or not len(self._background):
             return float("inf")
-        around = np.vecdot(self._background, question)
-        return float(around.mean() + self.chance.limit * around.std())
+        if last[0] is not question:
+            around = np.vecdot(self._background, question)
+            mean, best = float(around.mean()), self._index.search(question, 1)[1]
+            reach = float(best[0]) - mean if len(best) else 0.0
+            last = (question, mean + max(self.chance.strangers[1] * float(around.std()), HALF_WAY * reach))
+            self._floor = last  # one reference swapped at once
+        return last[1]
 
     def question(self, query: str) -> Floats | None:
         """The query's vector, (d,) of length 1; None where it says nothing or nobody can encode it now."""
@@ -279,7 +287,7 @@ class Dense:
         self._encoder = encoder
 
     def _settle(self) -> None:
-        self._last, self._failed = ("", None), (0.0, "")
+        self._last, self._floor, self._failed = ("", None), (None, 0.0), (0.0, "")
 
     def _chance(self, questions: Floats, rows: Ints) -> Chance:
         """Halves of titles against the background, and against the items they are from."""
@@ -303,10 +311,10 @@ def _encoded(encoder: Encoder, table: ItemTable) -> Floats:
     return out
 
 
-def _asked(items: ItemTable) -> list[tuple[int, str]]:
-    """(row, half of its title) of items evenly spread over the catalog: what a shopper who means them could type."""
-    halves = ((int(row), _half(items.titles[int(row)])) for row in _spread(len(items), QUESTIONS))
-    return [(row, text) for row, text in halves if text]
+def halves(items: ItemTable, count: int) -> list[tuple[int, str]]:
+    """(row, half of its title) of `count` items spread over the catalog: what a shopper who means them could type."""
+    asked = ((int(row), _half(items.titles[int(row)])) for row in _spread(len(items), count))
+    return [(row, text) for row, text in asked if text]
 
 
 def _half(title: str) -> str:
