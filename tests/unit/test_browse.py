@@ -297,6 +297,15 @@ def test_the_best_variant_stands_for_its_group():
     assert browse.collapsed(best_first, shelf().group).tolist() == [2, 1, 4]
 
 
+def test_a_prepared_shelf_answers_the_same_and_empty_ones_can_be_prepared():
+    browse.prepare(Shelf.of(ItemTable.of([])))
+    table = Shelf.of(shelf())
+    before = browse.facets(table, EVERYTHING, ["brand", "category", "price", "colour"])
+    prepared = Shelf.of(shelf())
+    browse.prepare(prepared)
+    assert browse.facets(prepared, EVERYTHING, ["brand", "category", "price", "colour"]) == before
+
+
 def test_no_matches_and_no_items_are_no_error():
     nobody = np.empty(0, np.int32)
     assert [facet.values for facet in asked(shelf(), nobody, ["brand", "category", "price"])] == [(), (), ()]

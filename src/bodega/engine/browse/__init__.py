@@ -9,6 +9,7 @@ Pure functions on the columns of a shelf; rows are shelf rows without repeats, b
 - Facet counts are *disjunctive*: a field's own filter does not narrow its own counts, or choosing one brand would hide
   all others. An expression narrows all of them: it is not a box that was ticked.
 
+    prepare(shelf)                                              once, so that no request pays for it
     chosen = narrow(shelf, request.filters, request.where)      flags, and errors that teach
     shown = rows[chosen.all[rows]]                              what passes everything
     facets(shelf, rows, request.facets, chosen)                 what could be chosen, counted
@@ -20,6 +21,7 @@ Not for: deciding which items match (`retrieval`) or in what order (`ranking`).
 from bodega.engine.browse._facets import MOST_VALUES, facets, useful
 from bodega.engine.browse._fields import USEFUL, check, check_where, fields, numeric
 from bodega.engine.browse._order import check_sort, collapsed, ordered, ordered_by
+from bodega.engine.browse._tally import prepare
 from bodega.engine.browse._view import Narrowing, keep, narrow
 from bodega.engine.expression import AVAILABLE
 
@@ -39,5 +41,6 @@ __all__ = [
     "numeric",
     "ordered",
     "ordered_by",
+    "prepare",
     "useful",
 ]
