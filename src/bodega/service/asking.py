@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from bodega.engine.expression import LENGTH_LIMIT
 from bodega.errors import BadRequest, TooLarge
 from bodega.schema import Filter, Request
 from bodega.settings import Settings
@@ -31,8 +32,8 @@ OFFSET_LIMIT = 10_000
 ANCHORS_LIMIT = 200
 FILTERS_LIMIT = 50
 SEGMENTS_LIMIT = 50
-WHERE_LIMIT = 4_000
-"""Characters of a filter expression, as the engine reads it."""
+WHERE_LIMIT = LENGTH_LIMIT
+"""Characters of a filter expression."""
 VALUES_LIMIT = 200
 FACETS_LIMIT = 20
 FACET_VALUES = 20
