@@ -145,3 +145,18 @@ def serve(
 
     options = ServeOptions(shop=shop, seconds=seconds, concurrency=concurrency)
     _show(lambda _: run(options), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench speed --items 1000000 --json`")
+def speed(
+    items: Annotated[int, typer.Option(help="Generated items.", min=1_000, max=5_000_000)] = 100_000,
+    queries: Annotated[int, typer.Option(help="Timed queries.", min=20, max=5_000)] = 200,
+    peers: Annotated[bool, typer.Option(help="Ask SQLite FTS5, bm25s and PostgreSQL the same.")] = True,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """How fast the parts of a search and whole pages are on a large generated shop, beside other engines."""
+    from bodega.bench.speed import SpeedOptions, run
+
+    options = SpeedOptions(items=items, queries=queries, seed=seed, peers=peers)
+    _show(lambda progress: run(options, progress), as_json)
