@@ -13,23 +13,27 @@ from bodega.errors import MissingExtra
 from bodega.protocols import Encoder
 from bodega.schema.arrays import Floats
 from bodega.testing import _encoder_checks as promises
-from bodega.testing.checks import ENCODER_CHECKS, ContractBroken, EncoderCase, check_encoder
+from bodega.testing.checks import ENCODER_CHECKS, ContractBroken, EncoderCase, check_encoder, small_world
 from bodega.testing.fakes import FakeEncoder
 from bodega.understanding.text.cached import CachedEncoder
 from bodega.understanding.text.pretrained import open_encoder
+from bodega.understanding.text.training import TrainingOptions, train
 
 
 @cache
 def case_of(name: str) -> EncoderCase:
     if name == "fake":
         return EncoderCase(FakeEncoder())
+    if name == "static":
+        encoder, _ = train(small_world().world(), TrainingOptions(), None)
+        return EncoderCase(encoder)
     if name == "cached":
         return EncoderCase(CachedEncoder(FakeEncoder(), size=2_000))
     return EncoderCase(open_encoder(name))
 
 
 @pytest.mark.parametrize("check", ENCODER_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", ["fake", "cached", "e5", "minilm"])
+@pytest.mark.parametrize("name", ["fake", "cached", "static", "e5", "minilm"])
 def test_encoder_keeps_its_promise(name: str, check: Callable[[EncoderCase], None]) -> None:
     try:
         case = case_of(name)
