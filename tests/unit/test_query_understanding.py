@@ -10,7 +10,7 @@ import pytest
 
 from bodega.schema import Item, ItemTable, Log, Meaning, World
 from bodega.settings import Settings
-from bodega.understanding.query import Understanding, Understood, relaxations, speaks_of
+from bodega.understanding.query import Understanding, Understood, relaxations, spares, speaks_of
 from bodega.understanding.query.spelling import Speller
 from bodega.understanding.query.vocabulary import Words
 
@@ -140,7 +140,9 @@ def test_without_sugar_is_no_category_and_spares_sugar_free(ask):
     [refused] = held(found, "not")
     assert found.text == "cola"
     assert (refused.field, refused.values, refused.hard) == ("", ("sugar",), True)
-    assert [speaks_of(refused, title) for title in ("Cola sugar free", "Cola with sugar")] == [False, True]
+    titles = ("Cola sugar free", "Cola with sugar", "无 sugar", "Sugarless cola", "Sugar bowl, sugar free", "Cola")
+    assert [speaks_of(refused, title) for title in titles] == [False, True, False, False, True, False]
+    assert [spares(refused, title) for title in titles] == [True, False, True, False, False, False]
 
 
 @pytest.mark.parametrize("query", ["100% cotton", "24/7", "apple", "under armour", "no show socks", "sugar free cola"])

@@ -27,10 +27,12 @@ from bodega.retrieval.lexical import ENOUGH, EXACT, Lexical
 from bodega.schema import Candidates, Context, Filter, ItemTable, Meaning
 from bodega.schema.arrays import Flags, Floats, Ints
 from bodega.understanding import language
-from bodega.understanding.query import Understood, relaxations
+from bodega.understanding.query import Understood, relaxations, spares
 
 NEIGHBOURS = 200
 """Neighbours asked of each source that goes by meaning."""
+READ = 1_000
+"""Titles that are read, of those which hold a refused word, to see whether they refuse it as well (5 ms)."""
 LOOKED_AT = 50
 """Matches that hold all words, whose nearness to the query sets the cut for neighbours."""
 
@@ -196,12 +198,14 @@ class Finder:
         return ~flags if meaning.excludes else flags
 
     def _without(self, said: Understood, rows: Ints, score: Floats) -> tuple[Ints, Floats]:
-        """Leave out what holds an excluded word ("not silk") anywhere in its text."""
+        """Leave out what holds an excluded word ("not silk") anywhere in its text, unless its title refuses it too."""
         for meaning in said.meanings:
             if meaning.excludes and not meaning.field:
                 for value in meaning.values:
-                    keep = ~self._holds(value, rows)
-                    rows, score = rows[keep], score[keep]
+                    held = self._holds(value, rows)
+                    at = np.flatnonzero(held)[:READ]
+                    held[at] = [not spares(meaning, self._shelf.title(row)) for row in rows[at].tolist()]
+                    rows, score = rows[~held], score[~held]
         return rows, score
 
     def _holds(self, word: str, rows: Ints) -> Flags:

@@ -8,8 +8,8 @@ Everything is learned from this shop's own catalog and log. Nothing is needed fr
 
 from __future__ import annotations
 
-from bodega.understanding.query.refusals import speaks_of
+from bodega.understanding.query.refusals import spares, speaks_of
 from bodega.understanding.query.understanding import Understanding
 from bodega.understanding.query.understood import Understood, relaxations
 
-__all__ = ["Understanding", "Understood", "relaxations", "speaks_of"]
+__all__ = ["Understanding", "Understood", "relaxations", "spares", "speaks_of"]

@@ -74,6 +74,18 @@ def speaks_of(meaning: Meaning, title: str) -> bool:
     return any(_says(pattern, language.fold(title)) for pattern in _patterns(_words_said(meaning)))
 
 
+def spares(meaning: Meaning, title: str) -> bool:
+    """Does a title say the refused word only to say that it is not in it ("Cola sugar free")?
+
+    >>> refused = Meaning(kind="not", text="without sugar", values=("sugar",), excludes=True)
+    >>> [spares(refused, title) for title in ("Brown sugar 1 kg", "Cola sugar free", "Cola")]
+    [False, True, False]
+    """
+    folded = language.fold(title)
+    said = any(pattern.search(folded) for pattern in _patterns(_words_said(meaning)))
+    return said and not speaks_of(meaning, title)
+
+
 def _says(pattern: re.Pattern[str], title: str) -> bool:
     return any(
         not _FREE.search(title, 0, found.start()) and not _AFTER_FREE.match(title, found.end())
