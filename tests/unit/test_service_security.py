@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import httpx
+import msgspec
 import pytest
 from litestar import get
 from litestar.response.base import ASGIResponse
 
-from bodega.schema import Item
+from bodega.schema import Item, read_rule
 from bodega.service import keys as keys_module
 from bodega.service.app import create_app
 from bodega.service.openapi import OPERATIONS, Operation
@@ -32,6 +33,8 @@ BODIES = {
     "algolia_facet_values": {"facetQuery": "a"},
     "algolia_events": {"events": [{"eventType": "click", "eventName": "x", "userToken": "u", "objectIDs": ["1"]}]},
 }
+PIN = {"then": [{"do": "pin", "item": "1", "position": 1}]}
+BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
 
@@ -67,10 +70,19 @@ class Door:
     def ask(self, each: Operation, holder: str, header: str = "Authorization") -> httpx.Response:
         key = self.keys[holder]
         headers = {} if not key else {header: f"Bearer {key}" if header == "Authorization" else key}
-        how = {"json": BODIES[each.name]} if each.name in BODIES else {}
+        rule = self.rule(each)
+        body = {"change": self.shop.rules.changes()} if each.name == "rules_undo" else BODIES.get(each.name)
+        how = {} if body is None else {"json": body}
         index = "*" if each.name == "algolia_queries" else "products"
-        path = each.path.format(item_id="1", object="1", facet="brand", index=index)
+        path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule)
         return self(each.method.upper(), path, headers=headers, **how)
+
+    def rule(self, each: Operation) -> str:
+        """The id of a rule that is there, changed a moment ago; for a PUT, of one that is not."""
+        for held in self.shop.rules.list():
+            self.shop.rules.delete(held.id, who="test")
+        made = self.shop.rules.put(read_rule(msgspec.json.encode(PIN)), who="test")[0]
+        return f"new-{made.id}" if each.name == "rule_put" else made.id
 
     def close(self) -> None:
         self.runner.run(self.http.aclose())
@@ -108,10 +120,12 @@ def test_every_route_with_every_kind_of_key(matrix_door, each, holder, header):
     shop.asked.clear()
     before = (shop.stores.events.count(), shop.stores.catalog.count())
     answer = matrix_door.ask(each, holder, header)
+    trail = [line.who for line in shop.rules.history(limit=1)]
     assert answer.status_code == expected(each.scope, holder), answer.text
     if answer.status_code in (401, 403):
         assert (shop.stores.events.count(), shop.stores.catalog.count()) == before
         assert shop.asked == []
+        assert trail == ["test"], "no rule was touched"
     if answer.status_code == 401:
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert "bodega keys create" in answer.text
