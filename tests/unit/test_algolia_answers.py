@@ -181,7 +181,7 @@ def test_facets_are_counted_among_what_meets_every_condition(ask, word):
 @pytest.mark.parametrize("query", ["", "WORD", "fresh food for breakfast"])
 def test_every_count_is_the_number_of_hits_it_leads_to(ask, word, query):
     query = query.replace("WORD", word)
-    names = ["brand", "hierarchicalCategories.lvl0", "kind", "seller", "available"]
+    names = ["brand", "hierarchicalCategories.lvl0", "kind", "seller", "available", "grams"]
     free = ask.one(query=query, facets=names, hitsPerPage=0)
     asked, promised = [], []
     for name in names:

@@ -36,6 +36,7 @@ def marked(query: str, text: str, *others: str) -> str:
         ("levis", "Levi's 501 & Levi’s", "[Levi's] 501 & [Levi’s]"),
         ("牛奶", "纯牛奶 250毫升", "纯[牛奶] 250毫升"),
         ("纯牛奶", "蒙源纯牛奶", "蒙源[纯牛奶]"),
+        ("耳机", "藍牙耳機", "藍牙[耳機]"),
         ("牛奶 milk", "Milk 牛奶", "[Milk] [牛奶]"),
         ("", "Anything", "Anything"),
         ("!!!", "Anything", "Anything"),

@@ -50,7 +50,14 @@ def npm_packages() -> Path:
     making = Path(tempfile.mkdtemp(dir=base))
     (making / "package.json").write_bytes(wanted)
     # No lock file: it would name the registry it came from. What is used are the prebuilt files of pinned versions.
-    options = ["--package-lock=false", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = [
+        "--package-lock=false",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        "--fetch-retries=1",
+    ]
     try:
         done = subprocess.run(
             [npm, "install", *options], cwd=making, capture_output=True, text=True, timeout=180, check=False
@@ -62,7 +69,7 @@ def npm_packages() -> Path:
     if missing:
         shutil.rmtree(making)
         said = done.stderr.strip().splitlines() or ["no message"]
-        pytest.skip(f"npm could not fetch InstantSearch: {said[-1][:200]}")
+        pytest.skip(f"npm could not fetch InstantSearch: {said[0][:200]}")
     try:
         making.rename(folder)
     except OSError:  # another worker was faster

@@ -31,6 +31,9 @@ from bodega.settings import Algolia
 ANONYMOUS = "anonymous-"
 """How Algolia's clients begin the token of somebody who has not signed in: it names a visit, not a person."""
 
+NAMING = frozenset({"spelling", "synonym", "brand", "colour"})
+"""Kinds of meanings whose values are other ways to write what was typed: they are highlighted too."""
+
 
 class UnknownIndex(BadRequest):
     """No index of that name."""
@@ -167,8 +170,8 @@ def _hits(question: Question, page: Page | None) -> list[dict[str, Any]]:
     asked = question.asked
     if page is None or asked.length == 0 or asked.offset >= MOST_HITS:
         return []
-    synonyms = [value for each in page.understood if not each.excludes for value in each.values]
-    wanted = Wanted.of(asked.query, page.corrected, *synonyms)
+    meant = [each for each in page.understood if each.kind in NAMING and not each.excludes]
+    wanted = Wanted.of(asked.query, page.corrected, *(value for each in meant for value in each.values))
     made = [hit(found, asked, wanted) for found in page.hits]
     if asked.click_analytics:
         for each in made:
