@@ -290,3 +290,21 @@ def test_the_same_from_the_command_line(learned, tmp_path, monkeypatch, capsys):
     for words, said in wrong.items():
         code, _, err = run(monkeypatch, capsys, "rules", *words)
         assert (code, said in err) == (2, True), err
+
+
+def test_lists_without_words_obey_rules_too(shop):
+    everywhere = When(places=("home", "popular", "similar", "basket"))
+    put(shop, "r", everywhere, Pin("shoe333", 2), Hide(filters=(Filter(field="brand", values=("Cap",)),)))
+    lists = [
+        shop.recommend("home", user="u1"),
+        shop.recommend("popular", user="u1"),
+        shop.similar("shoe0"),
+        shop.complete(["shoe0", "bag3"]),
+        shop.recommend("home"),
+    ]
+    for page in lists:
+        assert page.ids[1] == "shoe333", page.place
+        assert page.rules == ("r",)
+        assert not any(hit.item.brand == "Cap" for hit in page)
+        assert len(set(page.ids)) == len(page) == 20
+    assert "shoe333" not in shop.similar("shoe333").ids, "the item of the page is not shown on it"
