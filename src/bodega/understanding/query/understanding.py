@@ -11,7 +11,8 @@
 Conditions (a price, a refusal) are hard and few; everything else only lifts what fits. Where findings overlap, a name
 of several words wins ("Under Armour"), then conditions, then the longer one.
 
-Cost: 40 to 200 microseconds a query; see docs/decisions/0014-query-understanding.md. Not for: finding anything (`retrieval`).
+Cost: 40 to 200 microseconds a query; see docs/decisions/0014-query-understanding.md.
+Not for: finding anything (`retrieval`).
 """
 
 from __future__ import annotations
