@@ -284,7 +284,17 @@ class Reader:
 @settings(max_examples=200, deadline=None)
 @given(questions())
 def test_total_order_and_every_count_are_what_a_reader_finds(asked: tuple[Stocked, Question]) -> None:
-    shop, question = asked
+    check_answer(*asked)
+
+
+@pytest.mark.slow
+@settings(max_examples=2_000, deadline=None)
+@given(questions())
+def test_they_are_on_thousands_of_shelves(asked: tuple[Stocked, Question]) -> None:
+    check_answer(*asked)
+
+
+def check_answer(shop: Stocked, question: Question) -> None:
     shelf, reader = shop.shelf, Reader(shop, question)
     pins = tuple((int(row), at, "rule") for at, row in enumerate(shop.rows(question.pins), start=1))
     bound = Bound(NOTHING, shelf, pins)
