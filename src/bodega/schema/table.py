@@ -82,20 +82,6 @@ class Coded:
     def code_of(self) -> dict[str, int]:
         return {word: code for code, word in enumerate(self.vocabulary)}
 
-    def has(self, code: int) -> NDArray[np.bool_]:
-        """Which items carry the code: bool, (n_items,)."""
-        flags = np.zeros(len(self.starts) - 1, np.bool_)
-        flags[self.owner[self.codes == code]] = True
-        return flags
-
-    def count(self, items: NDArray[np.int32]) -> NDArray[np.int64]:
-        """How many of the items (indices without repeats) carry each code: (n_codes,)."""
-        if self.most(items):
-            inside = np.zeros(len(self.starts) - 1, np.bool_)
-            inside[items] = True
-            return np.bincount(self.codes[inside[self.owner]], minlength=len(self.vocabulary))
-        return np.bincount(self.flat(items)[1], minlength=len(self.vocabulary))
-
     def having(self, wanted: NDArray[np.bool_], items: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which of the items carry a wanted code (`wanted`: bool, (n_codes,)): bool, (len(items),)."""
         if self.most(items):
