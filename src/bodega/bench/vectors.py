@@ -40,12 +40,16 @@ from bodega.understanding.text.training import TrainingOptions, train
 K = 200
 SHARES = {"": 1.0, "_tenth": 0.1, "_hundredth": 0.01}
 """{suffix of a metric: share of the rows that may be answered}."""
+PRACTICE = 64
 ROUNDING = 2e-4
 """Cosines that differ by less count as equal: indexes store rounded numbers."""
 EVERY = 10**9
 
 Answer = Callable[[Floats, Flags | None], Ints]
 """(question, which rows may be answered) -> rows, best first."""
+
+Maker = Callable[[Floats, Floats], Answer]
+"""(rows, questions to practise on) -> an index over the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Vectors(NamedTuple):
     name: str
     rows: Floats
     questions: Floats
+    practice: Floats
+    """Other questions, that an index may measure itself on."""
 
 
 def run(options: VectorOptions) -> BenchResult:
@@ -119,8 +125,8 @@ def _sets(options: VectorOptions) -> Iterator[Vectors]:
         yield _titles(options, options.data)
     for size in options.sizes:
         for dimensions in options.dimensions:
-            rows, questions = clustered(size, dimensions, options.questions, options.seed)
-            yield Vectors(f"clustered_{size // 1_000}k_{dimensions}d", rows, questions)
+            rows, asked = clustered(size, dimensions, options.questions + PRACTICE, options.seed)
+            yield Vectors(f"clustered_{size // 1_000}k_{dimensions}d", rows, asked[PRACTICE:], asked[:PRACTICE])
 
 
 def _titles(options: VectorOptions, data: Path) -> Vectors:
@@ -129,13 +135,15 @@ def _titles(options: VectorOptions, data: Path) -> Vectors:
     world = World(read.table, no_log(), 0.0)
     encoder, _ = train(world, TrainingOptions(seconds=options.train_seconds))
     rows = encoder.encode([passage(item) for item in read.items])
-    questions = encoder.encode([text for _, text in halves(read.table, options.questions)], query=True)
-    return Vectors(f"titles_{len(rows) // 1_000}k_{rows.shape[1]}d", rows, questions[questions.any(axis=1)])
+    asked = encoder.encode([text for _, text in halves(read.table, options.questions + PRACTICE)], query=True)
+    asked = np.random.default_rng(options.seed).permutation(asked[asked.any(axis=1)])
+    name = f"titles_{len(rows) // 1_000}k_{rows.shape[1]}d"
+    return Vectors(name, rows, asked[PRACTICE:], asked[:PRACTICE])
 
 
-def _measured(make: Callable[[Floats], Answer], known: Vectors, *, filters: bool) -> dict[str, float]:
+def _measured(make: Maker, known: Vectors, *, filters: bool) -> dict[str, float]:
     before = time.process_time()
-    answer = make(known.rows)
+    answer = make(known.rows, known.practice)
     figures = {"build_s": time.process_time() - before}
     rng = np.random.default_rng(0)
     for suffix, share in SHARES.items() if filters else [("", 1.0)]:
@@ -159,7 +167,7 @@ def _recall(vectors: Floats, question: Floats, keep: Flags | None, rows: Ints) -
     return float(np.count_nonzero(cosines[rows] >= least - ROUNDING)) / max(1, wanted)
 
 
-def _exact(rows: Floats) -> Answer:
+def _exact(rows: Floats, _: Floats) -> Answer:
     def answer(question: Floats, keep: Flags | None) -> Ints:
         cosines = rows @ question
         if keep is not None:
@@ -171,17 +179,17 @@ def _exact(rows: Floats) -> Answer:
     return answer
 
 
-def _index(rows: Floats) -> Answer:
-    index = VectorIndex.build(rows, graph_from=EVERY)
+def _index(rows: Floats, practice: Floats) -> Answer:
+    index = VectorIndex.build(rows, practice, graph_from=EVERY)
     return lambda question, keep: index.search(question, K, keep)[0]
 
 
-def _graph(rows: Floats) -> Answer:
-    index = VectorIndex.build(rows, graph_from=0)
+def _graph(rows: Floats, practice: Floats) -> Answer:
+    index = VectorIndex.build(rows, practice, graph_from=0)
     return lambda question, keep: index.search(question, K, keep)[0]
 
 
-def _hnsw(rows: Floats) -> Answer:
+def _hnsw(rows: Floats, _: Floats) -> Answer:
     faiss: Any = import_module("faiss")
     index = faiss.IndexHNSWSQ(rows.shape[1], faiss.ScalarQuantizer.QT_fp16, 32, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = 80
@@ -191,7 +199,7 @@ def _hnsw(rows: Floats) -> Answer:
     return lambda question, _: _found(index.search(question[None], K, params=options)[1][0])
 
 
-def _sq8(rows: Floats) -> Answer:
+def _sq8(rows: Floats, _: Floats) -> Answer:
     faiss: Any = import_module("faiss")
     index = faiss.IndexScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     index.train(rows)
@@ -199,7 +207,7 @@ def _sq8(rows: Floats) -> Answer:
     return lambda question, _: _found(index.search(question[None], K)[1][0])
 
 
-def _usearch(rows: Floats) -> Answer:
+def _usearch(rows: Floats, _: Floats) -> Answer:
     kind: Any = import_module("usearch.index").Index
     index = kind(ndim=rows.shape[1], metric="ip", dtype="f16", expansion_search=400)
     index.add(np.arange(len(rows)), rows)
@@ -210,7 +218,7 @@ def _found(rows: Any) -> Ints:
     return np.asarray(rows[rows >= 0], np.int32)
 
 
-MAKERS: dict[str, Callable[[Floats], Answer]] = {
+MAKERS: dict[str, Maker] = {
     "exact": _exact,
     "index": _index,
     "graph": _graph,
