@@ -1,9 +1,9 @@
 """Which rows could be near this vector, when there are many hundred thousand? A graph of neighbours, walked greedily.
 
 HNSW by faiss, over 8-bit numbers; what it names is scored exactly by `_vectors`, so it decides no order. It needs the
-extra `vectors`; without it, and for filters that leave less than half of the rows, `_signs` answers, at any size. How
-wide to walk is measured when it is built, on questions with known answers; where no width of `WIDTHS` finds enough of
-them (twins and near-twins cut a graph into islands), there is no graph.
+extra `vectors`; without it, and for filters that leave less than nine tenths of the rows, `_signs` answers, at any
+size. How wide to walk is measured when it is built, on questions with known answers; where no width of `WIDTHS` finds
+enough of them (twins and near-twins cut a graph into islands), there is no graph.
 Built by one thread, row after row: equal input gives equal bytes. The file is mapped, not read.
 Cost: 100 to 200 s per million rows of 128 directions; 270 bytes a row and one a direction; .4 to 1 ms a question.
 Not for: small catalogs (the signs are as fast, and are built 30 times faster).

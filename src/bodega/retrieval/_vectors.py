@@ -1,7 +1,7 @@
 """Which vectors point the same way as this one? The k nearest of n by cosine, under any filter, in about a millisecond.
 
     few rows may be answered                    -> all of them are scored
-    more than `_graph` needs, and most may be   -> `_graph` names some hundred rows, and those are scored
+    more than `_graph` needs, nearly all may be  -> `_graph` names some hundred rows, and those are scored
     else                                        -> `_signs` names some thousand
 
 Scores are always the exact cosines of the stored vectors, computed row by row with one function, so a row has the same
@@ -33,6 +33,8 @@ EXACT = 8_192
 """So many rows are scored in .5 ms: no shortcut is worth it."""
 SCORED = 512
 """Rows scored at a time: half a megabyte of float32 stays in the cache."""
+MOST = 0.9
+"""Share of the rows that may be answered, from which the graph is walked: a walk does not see a filter coming."""
 LONGEST = 1_000
 """Longer lists are not walked for: the walk gets as wide as the list."""
 QUESTIONS = 64
@@ -177,7 +179,7 @@ class VectorIndex:
             rows = np.flatnonzero(allowed).astype(np.int32)
             return rows, self._cosines(question, rows)
         found, scores = NONE
-        if self.graph is not None and 2 * passing >= size and k <= LONGEST:
+        if self.graph is not None and passing >= MOST * size and k <= LONGEST:
             found = self.graph.near(question, k, own)
             scores = self._cosines(question, found)
         if len(found) < k:
