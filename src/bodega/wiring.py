@@ -25,6 +25,8 @@ from bodega.retrieval.transition import Transition
 from bodega.schema import ItemTable, World
 from bodega.settings import Settings, Understand
 from bodega.understanding.query import Understanding
+from bodega.understanding.query.rewriter import LlmRewriter
+from bodega.understanding.text.cached import CachedEncoder
 from bodega.understanding.text.pretrained import best_installed, open_encoder
 from bodega.understanding.text.training import TrainingOptions, train
 
@@ -109,6 +111,7 @@ def parts_of(settings: Settings) -> Parts:
         settings=settings,
         understand=lambda world: Understanding().fit(world, settings),
         reopen=Understanding.load,
+        rewords=(lambda: LlmRewriter(settings.understand)) if settings.understand.llm else None,
     )
 
 
@@ -138,7 +141,7 @@ def _dense(name: str, encoder: str, chosen: Understand) -> Made:
 
 def pretrained(name: str, chosen: Understand) -> Encoder:
     """A pretrained encoder that remembers the queries it was asked. Raises MissingExtra, BadSettings."""
-    return open_encoder(name, chosen)
+    return CachedEncoder(open_encoder(name, chosen))
 
 
 def static_encoder(world: World, chosen: Understand) -> Encoder:

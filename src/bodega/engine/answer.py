@@ -24,8 +24,8 @@ import numpy as np
 
 from bodega.engine import browse
 from bodega.engine.explain import Explainer
-from bodega.engine.finding import Finder, Understands, beside
-from bodega.engine.merchandise import Bound, Merchandise, facts_of
+from bodega.engine.finding import Finder, Rewords, Understands, beside
+from bodega.engine.merchandise import Bound, Merchandise
 from bodega.engine.online import Shoppers
 from bodega.engine.places import Place
 from bodega.engine.pool import Pool, Pooling
@@ -54,6 +54,8 @@ class Learned:
     snapshot: str = ""
     warnings: tuple[str, ...] = ()
     understanding: Understands | None = None
+    rewords: Rewords | None = None
+    """Words lost queries anew; None unless a language model was switched on and proved itself."""
 
 
 class Engine:
@@ -66,10 +68,10 @@ class Engine:
         self.settings = settings
         self.words = Words(learned.sources, shelf)
         newer = beside(learned.sources, shelf)
-        self.finder = Finder(learned.sources, shelf, learned.understanding, newer)
+        self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords)
         self.merchandise = Merchandise(shelf)
         self._pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
-        self._questions = Questioning(self.finder, self._pooling, learned.repeats)
+        self._questions = Questioning(self.finder, self._pooling, self.merchandise, learned.repeats)
         self._explainer = Explainer(learned.sources, shelf)
 
     def restocked(self, shelf: Shelf) -> Engine:
@@ -84,8 +86,8 @@ class Engine:
         browse.check(tables, request.facets, where="facets")
         chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
-        bound = self.merchandise.bound(rules.plan(facts_of(request, context, self.shelf.base, rules)))
-        asked = self._questions.question(request, place, context, bound, chosen)
+        said, bound = self._questions.understood(request, context, rules)
+        asked = self._questions.question(request, place, context, (said, bound), chosen)
         pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
             pool = self._pooling.filled(pool, context, asked.keep, request.offset + request.k)
@@ -105,6 +107,7 @@ class Engine:
             redirect=bound.plan.redirect,
             banners=bound.plan.banners,
             rules=bound.rules(asked.found.rows),
+            related=self.finder.related(request.query) if asked.context.query else (),
             facets=self._facets(request, asked.found, chosen),
             degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes),
             snapshot=self.learned.snapshot,

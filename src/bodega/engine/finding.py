@@ -13,9 +13,9 @@ Not for: the order (`ranking`), or what a shopper's filters leave (`pool`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from bodega.schema import Candidates, Context, Filter, ItemTable, Meaning
 from bodega.schema.arrays import Flags, Floats, Ints
 from bodega.understanding import language
 from bodega.understanding.query import Understood, relaxations, spares
+from bodega.understanding.query.spelling import Speller
 
 NEIGHBOURS = 200
 """Neighbours asked of each source that goes by meaning."""
@@ -62,7 +63,21 @@ class Near(Protocol):
 class Understands(Protocol):
     """What takes queries apart."""
 
+    def related(self, query: str) -> tuple[str, ...]:
+        """What people search next, or instead."""
+        ...
+
+    def spelled_by(self, speller: Speller | None) -> Self:
+        """Let this speller correct what the shop does not know."""
+        ...
+
     def understand(self, query: str, *, language: str = "", verbatim: bool = False) -> Understood: ...
+
+
+class Rewords(Protocol):
+    """What words a lost query anew (a language model)."""
+
+    def wordings(self, query: str) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,7 @@ class Finder:
         shelf: Shelf,
         understanding: Understands | None,
         newer: Mapping[str, Source] | None = None,
+        rewords: Rewords | None = None,
     ) -> None:
         words = sources[Lexical.name]
         assert isinstance(words, Lexical)
@@ -94,13 +110,18 @@ class Finder:
         self._meaning: list[Near] = [source for name in MEANING if isinstance(source := sources.get(name), Near)]
         self._newer = newer if newer is not None else beside(sources, shelf)
         self._shelf = shelf
-        self._understanding = understanding
+        self._rewords = rewords
+        self._understanding = understanding.spelled_by(words.speller) if understanding is not None else None
 
     def read(self, query: str, language: str = "", *, verbatim: bool = False) -> Understood:
         """The query, taken apart."""
         if self._understanding is None:
             return Understood(query, query, language)
         return self._understanding.understand(query, language=language, verbatim=verbatim)
+
+    def related(self, query: str) -> tuple[str, ...]:
+        """What people search after this query, or instead of it."""
+        return () if self._understanding is None else self._understanding.related(query)
 
     def attempts(self, said: Understood) -> Iterator[tuple[tuple[str, ...], Understood]]:
         """(what is given up, the question without it): as it was asked, then relaxed step by step."""
@@ -109,8 +130,9 @@ class Finder:
         for name, relaxed in relaxations(said):
             given_up = (*given_up, name)
             yield given_up, relaxed
-        for rewrite in said.rewrites:
-            yield (f"words: {rewrite}",), replace(said, text=rewrite, meanings=())
+        others = () if self._rewords is None else self._rewords.wordings(said.typed)
+        for rewrite in (*said.rewrites, *others):
+            yield (f"words: {rewrite}",), replace(said, text=rewrite, corrected="", meanings=())
 
     def meets(self, said: Understood) -> Flags | None:
         """Which shelf rows meet the conditions that the query states on fields; None where it states none."""

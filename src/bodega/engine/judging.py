@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bodega.engine.finding import Finder, Understands
+from bodega.engine.finding import Finder, Rewords, Understands
 from bodega.engine.places import PLACES, Place
+from bodega.engine.rewriting import Verdict, judge
 from bodega.engine.shelf import Shelf
 from bodega.evaluation import (
     Case,
@@ -72,6 +73,8 @@ class Trial:
     found: dict[str, Weighted] = field(default_factory=dict)
     factors: dict[str, dict[str, float]] = field(default_factory=dict)
     """{place: {trait of a query: factor on the weight of meaning}}."""
+    verdict: Verdict | None = None
+    """May the language model word lost queries anew? None: none was switched on."""
     _finder: Finder | None = None
 
     @classmethod
@@ -140,6 +143,18 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     trial.weights[place.name] = found.weights or place.weights
     if place.proposes and found.chosen == "fusion":
         trial.factors[place.name] = fit_factors(found.weights, asked, candidates).factors
+
+
+def judge_rewording(trial: Trial, model: str, rewords: Rewords) -> Verdict:
+    """May this language model word lost queries anew? Judged on the searches of the validation window."""
+    assert trial.split is not None
+    place = PLACES["search"]
+    fusion = Fusion({place.name: trial.weights.get(place.name, place.weights)}, factors=trial.factors)
+
+    def ranked(context: Context) -> Candidates:
+        return fusion.rank(*trial.candidates(place, context))
+
+    return judge(model, rewords.wordings, ranked, trial.cases(place, trial.split.valid), trial.settings.learn.seed)
 
 
 def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:

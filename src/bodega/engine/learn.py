@@ -21,8 +21,8 @@ import numpy as np
 
 from bodega import __version__
 from bodega.engine.answer import Learned
-from bodega.engine.finding import Understands
-from bodega.engine.judging import PlaceReport, Trial, judge_place, weigh_place
+from bodega.engine.finding import Rewords, Understands
+from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import NotLearned
@@ -60,6 +60,8 @@ class Parts:
     """Learns to take queries apart; None: a query is its words."""
     reopen: Callable[[Path, ItemTable], Understanding] | None = None
     """Opens what `Understanding.save` wrote."""
+    rewords: Callable[[], Rewords] | None = None
+    """Opens the language model that may word lost queries anew; it is judged before it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,16 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
     notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
     later = (f"{name}: switched on after this snapshot was learned; next: bodega learn" for name in absent)
+    llm = manifest.facts.get("llm") or {}
+    proven = llm.get("kept") and llm.get("model") == parts.settings.understand.llm
     learned = Learned(
-        sources, fusion, bool(manifest.facts["repeats"]), folder.name, (*warnings, *notes, *later), understanding
+        sources,
+        fusion,
+        bool(manifest.facts["repeats"]),
+        folder.name,
+        (*warnings, *notes, *later),
+        understanding,
+        parts.rewords() if proven and parts.rewords is not None else None,
     )
     return Opened(learned, items, int(manifest.facts["catalog_cursor"]))
 
@@ -197,8 +207,11 @@ def _weighed(
     for place in PLACES.values():
         if place.fitted:
             weigh_place(trial, place, progress)
+    if parts.rewords is not None:
+        trial.verdict = judge_rewording(trial, parts.settings.understand.llm, parts.rewords())
     reports = tuple(judge_place(trial, place, progress) for place in PLACES.values() if place.fitted)
-    return trial, tuple(report for report in reports if report.cases), ()
+    notes = (str(trial.verdict),) if trial.verdict is not None else ()
+    return trial, tuple(report for report in reports if report.cases), notes
 
 
 def _split(log: Log, settings: Settings) -> TimeSplit:
@@ -248,6 +261,7 @@ def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict
         "repeats": trial.repeats,
         "weights": trial.weights,
         "factors": trial.factors,
+        "llm": asdict(trial.verdict) if trial.verdict is not None else None,
         "log": msgspec.to_builtins(log_facts),
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from bodega.engine.browse import Narrowing
 from bodega.engine.finding import Finder
-from bodega.engine.merchandise import Bound
+from bodega.engine.merchandise import Bound, Merchandise
 from bodega.engine.places import Place
 from bodega.engine.pool import Pool, Pooling, showable
 from bodega.schema import Context, Meaning, Request
@@ -41,18 +41,17 @@ class Questioning:
 
     finder: Finder
     pooling: Pooling
+    merchandise: Merchandise
     repeats: bool
     """Do people here buy the same item again?"""
 
     def question(self, request: Request, place: Place, context: Context, bound: Bound, chosen: Narrowing) -> Question:
         """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
+        said, bound = read
         allowed = showable(self.pooling.shelf, place, context, chosen.all, seen_too=self.repeats)
         allowed, where = bound.allowed(allowed), chosen.where
-        query = bound.plan.query or context.query
-        if not query:
+        if said is None:
             return self._asked(context, self.pooling.pool(place, context), allowed, where, bound)
-        said = self.finder.read(query, context.language, verbatim=request.verbatim)
-        said = replace(said, alternatives=(*said.alternatives, *bound.plan.synonyms))
         first: Question | None = None
         for given_up, attempt in self.finder.attempts(said):
             conditions = self.finder.meets(attempt)

@@ -72,6 +72,8 @@ def _missing(request: Request, place: Place, *, n_history: int, n_anchors: int) 
         notes.append("not_personal: personalisation is switched off for this list")
     elif place.personal and n_history == 0 and not (request.query or place.anchored):
         notes.append("cold_shopper: no history of this shopper yet; popular items first")
+    if request.image:
+        notes.append("image: pictures are not searched by yet; searched by the words alone")
     if len(request.query) > QUERY_LIMIT:
         notes.append(f"long_query: only the first {QUERY_LIMIT} characters were searched")
     return notes

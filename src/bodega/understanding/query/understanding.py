@@ -33,6 +33,7 @@ from bodega.understanding import language as languages
 from bodega.understanding.query import colours
 from bodega.understanding.query.claims import Claim
 from bodega.understanding.query.codes import is_code
+from bodega.understanding.query.following import Following
 from bodega.understanding.query.gazetteer import Gazetteer
 from bodega.understanding.query.intent import CategoryIntent
 from bodega.understanding.query.measures import Measures
@@ -76,6 +77,7 @@ class Understanding:
         """Corrects words that the shop does not know; None corrects nothing. It belongs to the word index: whoever
         opens both hands it over (`spelled_by`)."""
         self._intent = CategoryIntent()
+        self._following = Following()
         self._take(_Facts(Prices(), {}), Titles.learn(()), _no_names(), _no_measures())
 
     def _take(self, facts: _Facts, titles: Titles, names: Gazetteer, measures: Measures) -> None:
@@ -92,6 +94,7 @@ class Understanding:
         facts = _Facts(_prices(items, settings.currency), worth, _cheap(items))
         self._take(facts, titles, Gazetteer.learn(items, titles.df), Measures.learn(items, worth))
         self._intent = CategoryIntent.of(world, settings.learn.seed)
+        self._following = Following.of(world.log, settings.understand.people)
         return self
 
     def spelled_by(self, speller: Speller | None) -> Self:
@@ -130,6 +133,10 @@ class Understanding:
             alternatives=self._translations(tokens),
         )
 
+    def related(self, query: str) -> tuple[str, ...]:
+        """What many people searched after this query."""
+        return self._following.after(query)
+
     def save(self, folder: Path) -> None:
         """Flat arrays and JSON into the folder: equal worlds give equal bytes."""
         (folder / "understanding.json").write_bytes(msgspec.json.encode(self._facts, order="sorted"))
@@ -137,6 +144,7 @@ class Understanding:
         self._names.save(folder)
         self._measures.save(folder)
         self._intent.save(folder)
+        self._following.save(folder)
 
     @classmethod
     def load(cls, folder: Path, items: ItemTable) -> Self:
@@ -146,6 +154,7 @@ class Understanding:
         facts = msgspec.json.decode((folder / "understanding.json").read_bytes(), type=_Facts)
         found._take(facts, Titles.load(folder), Gazetteer.load(folder), Measures.load(folder))
         found._intent = CategoryIntent.load(folder)
+        found._following = Following.load(folder)
         return found
 
     @property
