@@ -75,6 +75,7 @@ class Door:
         how = {} if body is None else {"json": body}
         index = "*" if each.name == "algolia_queries" else "products"
         path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule)
+        path += "?field=brand" if each.name == "facet_values" else ""
         return self(each.method.upper(), path, headers=headers, **how)
 
     def rule(self, each: Operation) -> str:

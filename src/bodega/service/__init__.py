@@ -4,6 +4,7 @@
     guard       may this key do that, and not too often?      (keys, limits)
     asking      parameters or JSON -> Request, with bounds
     lists       search, recommend, similar, together, suggest, one item
+    algolia     the same shop in Algolia's protocol    (border: its keys, paths and errors)
     intake      events and items in: durable before they are acknowledged
     rules       merchandising: rules, their preview, audit trail and undo
     operate     livez, readyz, metrics, the OpenAPI document   (openapi)

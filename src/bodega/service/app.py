@@ -14,8 +14,8 @@ from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 
-from bodega.service.algolia.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.algolia.handlers import algolia_handlers
+from bodega.service.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of

@@ -55,6 +55,7 @@ ONCE = {
     "where": "where",
     "facet_query": "facet_query",
     "sort_by": "sort_by",
+    "verbatim": "verbatim",
 }
 """Parameter -> field of Request; each may be given once."""
 LISTED = {"facets": "facets", "item": "items"}
@@ -64,11 +65,11 @@ RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)?\.\.(-?\d{1,15}(?:\.\d{1,6})?)?"
 NARROWED = ("filter", "price", "where")
 COUNTED = ("facets", "facet_query")
 LIST = ("user", "session", "k", "offset", "language", "personal", *NARROWED, *COUNTED)
-SEARCH = ("q", "sort", "sort_by", *LIST)
+SEARCH = ("q", "verbatim", "sort", "sort_by", *LIST)
 RECOMMEND = ("place", "item", "sort", "sort_by", *LIST)
 AROUND = LIST
-SUGGEST = ("q", "k")
-FACETS = ("field", "text", "k", "q", "user", "session", "language", "personal", *NARROWED)
+SUGGEST = ("q", "k", "user", "session", "personal")
+FACETS = ("field", "text", "k", "q", "verbatim", "user", "session", "language", "personal", *NARROWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,11 @@ def facet_asked(query_string: bytes) -> tuple[Request, int]:
     most = request_of({"k": asked.once.pop("k", FACET_VALUES)}).k
     _within("k", most, 1, FACET_VALUES_LIMIT)
     return request_of({**_fields(asked), "facets": (field,), "facet_query": text, "k": 1}), most
+
+
+def suggestion_asked(query_string: bytes, most: int) -> Request:
+    """What was typed so far, and by whom; `most` completions unless the address says how many."""
+    return request_of({"k": most, **_fields(parameters(query_string, SUGGEST))})
 
 
 def request_of(fields: Mapping[str, Any]) -> Request:

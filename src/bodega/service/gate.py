@@ -19,7 +19,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from bodega.errors import BadRequest, TooLarge
-from bodega.service.algolia.border import adopt, shaped, spoken
+from bodega.service.border import adopt, shaped, spoken
 from bodega.service.desk import Desk, Visit
 from bodega.service.guard import is_loopback
 from bodega.service.problems import Problem, problem_of

@@ -124,11 +124,12 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/v1/suggest", opt=SCOPE, name="suggest")
     async def suggest(request: Http) -> ASGIResponse:
-        asked = asking.parameters(request.scope["query_string"], asking.SUGGEST).once
-        wanted = asking.request_of({"query": asked.get("q", ""), "k": asked.get("k", SUGGESTIONS)})
-        bounded = asking.bounded(wanted, desk.settings)
+        asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
+        k = min(asked.k, SUGGESTIONS_LIMIT)
         async with desk.waiting.turn():
-            found = desk.shop.suggest(bounded.query, min(bounded.k, SUGGESTIONS_LIMIT))
+            found = desk.shop.suggest(
+                asked.query, k, user=asked.user, session=asked.session, personal=asked.personal
+            )
         return ASGIResponse(body=as_json({"suggestions": found}))
 
     return [search, search_json, facet_values, recommend, recommend_json, similar, together, item, suggest]

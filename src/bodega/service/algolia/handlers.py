@@ -24,11 +24,11 @@ from bodega.schema import Page
 from bodega.service import asking
 from bodega.service.algolia import insights
 from bodega.service.algolia.answering import Indexes, Question, answer, question, unprocessed
-from bodega.service.algolia.border import segment
 from bodega.service.algolia.counts import MOST, counted, facet_hits
 from bodega.service.algolia.highlight import Marks
 from bodega.service.algolia.hits import chosen, record
 from bodega.service.algolia.parameters import Asked, gathered, of_string, read
+from bodega.service.border import segment
 from bodega.service.desk import Desk, Visit, as_json, visit_of
 from bodega.service.intake import Intake
 from bodega.service.reading import body_of
