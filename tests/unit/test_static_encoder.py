@@ -223,7 +223,8 @@ def test_the_gradient_is_that_of_the_loss():
     """Numerical check through words, runs, weights and the length of 1: a step along it lowers a linear loss."""
     rng = np.random.default_rng(1)
     words = ["sofa", "lamp", "rug", "灯"]
-    vocabulary = Vocabulary.of(words, np.array([3, 2, 1, 5]), 9, (2, 1_000))
+    weight = np.array([0.5, 0.7, 1, 0.3], np.float32)
+    vocabulary = Vocabulary.of(words, weight, np.array([True, True, False, True]), 1_000)
     assert vocabulary.own.tolist() == [0, 1, -1, 2]
     learner = Learner(vocabulary, 6, rng)
     bags = Bags(np.array([0, 2, 4]), np.array([0, 2, 1, 3]))

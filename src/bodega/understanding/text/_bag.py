@@ -78,12 +78,10 @@ class Vocabulary:
     """(n_words, n_runs): 1 / root of the number of runs where the word has the run."""
 
     @classmethod
-    def of(cls, words: list[str], count: Rows, texts: int, limits: tuple[int, int]) -> Vocabulary:
-        """`count`: in how many of the `texts` texts each word stands; `limits`: the least count of a word with a
-        vector of its own, and the most letter runs (those of many words go first)."""
-        least, most_runs = limits
-        weight = (np.log1p(texts / np.maximum(count, 1)) / np.log1p(max(texts, 1))).astype(np.float32)
-        own = np.where(count >= least, np.cumsum(count >= least) - 1, -1)
+    def of(cls, words: list[str], weight: Floats, known: NDArray[np.bool_], most_runs: int) -> Vocabulary:
+        """`weight` and whether the word is `known` enough for a vector of its own, (n_words,); runs of many words go
+        first."""
+        own = np.where(known, np.cumsum(known) - 1, -1)
         names, flat, ends = _pieces.runs_of(words)
         spread = np.bincount(flat, minlength=len(names))
         order = np.argsort(-spread, kind="stable")[:most_runs]

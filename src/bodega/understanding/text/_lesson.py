@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bodega.protocols import Encoder
 from bodega.schema.arrays import Floats
 from bodega.understanding import language
+from bodega.understanding.text import _pieces
 from bodega.understanding.text._bag import Bags, Learner
 from bodega.understanding.text.static import unit
 
@@ -38,8 +39,9 @@ class Lesson:
 
 
 def texts_to_teach(passages: Sequence[str], queries: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:
-    """At most `most` different texts: the most frequent words, then queries, then passages, drawn evenly."""
-    drawn = _some(passages, most, rng)
+    """At most `most` different texts: the most frequent words, then queries, then passages: first those with a word
+    that none before had (so that the teacher speaks of every word of the shop), then others, in an order of chance."""
+    drawn = _covering(passages, most, rng)
     spelled: dict[str, Counter[str]] = {}
     for text in drawn:
         for word in language.words(text):
@@ -73,6 +75,18 @@ def repeat(learner: Learner, lesson: Lesson, rows: NDArray[np.int64], rate: floa
     away = 1.0 - float(np.einsum("ij,ij->i", batch.vectors, targets).mean())
     batch.learn(targets / np.float32(-len(rows)), rate)
     return away
+
+
+def _covering(texts: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:
+    """At most `most` texts, in an order of chance, those first that bring a word with them."""
+    heard: set[str] = set()
+    fresh: list[str] = []
+    others: list[str] = []
+    for row in rng.permutation(len(texts)).tolist():
+        words = _pieces.terms(texts[row])
+        (others if heard.issuperset(words) else fresh).append(texts[row])
+        heard.update(words)
+    return [*fresh, *others][:most]
 
 
 def _some(texts: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:

@@ -69,6 +69,13 @@ class Signals:
         typed = np.bincount(self.queries.words, chosen[self.queries.owner], len(self.words))
         return np.bincount(self.passages.words, minlength=len(self.words)) + typed.astype(np.int64)
 
+    @property
+    def weight(self) -> Floats:
+        """How much each word says by how rare it is, 0 to 1: log(1 + n / count) / log(1 + n), (n_words,)."""
+        texts = len(self.passages) + int(self.clicks.weight.sum())
+        rare = np.log1p(texts / np.maximum(self.count, 1)) / np.log1p(max(texts, 1))
+        return rare.astype(np.float32)
+
 
 def gather(world: World) -> Signals:
     """Read the catalog and the log once."""

@@ -3,7 +3,8 @@
 Every word has a vector whose length says how much the word matters; a text is the sum of its words, made length 1. What
 makes it good is where the vectors come from (`training`): the shop's own titles, categories, descriptions and clicks,
 started from a pretrained sentence encoder where one is installed. Words never seen are the sum of their letter runs.
-Cost: 20 to 60 microseconds a query, 25 a title in batches; one byte a number (int8, a scale a row), memory-mapped.
+Cost: 50 microseconds a query (400 where letter runs must be looked up), 20 a title in batches; one byte a number (int8,
+a scale a row), memory-mapped: 16 MB for a shop of 48,000 products.
 Not for: order of words ("case for phone" is "phone for case"), long texts.
 """
 
@@ -18,6 +19,7 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from bodega.protocols import EncoderInfo
 from bodega.schema.arrays import Floats
@@ -27,6 +29,8 @@ from bodega.understanding.text._pieces import Keys
 
 BLOCK = 2_048
 """Texts encoded at a time: about 25 MB."""
+MANY = 100
+"""Words of a block from which they are summed by a sparse product."""
 ARRAYS = ("keys", "codes", "scales")
 
 
@@ -89,10 +93,8 @@ class StaticEncoder:
         out = np.zeros((len(texts), self.info.dimensions), np.float32)
         for low in range(0, len(texts), BLOCK):
             words, flat, ends = _pieces.coded(texts[low : low + BLOCK])
-            some = ends[1:] > ends[:-1]
             if len(flat):
-                sums = np.add.reduceat(self._vectors(words)[flat], ends[:-1][some], axis=0)
-                out[low : low + BLOCK][some] = unit(sums)
+                out[low : low + BLOCK] = unit(_sums(self._vectors(words), flat, ends))
         return out
 
     def _vectors(self, words: Sequence[str]) -> Floats:
@@ -122,6 +124,18 @@ class StaticEncoder:
         facts = msgspec.json.decode((folder / "facts.json").read_bytes(), type=_Facts)
         table = Table(*(mapped(folder / f"{name}.npy") for name in ARRAYS))
         return cls(table, origin=facts.origin, languages=facts.languages, unknown=facts.unknown)
+
+
+def _sums(vectors: Floats, flat: NDArray[np.int64], ends: NDArray[np.int64]) -> Floats:
+    """The sum of each text's rows; (len(ends) - 1, d). A sparse product takes a tenth of the time where there are many,
+    and 40 microseconds before it begins."""
+    if len(flat) > MANY:
+        ones = np.ones(len(flat), np.float32)
+        return np.asarray(sparse.csr_matrix((ones, flat, ends), shape=(len(ends) - 1, len(vectors))) @ vectors)
+    out = np.zeros((len(ends) - 1, vectors.shape[1]), np.float32)
+    some = ends[1:] > ends[:-1]
+    out[some] = np.add.reduceat(vectors[flat], ends[:-1][some], axis=0)
+    return out
 
 
 def unit(rows: Floats) -> Floats:

@@ -46,7 +46,10 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: int = 512
     """Pairs a step; in a small shop a quarter of its items."""
     rate: float = 0.01
-    temperature: float = 0.1
+    temperature: float = 0.05
+    """Of the contrast, without a teacher."""
+    temperature_taught: float = 0.1
+    """The same after a teacher: softer, which leaves more of what the teacher said."""
     hidden: float = 0.15
     """Share of words whose own vector is left out in a step."""
     apart: float = 0.5
@@ -58,7 +61,8 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     typed: int = 5
     """Most words of a made-up query."""
     least_count: int = 2
-    """Texts a word must stand in to have a vector of its own."""
+    """Texts a word must stand in to have a vector of its own (with a teacher, who knows words by themselves, one
+    item is enough)."""
     most_runs: int = 50_000
     """Letter runs, those of many words first."""
     teacher_texts: int = 20_000
@@ -106,9 +110,10 @@ def train(
     options, progress = options or TrainingOptions(), progress or NoProgress()
     rng = np.random.default_rng(options.seed)
     signals = gather(world)
-    texts = len(signals.passages) + int(signals.clicks.weight.sum())
-    limits = (options.least_count, options.most_runs)
-    vocabulary = Vocabulary.of(signals.words, signals.count, texts, limits)
+    known = signals.count >= options.least_count
+    if teacher is not None:
+        known[signals.passages.words] = True  # but not what a single person typed
+    vocabulary = Vocabulary.of(signals.words, signals.weight, known, options.most_runs)
     learner = Learner(vocabulary, options.dimensions, rng)
     taught = _taught(signals, teacher, options, rng, progress)
     imitation = _imitate(learner, taught, options, rng, progress)
@@ -181,10 +186,12 @@ def _contrast(
     steps = max(1, min(max(wanted, FEWEST_STEPS), int(options.seconds / STEP_SECONDS)))
     losses = np.zeros(steps)
     progress.start("learn the encoder", steps)
-    share = 1.0 if taught is None else _refined(signals, options)
+    share, temperature = 1.0, options.temperature
+    if taught is not None:
+        share, temperature = _refined(signals, options), options.temperature_taught
     for step in range(steps):
         rate = _rate(options.rate * share, step, steps)
-        losses[step] = _step(learner, drawer.draw(rng), rate, options, rng)
+        losses[step] = _step(learner, drawer.draw(rng), rate, (temperature, options.hidden), rng)
         if taught is not None and options.anchor > 0:
             repeat(learner, taught, rng.integers(0, len(taught), batch // 2), rate * options.anchor, rng)
         progress.advance()
@@ -192,13 +199,14 @@ def _contrast(
     return losses
 
 
-def _step(learner: Learner, pairs: Pairs, rate: float, options: TrainingOptions, rng: np.random.Generator) -> float:
-    """One step of InfoNCE from query to item and from item to query; returns the loss."""
+def _step(learner: Learner, pairs: Pairs, rate: float, dials: tuple[float, float], rng: np.random.Generator) -> float:
+    """One step of InfoNCE from query to item and from item to query; returns the loss. `dials`: temperature, hidden."""
+    temperature, hidden = dials
     count = len(pairs.item)
-    batch = learner.batch(pairs.left.beside(pairs.right), options.hidden, rng)
+    batch = learner.batch(pairs.left.beside(pairs.right), hidden, rng)
     vectors = batch.vectors
     left, right = vectors[:count], vectors[count:]
-    logits = (left @ right.T) / np.float32(options.temperature)
+    logits = (left @ right.T) / np.float32(temperature)
     logits[pairs.same] = -1e9
     pull = np.zeros_like(logits)
     loss = 0.0
@@ -208,7 +216,7 @@ def _step(learner: Learner, pairs: Pairs, rate: float, options: TrainingOptions,
         loss -= float(np.log(np.maximum(np.diagonal(chance), 1e-30)).mean()) / 2
         pull += chance / 2
     pull[np.arange(count), np.arange(count)] -= 1
-    pull /= np.float32(count * options.temperature)
+    pull /= np.float32(count * temperature)
     batch.learn(np.concatenate([pull @ right, pull.T @ left]), rate)
     return loss
 
