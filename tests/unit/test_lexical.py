@@ -368,3 +368,25 @@ def test_which_items_hold_a_word(shop):
     assert not shop.holds("", everything).any()
     assert shop.holds("shoes", everything[3:1:-1]).tolist() == [True, True]
     assert shop.holds("shoes", everything[:0]).shape == (0,)
+
+
+def test_a_compound_also_finds_its_parts_where_they_belong_together():
+    leather = ["Lederschuhe Damen", "Schuhe aus Leder", "Schuhe Leder Herren", "Leder und Schuhe"]
+    others = [f"Ding{row} Sache" for row in range(200)] + ["Disc overy", "Discovery kit"]
+    titles = leather + others
+    index = fitted([Item(id=str(row), title=title) for row, title in enumerate(titles)])
+    match = index.match("lederschuhe")
+    assert match.corrected == ""
+    assert match.items[0] == 0  # the word itself before its parts
+    assert set(match.items.tolist()) == {0, 1, 2, 3}
+    assert index.match("lederschuhe", verbatim=True).items.tolist() == [0]
+    assert index.match("discovery").items.tolist() == [len(titles) - 1]  # "disc overy" stands together only once
+    assert index.match("lederschuhe damen").items[0] == 0
+
+
+def test_compounds_are_saved(tmp_path):
+    titles = ["Lederschuhe", "Schuhe Leder", "Leder Schuhe"] + [f"Ding{row}" for row in range(100)]
+    index = fitted([Item(id=str(row), title=title) for row, title in enumerate(titles)])
+    index.save(tmp_path)
+    loaded = Lexical.load(tmp_path, ItemTable.of([]))
+    assert loaded.match("lederschuhe").items.tolist() == index.match("lederschuhe").items.tolist() == [0, 1, 2]

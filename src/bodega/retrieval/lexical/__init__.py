@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.retrieval.lexical._compounds import Compounds
 from bodega.retrieval.lexical._entries import PROOFS
 from bodega.retrieval.lexical._forward import Forward, Read, Weights, read
 from bodega.retrieval.lexical._matcher import Matcher
@@ -89,6 +90,7 @@ class Lexical:
         self.completer: Completer | None = None
         self._folder: Path | None = None
         self._pairs = NO_PAIRS
+        self._compounds = Compounds.none()
         self._last: tuple[Wish, Plan] = (Wish(""), NO_PLAN)
         self._take(read(()), None)
 
@@ -101,6 +103,8 @@ class Lexical:
         self._folder = Path(tempfile.mkdtemp(prefix="bodega-lexical-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._matcher = Matcher.build(self._folder, _documents(held, self._forward), len(self))
+        self._compounds = Compounds.of(self._words, self._matcher)
+        self._settle()
         self.completer = Completer.fit(world, self._finds, self._people)
         return self
 
@@ -147,7 +151,7 @@ class Lexical:
         took); an index beside does not relax by itself. Words that the index `beside` knows are not corrected.
         `alternatives` are other ways to say words of the query; with `verbatim` nothing is corrected or completed.
         """
-        plan = self._plan(Wish(query, alternatives, verbatim), beside)
+        plan = self._plan(Wish(query, tuple(alternatives), verbatim), beside)
         needed = len(plan.needed)
         limit = max(0, limit)
         if at_least is not None:
@@ -189,6 +193,7 @@ class Lexical:
         self._forward.save(folder)
         self._words.save(folder)
         self._pairs.save(folder)
+        self._compounds.save(folder)
         save_texts(folder, "terms", self._terms)
         facts = _Facts(tuple(self._averages), msgspec.to_builtins(self.weights))
         (folder / "lexical.json").write_bytes(msgspec.json.encode(facts, order="sorted"))
@@ -210,6 +215,7 @@ class Lexical:
         found._forward = Forward.load(folder)
         found._words = Words.load(folder)
         found._pairs = Pairs.load(folder)
+        found._compounds = Compounds.load(folder)
         found._terms = load_texts(folder, "terms")
         found.completer = Completer.load(folder)
         found._folder = folder / "index"
@@ -245,7 +251,8 @@ class Lexical:
         self._rows: dict[str, int] = {}
         self.speller = Speller(self._words, self._pairs, self._together, self._holds_form)
         spellers = (self.speller,) if main is None else (main.speller, self.speller)
-        self._planner = Planner(spellers, self._df, len(self._forward) if main is None else len(main))
+        first = self if main is None else main
+        self._planner = Planner(spellers, self._df, len(first._forward), first._compounds.apart)
         self._last = (Wish(""), NO_PLAN)
 
     def _df(self, term: str) -> int:

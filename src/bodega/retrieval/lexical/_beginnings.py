@@ -37,12 +37,15 @@ class Span:
 
 
 def letters_of(words: Sequence[str]) -> Letters:
-    """(n_words, WIDTH): code points, 0 after the end; characters beyond the basic plane are all 0xFFFF."""
+    """(WIDTH, n_words): code points, 0 after the end; characters beyond the basic plane are all 0xFFFF.
+
+    One row a place, since a comparison reads one place of many words.
+    """
     table = np.zeros((len(words), WIDTH), np.uint16)
     for row, word in enumerate(words):
         codes = [min(ord(letter), 0xFFFF) for letter in word[:WIDTH]]
         table[row, : len(codes)] = codes
-    return table
+    return np.ascontiguousarray(table.T)
 
 
 def codes_of(word: str) -> NDArray[np.uint16]:
@@ -51,10 +54,10 @@ def codes_of(word: str) -> NDArray[np.uint16]:
 
 def spans(letters: Letters, codes: NDArray[np.uint16]) -> list[Span]:
     """The rows that agree with the first 0, 1, 2, ... letters; as long as there are any."""
-    low, high = 0, len(letters)
+    low, high = 0, letters.shape[1]
     out = [Span(low, high)]
     for place, code in enumerate(codes.tolist()):
-        column = letters[low:high, place]
+        column = letters[place, low:high]
         low, high = low + int(np.searchsorted(column, code)), low + int(np.searchsorted(column, code, side="right"))
         if low == high:
             break
@@ -75,37 +78,33 @@ def near(letters: Letters, word: str, *, complete: bool) -> NDArray[np.int64]:
     for place, span in enumerate(spans(letters, codes)):
         if place == 0:
             continue
-        block = letters[span.low : span.high]
-        hit = np.zeros(len(block), np.bool_)
+        block = letters[:, span.low : span.high]
         for taken, skipped in ((1, 1), (0, 1), (1, 0)):  # replaced, left out, put in
             if place + taken <= len(codes) and not (place == len(codes) and not ends):
-                hit |= _agrees(block, place + skipped, codes[place + taken :], ends=ends)
+                found.append(_agreeing(block, place + skipped, codes[place + taken :], ends=ends) + span.low)
         if place + 1 < len(codes):
-            swapped = (block[:, place] == codes[place + 1]) & (block[:, place + 1] == codes[place])
-            hit |= swapped & _agrees(block, place + 2, codes[place + 2 :], ends=ends)
-        found.append(np.flatnonzero(hit) + span.low)
+            swapped = np.concatenate([codes[[place + 1, place]], codes[place + 2 :]])
+            found.append(_agreeing(block, place, swapped, ends=ends) + span.low)
     rows = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
     if len(rows) == 0:
         return rows
-    same = np.all(letters[rows, : len(codes)] == codes, axis=1)  # no error at all
+    same = np.all(letters[: len(codes), rows] == codes[:, None], axis=0)  # no error at all
     if ends:
-        same &= letters[rows, len(codes)] == 0
+        same &= letters[len(codes), rows] == 0
     different: NDArray[np.int64] = rows[~same]
     return different
 
 
-def _agrees(block: Letters, start: int, rest: NDArray[np.uint16], *, ends: bool) -> NDArray[np.bool_]:
-    """Do the letters from `start` on read `rest` (and end there)?"""
-    hit = np.ones(len(block), np.bool_)
-    if len(rest):
-        hit &= block[:, start + len(rest) - 1] == rest[-1]  # the last letter excludes most
-        for place, code in enumerate(rest[:-1].tolist(), start):
-            hit &= block[:, place] == code
+def _agreeing(block: Letters, start: int, rest: NDArray[np.uint16], *, ends: bool) -> NDArray[np.int64]:
+    """The words whose letters from `start` on read `rest` (and end there), and that have all letters before."""
+    wanted = dict(enumerate(rest.tolist(), start))
     if ends:
-        hit &= block[:, start + len(rest)] == 0
-    elif start > 1:
-        hit &= block[:, start - 1] != 0  # nothing stands after a word's end
-    return hit
+        wanted[start + len(rest)] = 0
+    order = sorted(wanted, reverse=True)  # what stands last excludes most
+    rows = np.flatnonzero(block[order[0]] == wanted[order[0]]) if order else np.arange(block.shape[1])
+    for place in order[1:]:
+        rows = rows[block[place, rows] == wanted[place]]
+    return rows if start < 2 else rows[block[start - 1, rows] != 0]
 
 
 def best_of_beginnings(
@@ -122,7 +121,7 @@ def best_of_beginnings(
         part = postings[starts[low] : starts[high]]
         if len(part) <= heavy or depth >= WIDTH:
             return np.unique(part)[:keep]
-        cuts = np.flatnonzero(np.diff(letters[low:high, depth])) + low + 1
+        cuts = np.flatnonzero(np.diff(letters[depth, low:high])) + low + 1
         edges = [low, *cuts.tolist(), high]
         children = [best(one, two, depth + 1) for one, two in pairwise(edges)]
         found = np.unique(np.concatenate(children))[:keep]
@@ -130,7 +129,7 @@ def best_of_beginnings(
             lists[low, high] = found
         return found
 
-    best(0, len(letters), 0)
+    best(0, letters.shape[1], 0)
     keys = sorted(lists)
     ends = np.zeros(len(keys) + 1, np.int64)
     np.cumsum([len(lists[key]) for key in keys], out=ends[1:])

@@ -44,7 +44,7 @@ UNSEEN = 0.2
 UNSEEN_FORM = 2.0
 """What it costs that the shop writes only the singular, or only the plural, of a word."""
 SHORTEST_HALF = 2
-_LINKS = ("", "s", "n", "es", "en")
+LINKS = ("", "s", "n", "es", "en")
 """What stands between the parts of a German compound."""
 
 _HAN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
@@ -220,7 +220,7 @@ class Speller:
             second = self._count(right)
             if second < COMMON:
                 continue
-            for link in _LINKS:
+            for link in LINKS:
                 left = word[: cut - len(link)]
                 if len(left) < SHORTEST_HALF or not word[:cut].endswith(link):
                     continue
