@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from bodega.engine.browse import Narrowing
 from bodega.engine.finding import Finder
-from bodega.engine.merchandise import Bound, Merchandise
+from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.places import Place
 from bodega.engine.pool import Pool, Pooling, showable
+from bodega.ranking.rules import RuleBook
 from bodega.schema import Context, Meaning, Request
 from bodega.schema.arrays import Flags
+from bodega.understanding.query import Understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,28 @@ class Questioning:
     repeats: bool
     """Do people here buy the same item again?"""
 
-    def question(self, request: Request, place: Place, context: Context, bound: Bound, chosen: Narrowing) -> Question:
+    def understood(self, request: Request, context: Context, rules: RuleBook) -> tuple[Understood | None, Bound]:
+        """What the query says (None: there is none), and what the rules want of its page: of the words as typed, and
+        of the words as corrected."""
+        facts = facts_of(request, context, self.pooling.shelf.base, rules)
+        plan = rules.plan(facts)
+        query = plan.query or context.query
+        if not query:
+            return None, self.merchandise.bound(plan)
+        said = self.finder.read(query, context.language, verbatim=request.verbatim)
+        if said.corrected:
+            plan = rules.plan(replace(facts, corrected=said.corrected))
+        synonyms = dict.fromkeys((*said.alternatives, *plan.synonyms, *rules.alternatives(said.text, facts)))
+        return replace(said, alternatives=tuple(synonyms)), self.merchandise.bound(plan)
+
+    def question(
+        self,
+        request: Request,
+        place: Place,
+        context: Context,
+        read: tuple[Understood | None, Bound],
+        chosen: Narrowing,
+    ) -> Question:
         """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
         said, bound = read
         allowed = showable(self.pooling.shelf, place, context, chosen.all, seen_too=self.repeats)
