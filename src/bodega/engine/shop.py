@@ -9,21 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine import browse
 from bodega.engine.answer import Engine
-from bodega.engine.learn import LearnReport, Parts, learn, open_learned
+from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
 from bodega.engine.preview import most_asked
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.errors import NotLearned, UnknownItem
-from bodega.events import EventOptions, import_events
+from bodega.events import EventOptions, build_log, import_events
 from bodega.protocols import (
     CatalogStore,
     DeadLetterBox,
@@ -37,8 +37,9 @@ from bodega.protocols import (
     Summarises,
     Written,
 )
-from bodega.schema import Completion, DeadLetter, Event, Filter, Item, Page, Request, Sort
+from bodega.schema import Completion, Context, DeadLetter, Event, Filter, Item, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
+from bodega.understanding.query.synonyms import Proposal, mine
 
 DELTA_LIMIT = 20_000
 """More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
@@ -207,6 +208,8 @@ class Shop:
         self._snapshots = Snapshots(folder / "snapshots")
         self._engine: Engine | None = None
         self._cursor = 0
+        self._waiting: set[str] = set()
+        """Items whose newest state waits for the next `learn`."""
         self._lock = threading.RLock()
 
     # -- learning -------------------------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ class Shop:
         with self._lock:
             opened = open_learned(self._snapshots, self._parts)
             engine = Engine(opened.learned, Shelf.of(opened.items), self.shoppers, self.settings)
-            self._engine, self._cursor = engine, opened.cursor
+            self._engine, self._cursor, self._waiting = engine, opened.cursor, set()
             self.restock()
             return opened.learned.snapshot
 
@@ -236,11 +239,18 @@ class Shop:
             cursor, changes = self.stores.catalog.changes(self._cursor)
             if not changes:
                 return
-            shelf = self._engine.shelf
-            if len(shelf.changed) + len(changes) > DELTA_LIMIT:
+            engine, waiting = self._engine, set(self._waiting)
+            if len(engine.shelf.changed) + len(changes) > DELTA_LIMIT:
+                waiting.update(name for name, item in changes if item is not None)
                 changes = [change for change in changes if change[1] is None]
-            self._engine = self._engine.restocked(shelf.with_changes(changes))
-            self._cursor = cursor
+            waiting.difference_update(name for name, _ in changes)
+            engine = Engine(
+                replace(engine.learned, warnings=_warned(engine.learned.warnings, len(self._waiting), len(waiting))),
+                engine.shelf.with_changes(changes),
+                self.shoppers,
+                self.settings,
+            )
+            self._engine, self._cursor, self._waiting = engine, cursor, waiting
 
     @property
     def learned(self) -> bool:
@@ -275,8 +285,18 @@ class Shop:
         filters: tuple[Filter, ...] = (),
         facets: tuple[str, ...] = (),
         sort: Sort = Sort.RELEVANCE,
+        sort_by: str = "",
+        where: str = "",
+        facet_query: str = "",
+        language: str = "",
+        personal: bool = True,
+        verbatim: bool = False,
+        segments: tuple[str, ...] = (),
     ) -> Page:
-        """The results page for a query; an empty query browses the whole shelf."""
+        """The results page for a query; an empty query browses the whole shelf. What each control means: `Request`.
+
+        Raises BadRequest (an unknown field, a filter expression that cannot be read, a page out of range), NotLearned.
+        """
         place = "search" if query.strip() else "category"
         request = Request(
             place=place,
@@ -288,6 +308,13 @@ class Shop:
             filters=filters,
             facets=facets,
             sort=sort,
+            sort_by=sort_by,
+            where=where,
+            facet_query=facet_query,
+            language=language,
+            personal=personal,
+            verbatim=verbatim,
+            segments=segments,
         )
         return self.answer(request)
 
@@ -307,9 +334,25 @@ class Shop:
         """What is missing in this basket."""
         return self.answer(Request(place="basket", items=tuple(basket), user=user, session=session, k=k))
 
-    def suggest(self, prefix: str, k: int = 8) -> list[Completion]:
-        """Completions of what was typed so far."""
-        return self.engine.words.suggest(prefix, k)
+    def suggest(
+        self, prefix: str, k: int = 8, *, user: str = "", session: str = "", personal: bool = True
+    ) -> list[Completion]:
+        """Completions of what was typed so far; among near-equals, those near this shopper's history come first."""
+        engine = self.engine
+        if not (personal and (user or session)):
+            return engine.words.suggest(prefix, k)
+        history = self.shoppers.history(user, session, engine.shelf.base)
+        return engine.words.suggest(prefix, k, context=Context(place="search", history=history.items))
+
+    def synonyms(self, people: int | None = None) -> list[Proposal]:
+        """Words that shoppers seem to use for the same thing, mined from the whole log, the surest first: for review.
+
+        `people`: different people that must have asked on each side (default: `understand.people`). Nothing changes
+        until one becomes a rule (`bodega rules mine --add`). Cost: reads the catalog and the log as `learn` does.
+        """
+        items = ItemTable.of(self.stores.catalog.scan())
+        log, _ = build_log(self.stores.events.scan(), items, self.settings.ingest)
+        return mine(log, people=self.settings.understand.people if people is None else people)
 
     def fields(self) -> list[str]:
         """What can be filtered and counted here, sorted."""
@@ -339,14 +382,18 @@ class Shop:
         return chosen
 
     def health(self) -> dict[str, Any]:
-        """Facts for `/readyz` and `bodega doctor`: counts, snapshot, warnings."""
+        """Facts for `/readyz` and `bodega doctor`: counts, snapshot, encoders {source: EncoderInfo}, warnings."""
         engine = self._engine
+        sources = engine.learned.sources if engine else {}
+        infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
         return {
             "items": self.catalog.count(),
             "events": self.events.count(),
             "snapshot": engine.learned.snapshot if engine else "",
             "warnings": list(engine.learned.warnings) if engine else [],
             "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,
+            "changes_waiting": len(self._waiting),
+            "encoders": {name: asdict(info) for name, info in infos.items() if info is not None},
             "ready": engine is not None,
         }
 
@@ -358,3 +405,16 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _warned(warnings: tuple[str, ...], before: int, now: int) -> tuple[str, ...]:
+    """The snapshot's warnings with the one about items that wait brought up to date."""
+    kept = tuple(each for each in warnings if each != _waits(before))
+    return (*kept, _waits(now)) if now else kept
+
+
+def _waits(count: int) -> str:
+    return (
+        f"catalog: {count:,} changed items wait for the next learn (between two, {DELTA_LIMIT:,} changes act at once); "
+        "next: bodega learn"
+    )
