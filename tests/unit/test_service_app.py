@@ -105,6 +105,9 @@ def test_suggest(caller):
     found = caller("GET", "/v1/suggest?q=trail&k=2").json()["suggestions"]
     assert [each["text"] for each in found] == ["Trail shoe 0", "Trail shoe 1"]
     assert len(caller("GET", "/v1/suggest?q=trail").json()["suggestions"]) == 8
+    assert caller("GET", "/v1/suggest?q=t&user=u4&session=s9&personal=false").status_code == 200
+    last = caller.shop.completed[-1]
+    assert (last.query, last.k, last.user, last.session, last.personal) == ("t", 8, "u4", "s9", False)
 
 
 def test_events_good_ones_are_stored_and_bad_ones_named(caller):

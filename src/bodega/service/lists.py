@@ -127,9 +127,7 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
         k = min(asked.k, SUGGESTIONS_LIMIT)
         async with desk.waiting.turn():
-            found = desk.shop.suggest(
-                asked.query, k, user=asked.user, session=asked.session, personal=asked.personal
-            )
+            found = desk.shop.suggest(asked.query, k, user=asked.user, session=asked.session, personal=asked.personal)
         return ASGIResponse(body=as_json({"suggestions": found}))
 
     return [search, search_json, facet_values, recommend, recommend_json, similar, together, item, suggest]

@@ -71,6 +71,8 @@ class CannedShop:
         self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
         """Kept and audited for real; they change no list, as there is no engine."""
         self.asked: list[Request] = []
+        self.completed: list[Request] = []
+        """What was asked to be completed, by whom."""
         self.fails: Exception | None = None
         """When set, every list raises it."""
 
@@ -107,7 +109,10 @@ class CannedShop:
             ),
         )
 
-    def suggest(self, prefix: str, k: int) -> list[Completion]:
+    def suggest(
+        self, prefix: str, k: int, *, user: str = "", session: str = "", personal: bool = True
+    ) -> list[Completion]:
+        self.completed.append(Request(query=prefix, k=k, user=user, session=session, personal=personal))
         titles = (item.title for item in self.stores.catalog.scan())
         return [Completion(text=title, kind="title") for title in titles if title.lower().startswith(prefix.lower())][
             :k
