@@ -284,6 +284,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     redirect: str = ""
     """Where a rule sends the shopper instead ("" = nowhere)."""
     banners: tuple[Banner, ...] = ()
+    """Messages that rules put above the results."""
     rules: tuple[str, ...] = ()
     """Ids of the merchandising rules that changed this page."""
     related: tuple[str, ...] = ()

@@ -58,18 +58,18 @@ ONCE = {
     "verbatim": "verbatim",
 }
 """Parameter -> field of Request; each may be given once."""
-LISTED = {"facets": "facets", "item": "items"}
+LISTED = {"facets": "facets", "item": "items", "segment": "segments"}
 """Parameters that may be repeated; the names of facets may also be joined by commas."""
 RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)?\.\.(-?\d{1,15}(?:\.\d{1,6})?)?")
 
 NARROWED = ("filter", "price", "where")
 COUNTED = ("facets", "facet_query")
-LIST = ("user", "session", "k", "offset", "language", "personal", *NARROWED, *COUNTED)
+LIST = ("user", "session", "k", "offset", "language", "personal", "segment", *NARROWED, *COUNTED)
 SEARCH = ("q", "verbatim", "sort", "sort_by", *LIST)
 RECOMMEND = ("place", "item", "sort", "sort_by", *LIST)
 AROUND = LIST
 SUGGEST = ("q", "k", "user", "session", "personal")
-FACETS = ("field", "text", "k", "q", "verbatim", "user", "session", "language", "personal", *NARROWED)
+FACETS = ("field", "text", "k", "q", "verbatim", "user", "session", "language", "personal", "segment", *NARROWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,8 @@ def _fields(asked: Asked) -> dict[str, Any]:
         fields["facets"] = tuple(name for value in asked.many["facets"] for name in value.split(",") if name)
     if "item" in asked.many:
         fields["items"] = tuple(asked.many["item"])
+    if "segment" in asked.many:
+        fields["segments"] = tuple(asked.many["segment"])
     texts = asked.many.get("filter", [])
     if "price" in asked.once:
         texts = [*texts, f"price:{asked.once['price']}"]

@@ -16,6 +16,7 @@ import msgspec
 
 from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
+from bodega.service.described import describe
 from bodega.service.intake import Ids
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.rules import RULE_TYPES
@@ -87,6 +88,8 @@ class Ready(msgspec.Struct):
     ready: bool
     store: str
     snapshot: str
+    encoders: dict[str, str] = {}
+    """Which encoder each source that goes by meaning uses: {source: name}."""
     next: str = ""
 
 
@@ -143,6 +146,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "maxLength": asking.WHERE_LIMIT},
     ),
     "sort_by": ("A field of numbers: rating, or -rating.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "verbatim": ("true: search what was typed, uncorrected, not taken apart.", {"type": "boolean"}),
+    "segment": ("A segment that rules may ask for; repeat.", {"type": "array", "items": {"type": "string"}}),
     "facet_query": ("Only values that read like this.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "field": ("The field whose values are asked for.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "text": ("Only values that read like this; empty: all.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
@@ -237,6 +242,7 @@ OPERATIONS = (
 def document(title: str) -> bytes:
     """The OpenAPI document as JSON."""
     _, schemas = msgspec.json.schema_components([*TYPES, ProblemDocument], ref_template=REF)
+    describe(schemas, TYPES)
     schemas["Hit"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
     schemas["Event"]["required"] = [name for name in schemas["Event"]["required"] if name != "time"]
     paths: dict[str, dict[str, Any]] = {}

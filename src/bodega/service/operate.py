@@ -73,7 +73,8 @@ class Readiness:
             LOGGER.error("not ready: the store does not answer", exc_info=error)
             return 503, {"ready": False, "store": "does not answer", "snapshot": ""}
         ready = bool(health.get("ready"))
-        facts = {"ready": ready, "store": "ok", "snapshot": health.get("snapshot", "")}
+        encoders = {source: info["name"] for source, info in health.get("encoders", {}).items()}
+        facts = {"ready": ready, "store": "ok", "snapshot": health.get("snapshot", ""), "encoders": encoders}
         return (200, facts) if ready else (503, {**facts, "next": "bodega learn"})
 
 
