@@ -108,7 +108,7 @@ class Engine:
             banners=bound.plan.banners,
             rules=bound.rules(asked.found.rows),
             related=self.finder.related(request.query) if asked.context.query else (),
-            facets=self._facets(request, asked.found, chosen),
+            facets=self._facets(request, asked.found.only(asked.may), chosen),
             degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes),
             snapshot=self.learned.snapshot,
             took_ms=round((time.perf_counter() - started) * 1000, 3),
@@ -183,6 +183,6 @@ class Engine:
         the request says so."""
         if not request.facets:
             return ()
-        rows = found.rows[self.shelf.is_current[found.rows]]
+        rows = found.rows
         kept = rows[chosen.all[rows]] if request.narrowed else rows
         return browse.facets(self.shelf, kept, request.facets, chosen, request.facet_query)

@@ -20,12 +20,12 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 
 from bodega.engine import browse
-from bodega.engine.shelf import Shelf
+from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
-from bodega.ranking.per_query import MEANING
+from bodega.ranking.per_query import ASKED, MEANING
 from bodega.retrieval.lexical import ENOUGH, EXACT, Lexical
 from bodega.schema import Candidates, Context, Filter, ItemTable, Meaning
-from bodega.schema.arrays import Flags, Floats, Ints
+from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
 from bodega.understanding import language
 from bodega.understanding.query import Understood, relaxations, spares
 from bodega.understanding.query.spelling import Speller
@@ -34,6 +34,10 @@ NEIGHBOURS = 200
 """Neighbours asked of each source that goes by meaning."""
 READ = 1_000
 """Titles that are read, of those which hold a refused word, to see whether they refuse it as well (5 ms)."""
+CHOSEN = 50
+"""Items that others chose after such queries, at most."""
+LISTENED = 0.1
+"""Share of the interest in such queries from which an item counts as an answer to this one."""
 LOOKED_AT = 50
 """Matches that hold all words, whose nearness to the query sets the cut for neighbours."""
 
@@ -107,8 +111,10 @@ class Finder:
         words = sources[Lexical.name]
         assert isinstance(words, Lexical)
         self._words = words
-        self._meaning: list[Near] = [source for name in MEANING if isinstance(source := sources.get(name), Near)]
+        named = (sources.get(name) for name in MEANING)
+        self._meaning = [source for source in named if isinstance(source, Near)]
         self._newer = newer if newer is not None else beside(sources, shelf)
+        self._asked = sources.get(ASKED)
         self._shelf = shelf
         self._rewords = rewords
         self._understanding = understanding.spelled_by(words.speller) if understanding is not None else None
@@ -156,6 +162,7 @@ class Finder:
                 near, nearness = self._neighbours(source, asked, keep)
                 cut = self._cut(source, asked, rows, facts)
                 rows, score = _joined(rows, score, near[nearness >= cut], len(self._shelf))
+            rows, score = _joined(rows, score, self._chosen(asked, keep), len(self._shelf))
         rows, score = self._without(said, rows, score)
         level = "" if facts.at_least >= facts.words else f"words: {facts.at_least} of {facts.words}"
         return Found(rows, score, asked, said.corrected or facts.corrected, level)
@@ -200,6 +207,17 @@ class Finder:
             order = np.argsort(-score, kind="stable")
             rows, score = rows[order], score[order]
         return rows, score
+
+    def _chosen(self, context: Context, keep: Flags | None) -> Ints:
+        """What others chose after queries like this one, whatever its title says."""
+        if self._asked is None:
+            return NO_INTS
+        found = self._asked.retrieve(context, CHOSEN)
+        rows: Ints = self._shelf.current(found.items[found.score >= LISTENED])
+        rows = rows[rows != GONE]
+        if keep is not None:
+            rows = rows[keep[rows]]
+        return rows
 
     def _cut(self, source: Near, context: Context, rows: Ints, facts: _Facts) -> float:
         """How near a neighbour must be: nearer than chance, and as near as half of what holds all the words."""

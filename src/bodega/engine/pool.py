@@ -139,9 +139,9 @@ class Pooling:
         return score
 
 
-def showable(shelf: Shelf, place: Place, context: Context, chosen: Flags, *, seen_too: bool) -> Flags:
-    """Which shelf rows this page may show, `chosen` being what the shopper's filters leave: bool, (len(shelf),)."""
-    keep = (shelf.is_current if place.sold_out else shelf.is_current & shelf.available) & chosen
+def showable(shelf: Shelf, place: Place, context: Context, *, seen_too: bool) -> Flags:
+    """Which shelf rows this page may show, before the shopper's filters: bool, (len(shelf),)."""
+    keep = shelf.is_current.copy() if place.sold_out else shelf.is_current & shelf.available
     hidden = [context.disliked, context.items if place.anchored else NO_INTS]
     if place.fresh and not seen_too:
         hidden.append(context.history)

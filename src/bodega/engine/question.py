@@ -30,11 +30,21 @@ class Question:
     """Everything that answers the question itself: what facets count."""
     keep: Flags
     """Which shelf rows this page may show."""
+    may: Flags
+    """The same before the shopper's filters: what facets count among."""
     said: tuple[Meaning, ...] = ()
 
     @property
     def shown(self) -> bool:
         return bool(self.keep[self.found.rows].any())
+
+
+@dataclass(frozen=True, slots=True)
+class _Masks:
+    """(len(shelf),) each: what may be shown at all, and what the shopper's filters leave."""
+
+    may: Flags
+    chosen: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +81,30 @@ class Questioning:
     ) -> Question:
         """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
         said, bound = read
-        allowed = showable(self.pooling.shelf, place, context, chosen.all, seen_too=self.repeats)
-        allowed, where = bound.allowed(allowed), chosen.where
+        allowed = bound.allowed(showable(self.pooling.shelf, place, context, seen_too=self.repeats))
+        masks, where = _Masks(allowed, chosen.all), chosen.where
         if said is None:
-            return self._asked(context, self.pooling.pool(place, context), allowed, where, bound)
+            return self._asked(context, self.pooling.pool(place, context), masks, where, bound)
         first: Question | None = None
         for given_up, attempt in self.finder.attempts(said):
             conditions = self.finder.meets(attempt)
             keep = where if conditions is None else conditions if where is None else conditions & where
             if attempt.text.strip():
                 found = self.finder.find(attempt, context, keep, verbatim=request.verbatim)
-                question = self._asked(found.context, Pool.of(found, given_up), allowed, keep, bound)
+                question = self._asked(found.context, Pool.of(found, given_up), masks, keep, bound)
             else:  # conditions only ("under 50"): the whole shelf, inside them
                 asked = replace(context, query="", meanings=attempt.meanings)
                 whole = replace(self.pooling.whole(asked), relaxed=given_up)
-                question = self._asked(asked, whole, allowed, keep, bound)
+                question = self._asked(asked, whole, masks, keep, bound)
             if question.shown:
                 return question
             first = first or question
         assert first is not None
         return first
 
-    def _asked(self, context: Context, found: Pool, allowed: Flags, base: Flags | None, bound: Bound) -> Question:
+    def _asked(self, context: Context, found: Pool, masks: _Masks, base: Flags | None, bound: Bound) -> Question:
         """The pool with what rules pin and without what they hide, inside the question's own conditions."""
         rows, score = bound.entered(found.rows, found.score)
         pool = replace(found, rows=rows, score=score).only(base)
-        return Question(context, pool, allowed if base is None else allowed & base, context.meanings)
+        may = masks.may if base is None else masks.may & base
+        return Question(context, pool, may & masks.chosen, may, context.meanings)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine import browse
+from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
@@ -226,6 +227,7 @@ class Shop:
         with self._lock:
             opened = open_learned(self._snapshots, self._parts)
             engine = Engine(opened.learned, Shelf.of(opened.items), self.shoppers, self.settings)
+            browse.prepare(engine.shelf)
             self._engine, self._cursor, self._waiting = engine, opened.cursor, set()
             self.restock()
             return opened.learned.snapshot

@@ -26,6 +26,8 @@ MEANING = ("dense", "sentences")
 """Sources that go by what words mean."""
 
 WORDS = "lexical"
+ASKED = "asked"
+"""The source that goes by what others chose after such queries."""
 
 TRAITS: dict[str, str] = {
     "code": "the query is an id or an article number: nothing but words counts",

@@ -34,6 +34,8 @@ BACKGROUND = 1_024
 """Items that a query is compared with to see what chance gives."""
 LONGEST_QUERY = 1_000
 """Characters of a query that are encoded."""
+NEARLY = 0.85
+"""Part of the way to the best neighbour above which nothing is cut."""
 HALF_WAY = 0.5
 """The floor lies so far between a query's background and its best neighbour (docs/decisions/0013-vector-index.md)."""
 PAUSE = 15.0
@@ -180,7 +182,8 @@ class Dense:
         """The cosine under which neighbours of this query are hardly better than chance; infinite without a vector.
 
         Half way from the query's background (the mean cosine of items drawn evenly) to its best neighbour, but above
-        what one stranger in a hundred reaches. Cost: a search for one item, once a query.
+        what one stranger in a hundred reaches (in a small shop hardly anything is a stranger: never above what lies
+        nearly as near as the best). Cost: a search for one item, once a query.
         """
         if self._main is not None:
             return self._main.floor(query)
@@ -191,7 +194,8 @@ class Dense:
             around = np.vecdot(self._background, question)
             mean, best = float(around.mean()), self._index.search(question, 1)[1]
             reach = float(best[0]) - mean if len(best) else 0.0
-            last = (question, mean + max(self.chance.strangers[1] * float(around.std()), HALF_WAY * reach))
+            chance = min(self.chance.strangers[1] * float(around.std()), NEARLY * reach)
+            last = (question, mean + max(chance, HALF_WAY * reach))
             self._floor = last  # one reference swapped at once
         return last[1]
 
