@@ -106,10 +106,13 @@ def test_the_cells_are_used_and_leave_most_rows_alone() -> None:
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near the question", "far from it"])
-def test_a_filter_that_agrees_or_disagrees_with_the_question(far: bool) -> None:
+def test_a_filter_that_agrees_or_disagrees_with_the_question(far: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that leaves only what is far from the question empties the nearest cells: the search has to go on."""
-    vectors, queries = clustered(_signs.CELLS_FROM, 32, 12, seed=4)
+    monkeypatch.setattr(_signs, "CELLS_FROM", 10_000)
+    vectors, queries = clustered(30_000, 32, 20, seed=4)
     index = VectorIndex.build(vectors)
+    assert index.signs is not None
+    assert index.signs.look(K, 15_000) < 10_000
     found = []
     for query in queries:
         cosines = vectors @ query

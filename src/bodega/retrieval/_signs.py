@@ -15,7 +15,7 @@ Paper: Charikar 2002 (sign hashing); Sivic & Zisserman 2003 (inverted cells).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ Words = NDArray[np.uint64]
 LEAST_BITS = 512
 """Two bits a direction and more: against 256 bits, half as many rows have to be scored for the same recall."""
 CELLS_FROM = 100_000
-"""Below, a look at every row costs less than choosing cells."""
+"""With fewer rows that may be answered, a look at them all costs less than choosing cells."""
 ROWS_A_CELL = 400
 MOST_CELLS = 2_048
 BLOCK = 8_192
@@ -116,7 +116,7 @@ class Signs:
     def look(self, k: int, passing: int) -> int:
         """How many of `passing` rows to look at: between the measured points in proportion to the logarithm."""
         few, many = self.efforts
-        if many.look >= many.passing:
+        if passing < CELLS_FROM or many.look >= many.passing:
             return passing
         way = math.log(max(1, passing) / max(1, few.passing)) / math.log(max(2, many.passing) / max(1, few.passing))
         way, more = min(1.0, max(0.0, way)), max(1.0, k / MEASURED_K)
@@ -135,33 +135,21 @@ class Signs:
     def _look(self, cells: Longs, code: Words, look: int, keep: Flags, passing: int) -> tuple[Ints, NDArray[np.uint16]]:
         """(rows, differing bits) of at least `look` rows that may be answered, nearest cells first."""
         size = len(self.order)
-        spans, rows = [(0, size)], self.order
-        allowed = keep[rows] if passing < size else None
+        allowed = keep[self.order] if passing < size else None
+        spans = [(0, size)]
         if look < passing and len(cells) > 1:
-            upto = np.cumsum(self.starts[cells + 1] - self.starts[cells])
+            held = np.diff(self.starts)
             if allowed is not None:
-                before = np.concatenate([[0], np.cumsum(allowed)])
-                upto = np.cumsum(before[self.starts[cells + 1]] - before[self.starts[cells]])
-            few = cells[: int(np.searchsorted(upto, look)) + 1]
+                inside = np.add.reduceat(allowed, np.minimum(self.starts[:-1], size - 1), dtype=np.int64)
+                held = np.where(held > 0, inside, 0)
+            few = cells[: int(np.searchsorted(np.cumsum(held[cells]), look)) + 1]
             spans = list(zip(self.starts[few].tolist(), self.starts[few + 1].tolist(), strict=True))
-            rows = np.concatenate([self.order[low:high] for low, high in spans])
-            if allowed is not None:
-                allowed = np.concatenate([allowed[low:high] for low, high in spans])
-        if allowed is not None:
-            rows = rows[allowed]
-        return rows, self._distances(spans, allowed, code)
-
-    def _distances(self, spans: list[tuple[int, int]], allowed: Flags | None, code: Words) -> NDArray[np.uint16]:
-        """Differing bits of the places in `spans` that are allowed."""
-        total: NDArray[np.uint16] | None = None
-        for word, own in zip(self.words, code, strict=True):
-            part = word[slice(*spans[0])] if len(spans) == 1 else np.concatenate([word[a:b] for a, b in spans])
-            if allowed is not None:
-                part = part[allowed]
-            count = np.bitwise_count(part ^ own)
-            total = count.astype(np.uint16) if total is None else np.add(total, count, out=total)
-        assert total is not None
-        return total
+        if allowed is None:
+            parts = [[array[low:high] for low, high in spans] for array in (self.order, *self.words)]
+            rows, *words = (part[0] if len(part) == 1 else np.concatenate(part) for part in parts)
+            return rows, _differing(words, code)
+        places = np.concatenate([np.flatnonzero(allowed[low:high]) + low for low, high in spans])
+        return self.order[places], _differing((word[places] for word in self.words), code)
 
     def _effort(self, rows: Rows, questions: Floats, keep: Flags) -> Effort:
         passing = int(np.count_nonzero(keep))
@@ -264,6 +252,16 @@ def _cells(rows: Rows, rng: np.random.Generator) -> Floats:
         centres[held] = np.add.reduceat(sample[order], first, axis=0)
         centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
     return centres
+
+
+def _differing(words: Iterable[Words], code: Words) -> NDArray[np.uint16]:
+    """How many bits differ from `code`, row by row; `words` are the columns of the rows' codes."""
+    total: NDArray[np.uint16] | None = None
+    for word, own in zip(words, code, strict=True):
+        count = np.bitwise_count(word ^ own)
+        total = count.astype(np.uint16) if total is None else np.add(total, count, out=total)
+    assert total is not None
+    return total
 
 
 def _scored(rows: Ints, distances: NDArray[np.uint16], k: int, bits: int, score: Scorer) -> tuple[Longs, Floats]:
