@@ -90,7 +90,7 @@ def test_stages_are_judged_and_a_click_log_teaches_words_that_no_title_holds(fil
     assert without.facts["validation_queries"] == 0
     for found in (without, taught):  # "comfy sofa" is in no title: only meaning, or what others clicked, finds a couch
         assert found.figures["fusion.ndcg@10"] > found.figures["lexical.ndcg@10"]
-    assert (without.figures["asked.mrr"], taught.figures["asked.mrr"] > 0.5) == (0.0, True)
+    assert taught.figures["asked.mrr"] > 0.5 > 0.1 > without.figures["asked.mrr"]  # without clicks: chance
 
 
 def test_a_missing_column_or_no_join_at_all_is_told(files: JudgedFiles, tmp_path: Path) -> None:
