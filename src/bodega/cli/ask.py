@@ -1,4 +1,4 @@
-"""Commands that make a shop answer: learn, search, recommend, snapshots."""
+"""Commands that make a shop answer: learn, search, suggest, recommend, snapshots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 if TYPE_CHECKING:
     from bodega.schema import Filter
 
-snapshots = typer.Typer(help="What has been learned: list (also without a word), go back.")
+snapshots = typer.Typer(help="What has been learned: list (also without a word), show, go back.")
 app.add_typer(snapshots, name="snapshots", rich_help_panel="Learn and ask")
 
 User = Annotated[str, typer.Option("--user", "-u", help="Who asks (id).")]
@@ -35,23 +35,45 @@ def learn(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
 
 @app.command(
     rich_help_panel="Learn and ask",
-    epilog="Example: `bodega search 'red dress' -f brand=Acme -f price=10..50 --facet brand --shop my-shop`",
+    epilog=(
+        "Examples: `bodega search 'red dress under 50 not silk' --shop my-shop`, "
+        "`bodega search 'red dress' -f brand=Acme -f price=10..50 --facet brand`, "
+        "`bodega search dress --where 'brand = Acme AND NOT tags = used' --user 42`"
+    ),
 )
 def search(
     query: Annotated[str, typer.Argument(help="What a shopper types.")],
     shop: ShopFolder = HERE,
     user: User = "",
     k: Count = 10,
+    offset: Annotated[int, typer.Option(min=0, help="Hits to skip.")] = 0,
+    where: Annotated[str, typer.Option(help="A filter expression: AND, OR, NOT, brackets (docs/filters.md).")] = "",
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="Search what is typed: nothing corrected, nothing understood.")
+    ] = False,
+    language: Annotated[str, typer.Option(help="en or zh.", show_default="the shop's")] = "",
+    segments: Annotated[
+        list[str], typer.Option("--segment", help="A segment that rules may ask for, e.g. vip.", show_default=False)
+    ] = [],  # noqa: B006 - typer reads the default
     filters: Annotated[list[str], typer.Option("--filter", "-f", help="field=value, or field=low..high.")] = [],  # noqa: B006
     facets: Annotated[list[str], typer.Option("--facet", help="Count the values of this field.")] = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Search the shop; an empty query browses everything."""
+    """Search the shop and show what was understood; an empty query browses everything."""
     from bodega.schema import to_plain
 
     with shop_at(shop) as opened:
         page = opened.search(
-            query, user=user, k=k, filters=tuple(_filter(text) for text in filters), facets=tuple(facets)
+            query,
+            user=user,
+            k=k,
+            offset=offset,
+            filters=tuple(_filter(text) for text in filters),
+            facets=tuple(facets),
+            where=where,
+            verbatim=verbatim,
+            language=language,
+            segments=tuple(segments),
         )
     if as_json:
         show.json(to_plain(page))
@@ -84,6 +106,24 @@ def _filter(text: str) -> Filter:
         ) from error
 
 
+@app.command(rich_help_panel="Learn and ask", epilog="Example: `bodega suggest 'red dr' --user 42 --shop my-shop`")
+def suggest(
+    prefix: Annotated[str, typer.Argument(help="What a shopper has typed so far.")],
+    shop: ShopFolder = HERE,
+    user: User = "",
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=50, help="How many completions.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Complete what is being typed: queries of others, categories, brands, products; small mistakes are forgiven."""
+    with shop_at(shop) as opened:
+        found = opened.suggest(prefix, k, user=user)
+        people = opened.settings.understand.people
+    if as_json:
+        show.json({"suggestions": found})
+    else:
+        show.completions(found, prefix, people)
+
+
 @app.command(
     rich_help_panel="Learn and ask",
     epilog="Example: `bodega recommend basket --item 1029743 --item 1106523 --user 42 --shop my-shop`",
@@ -111,16 +151,22 @@ def recommend(
 
 @snapshots.callback(invoke_without_command=True)
 def snapshots_alone(context: typer.Context, shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
-    """What has been learned: list, go back."""
+    """What has been learned: list, show, go back."""
     from bodega.errors import BadRequest
 
     if context.invoked_subcommand is None:
         list_snapshots(shop, as_json)
-    elif as_json or shop != HERE:
+    elif any(_typed(context, name) for name in ("shop", "as_json")):
         word = context.invoked_subcommand
         raise BadRequest(
             "options go behind the word", where="snapshots", got=word, next=f"bodega snapshots {word} --shop ..."
         )
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    """Was the option given on the command line (and not by BODEGA_SHOP, which stands for every word)?"""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @snapshots.command("list", epilog="Example: `bodega snapshots list --shop my-shop`")
@@ -135,9 +181,41 @@ def list_snapshots(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
         return
     for info in infos:
         mark = "[green]served[/]" if info.current else "      "
-        show.console.print(f"{mark} [bold]{info.id}[/] {info.time:%Y-%m-%d %H:%M} UTC {info.bytes / 1e6:,.1f} MB")
+        encoders = ", ".join(each["name"] for each in info.facts.get("encoders", {}).values()) or "words only"
+        show.console.print(
+            f"{mark} [bold]{info.id}[/] {info.time:%Y-%m-%d %H:%M} UTC {info.bytes / 1e6:,.1f} MB "
+            f"[dim]{info.facts.get('items', 0):,} items, encoder {escape(encoders)}[/]"
+        )
     if not infos:
         show.console.print("none yet; next: bodega learn")
+
+
+@snapshots.command("show", epilog="Example: `bodega snapshots show --shop my-shop`")
+def show_snapshot(
+    snapshot: Annotated[str, typer.Argument(help="Id; default: the one that is served.")] = "",
+    shop: ShopFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """What one snapshot holds: data range, sources and their weights, encoders."""
+    from bodega.errors import UsageError
+    from bodega.schema import to_plain
+
+    with shop_at(shop) as opened:
+        infos = opened.snapshots()
+    info = next((each for each in infos if (each.id == snapshot if snapshot else each.current)), None)
+    if info is None:
+        known = ", ".join(each.id for each in infos)
+        raise UsageError(
+            "there is no such snapshot",
+            where="snapshots show",
+            allowed=known or "none yet",
+            got=snapshot or "the one that is served",
+            next="bodega snapshots" if known else "bodega learn",
+        )
+    if as_json:
+        show.json(to_plain(info))
+    else:
+        show.snapshot(info)
 
 
 @snapshots.command("rollback", epilog="Example: `bodega snapshots rollback --shop my-shop`")

@@ -13,6 +13,7 @@ from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
+    from bodega.catalog.doctor import Example
     from bodega.engine.shop import Feeding
     from bodega.protocols import ImportReport
 
@@ -177,7 +178,7 @@ def doctor(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     if as_json:
         show.json({"health": health, "catalog": to_plain(diagnosis)})
         return
-    show.console.print(" ".join(f"[dim]{name}[/] {value}" for name, value in health.items()))
+    show.health(health)
     if not diagnosis.findings:
         show.console.print("[green]nothing found that hurts findability[/]")
     for finding in diagnosis.findings:
@@ -186,6 +187,11 @@ def doctor(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
             f"[{colour}]{finding.severity:>8}[/] [bold]{escape(finding.title)}[/]: {finding.count:,} items"
         )
         show.console.print(
-            f"         [dim]e.g.[/] {escape(', '.join(str(example) for example in finding.examples[:3]))}"
+            f"         [dim]e.g.[/] {escape('; '.join(_example(example) for example in finding.examples[:3]))}"
         )
         show.console.print(f"         [dim]fix:[/] {escape(finding.fix)}")
+
+
+def _example(example: Example) -> str:
+    """An item that shows what is meant, in a few words."""
+    return " ".join(part for part in (example.id, example.title[:60], example.detail[:60]) if part)

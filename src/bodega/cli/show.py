@@ -16,9 +16,12 @@ from rich.table import Table
 from bodega.errors import BodegaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bodega.engine.learn import LearnReport
+    from bodega.engine.snapshot import SnapshotInfo
     from bodega.protocols import EventSummary, ImportReport
-    from bodega.schema import Page
+    from bodega.schema import Completion, Meaning, Page
 
 console = Console()
 stderr = Console(stderr=True)
@@ -95,7 +98,82 @@ def report(done: ImportReport) -> None:
 
 
 def page(answer: Page) -> None:
-    """One list."""
+    """One list: what was understood and what rules say above it, facets and what to ask next below."""
+    _above(answer)
+    if len(answer):
+        console.print(_hits(answer))
+    else:
+        _nothing(answer)
+    for facet in answer.facets:
+        values = ", ".join(f"{value.value} ({value.count:,})" for value in facet.values[:8])
+        if facet.low is not None and facet.high is not None:
+            values = f"{facet.low:,.2f} to {facet.high:,.2f}"
+        console.print(f"[dim]{escape(facet.field)}:[/] {escape(values)}")
+    if answer.related:
+        console.print(f"[dim]people search next:[/] {escape(', '.join(answer.related))}")
+    if answer.rules:
+        console.print(f"[dim]rules that took part:[/] {escape(', '.join(answer.rules))}")
+    for note in answer.degraded:
+        console.print(f"[yellow]{escape(note)}[/]")
+
+
+def _above(answer: Page) -> None:
+    """What stands above the hits: where a rule leads, banners, what was understood, corrected and given up."""
+    if answer.redirect:
+        console.print(f"[bold magenta]a rule sends the shopper to[/] {escape(answer.redirect)}")
+    for banner in answer.banners:
+        parts = " ".join(part for part in (banner.text, banner.image, banner.url) if part)
+        console.print(f"[magenta]banner[/] {escape(parts)} [dim](rule {escape(banner.rule)})[/]")
+    if answer.corrected:
+        console.print(
+            f"searched for [bold]{escape(answer.corrected)}[/] [dim]instead of what was typed; --verbatim undoes it[/]"
+        )
+    if answer.understood:
+        console.print("[dim]understood[/] " + "  ".join(_chip(meaning) for meaning in answer.understood))
+    if answer.relaxed:
+        console.print(f"[yellow]too little matched; given up:[/] {escape('; '.join(answer.relaxed))}")
+
+
+def _chip(meaning: Meaning) -> str:
+    """One meaning in a few signs: a condition is bold, what only lifts results is not."""
+    said = escape(
+        f"[{says(meaning)}]" if meaning.kind in (meaning.field, "not") else f"[{meaning.kind}: {says(meaning)}]"
+    )
+    return f"[bold cyan]{said}[/]" if meaning.hard else f"[cyan]{said}[/]"
+
+
+def says(meaning: Meaning) -> str:
+    """What a meaning says of the results, in words.
+
+    >>> from bodega.schema import Meaning
+    >>> says(Meaning(kind="price", text="under 50", field="price", high=50.0, hard=True))
+    'price up to 50'
+    >>> says(Meaning(kind="not", text="not silk", values=("silk",), excludes=True, hard=True))
+    'without silk'
+    """
+    low, high = (f"{end:g}" if end is not None else "" for end in (meaning.low, meaning.high))
+    if low and high:
+        held = low if low == high else f"{low} to {high}"
+    elif low or high:
+        held = f"from {low}" if low else f"up to {high}"
+    else:
+        held = " or ".join(meaning.values[:3]) or meaning.text
+    return " ".join(part for part in ("without" if meaning.excludes else "", meaning.field, held) if part)
+
+
+def _nothing(answer: Page) -> None:
+    """An empty list, and what can be done about it."""
+    if not answer.query:
+        console.print(f"[bold]nothing to show[/] for {escape(answer.place)}; next: bodega doctor")
+        return
+    console.print(f"[bold]nothing found[/] for '{escape(answer.query)}'")
+    console.print(
+        "  next: fewer words, or without -f and --where; `bodega suggest` shows what is there, "
+        "`bodega doctor` what hurts findability"
+    )
+
+
+def _hits(answer: Page) -> Table:
     title = f"{answer.place}: {answer.query}" if answer.query else answer.place
     table = Table(
         title=escape(title), caption=f"{answer.total:,} in all, {answer.took_ms:.1f} ms", title_justify="left"
@@ -107,16 +185,38 @@ def page(answer: Page) -> None:
         price = f"{item.price:,.2f} {item.currency}" if item.price is not None else ""
         why = "; ".join(f"{reason.text} ({reason.share:.0%})" for reason in hit.why)
         table.add_row(str(hit.position + 1), escape(hit.id), escape(item.title), price, escape(why))
+    return table
+
+
+def completions(found: list[Completion], typed: str, people: int) -> None:
+    """What may be being typed."""
+    if not found:
+        console.print(f"nothing for sale begins like '{escape(typed)}'")
+        console.print(
+            f"  [dim]queries of shoppers are offered once {people:,} different people asked them "
+            "(setting understand.people), and a `bodega learn` later[/]"
+        )
+        return
+    table = Table(title_justify="left")
+    for column in ("completion", "kind", "item"):
+        table.add_column(column)
+    for each in found:
+        table.add_row(escape(each.text), each.kind, escape(each.item))
     console.print(table)
-    if answer.corrected:
-        console.print(f"searched for [bold]{escape(answer.corrected)}[/]")
-    for facet in answer.facets:
-        values = ", ".join(f"{value.value} ({value.count:,})" for value in facet.values[:8])
-        if facet.low is not None and facet.high is not None:
-            values = f"{facet.low:,.2f} to {facet.high:,.2f}"
-        console.print(f"[dim]{facet.field}:[/] {escape(values)}")
-    for note in answer.degraded:
-        console.print(f"[yellow]{escape(note)}[/]")
+
+
+def encoders(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Which encoder makes the vectors of which source."""
+    for source, info in found.items():
+        languages = ", ".join(info.get("languages", ()))
+        digest = f", weights {info['digest']}" if info.get("digest") else ""
+        origin = f"; {info['origin']}" if info.get("origin") else ""
+        console.print(
+            f"[dim]encoder of[/] {escape(source)}: [bold]{escape(info['name'])}[/] "
+            f"[dim]({info['dimensions']} dimensions, {escape(languages)}{escape(digest)}{escape(origin)})[/]"
+        )
+    if not found:
+        console.print("[dim]no encoder: search goes by words only (setting understand.encoder)[/]")
 
 
 def summary(found: EventSummary) -> None:
@@ -152,7 +252,34 @@ def learned(done: LearnReport) -> None:
             table.add_row(source, *cells, "" if weight is None else f"{weight:.2f}")
         console.print(table)
         console.print(f"  [dim]{escape(place.verdict)}[/]")
+    if done.published:
+        encoders(done.facts.get("encoders", {}))
     for note in done.notes:
         console.print(f"[dim]note:[/] {escape(note)}")
     colour = "green" if done.published else "red"
     console.print(f"[{colour}]{escape(done.verdict)}[/] ({done.seconds:.1f} s)")
+
+
+def snapshot(info: SnapshotInfo) -> None:
+    """One snapshot's facts."""
+    facts = info.facts
+    console.print(
+        f"[bold]{info.id}[/] {info.time:%Y-%m-%d %H:%M} UTC, {info.bytes / 1e6:,.1f} MB" + (", served" * info.current)
+    )
+    console.print(f"[dim]items[/] {facts.get('items', 0):,}  [dim]events[/] {facts.get('events', 0):,}", end="  ")
+    console.print(f"[dim]people[/] {facts.get('users', 0):,}")
+    console.print(f"[dim]sources[/] {escape(', '.join(facts.get('sources', ())))}")
+    encoders(facts.get("encoders", {}))
+    for place, weights in facts.get("weights", {}).items():
+        told = ", ".join(f"{source} {weight:.2f}" for source, weight in weights.items())
+        console.print(f"[dim]weights of[/] {escape(place)}: {escape(told)}")
+
+
+def health(facts: Mapping[str, Any]) -> None:
+    """The state of a shop: counts on a line, encoders, warnings."""
+    plain = {name: value for name, value in facts.items() if name not in ("encoders", "warnings")}
+    console.print(" ".join(f"[dim]{name}[/] {escape(str(value))}" for name, value in plain.items()))
+    if facts.get("ready"):
+        encoders(facts.get("encoders", {}))
+    for warning in facts.get("warnings", ()):
+        console.print(f"[yellow]{escape(warning)}[/]")
