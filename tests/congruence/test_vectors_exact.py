@@ -109,10 +109,10 @@ def test_the_cells_are_used_and_leave_most_rows_alone() -> None:
 def test_a_filter_that_agrees_or_disagrees_with_the_question(far: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that leaves only what is far from the question empties the nearest cells: the search has to go on."""
     monkeypatch.setattr(_signs, "CELLS_FROM", 10_000)
-    vectors, queries = clustered(30_000, 32, 20, seed=4)
+    vectors, queries = clustered(60_000, 32, 12, seed=4)
     index = VectorIndex.build(vectors)
     assert index.signs is not None
-    assert index.signs.look(K, 15_000) < 10_000
+    assert index.signs.look(K, 30_000) < 10_000
     found = []
     for query in queries:
         cosines = vectors @ query

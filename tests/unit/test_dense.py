@@ -142,10 +142,11 @@ def test_the_floor_is_half_way_to_the_best_neighbour_but_above_strangers(
     around = source._background @ source.question(query)
     best = source.retrieve(asked(query), 1).score[0]
     assert source.floor(query) == pytest.approx((around.mean() + best) / 2, abs=1e-4)
-    monkeypatch.setattr(source, "chance", Chance((5.0, 60.0, 70.0)))
-    assert source.floor(query) == pytest.approx((around.mean() + best) / 2, abs=1e-4), "remembered"
-    source.floor("another")
-    assert source.floor(query) == pytest.approx(around.mean() + 60 * around.std(), abs=1e-3)
+    for share in (0.7, module.NEARLY):
+        level = share * (best - around.mean()) / around.std() if share < module.NEARLY else 1_000.0
+        monkeypatch.setattr(source, "chance", Chance((0.0, level, 2_000.0)))
+        source.floor("another")  # the floor of the last query is remembered
+        assert source.floor(query) == pytest.approx(around.mean() + share * (best - around.mean()), abs=1e-3)
 
 
 def test_chance_is_saved(large: tuple[Dense, Sequence[Item]], tmp_path: Path) -> None:
