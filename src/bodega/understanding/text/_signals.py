@@ -74,7 +74,7 @@ class Signals:
         """How much each word says by how rare it is, 0 to 1: log(1 + n / count) / log(1 + n), (n_words,)."""
         texts = len(self.passages) + int(self.clicks.weight.sum())
         rare = np.log1p(texts / np.maximum(self.count, 1)) / np.log1p(max(texts, 1))
-        return rare.astype(np.float32)
+        return np.asarray(rare, np.float32)
 
 
 def gather(world: World) -> Signals:

@@ -4,7 +4,7 @@ The encoder stays as it is; its vectors get a low-rank correction, x -> unit(x +
 trained so that a query lies nearer to what people chose for it than to anything else. A third of the queries is kept
 apart: one half of it says when to stop, the other half whether it helped. An adapter is only handed out when the
 interval of its gain lies above 0.
-Cost: encoding the texts (3 ms each with a small pretrained encoder, once), then about 20 s of training; 2 x d x rank
+Cost: encoding the texts (3 ms each with a small pretrained encoder, once), then about 25 s of training; 2 x d x rank
 numbers a side. Not for: shops without queries in their log, or the static encoder (which learns from clicks itself).
 Paper: Hu et al. 2022 (low-rank adaptation); van den Oord et al. 2018 (InfoNCE).
 """
@@ -36,12 +36,12 @@ Rows = NDArray[np.int64]
 class AdapterOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Chosen on queries generated from Best Buy descriptions (docs/decisions/0011-static-encoder.md)."""
 
-    rank: int = 32
+    rank: int = 16
     seed: int = 7
     batch: int = 256
     strangers: int = 256
     """Items drawn evenly beside those of the batch, as contrast."""
-    rate: float = 0.003
+    rate: float = 0.001
     steps: int = 2_000
     patience: int = 5
     """Checks without a gain before it stops; it checks every 50 steps."""
