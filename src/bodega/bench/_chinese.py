@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import bm25s
 import numpy as np
 
+from bodega.errors import MissingExtra
 from bodega.evaluation import Case, Scorer
 from bodega.schema import Context, Item, ItemTable
 from bodega.schema.arrays import Floats
@@ -84,6 +84,10 @@ def known_titles(data: Path, seed: int) -> KnownTitles:
 
 def bigram_bm25(table: ItemTable) -> Scorer:
     """BM25 (k1 1.5, b .75) over pairs of neighbouring characters."""
+    try:
+        import bm25s
+    except ImportError as error:
+        raise MissingExtra.named("dev", needed_for="the baseline of `bodega bench understand`") from error
     titles = [_pairs(title) for title in table.titles]
     vocabulary: dict[str, int] = {}
     ids = [[vocabulary.setdefault(pair, len(vocabulary)) for pair in title] for title in titles]
