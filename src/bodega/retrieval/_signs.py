@@ -33,7 +33,9 @@ Words = NDArray[np.uint64]
 LEAST_BITS = 512
 """Two bits a direction and more: against 256 bits, half as many rows have to be scored for the same recall."""
 CELLS_FROM = 100_000
-"""With fewer rows that may be answered, a look at them all costs less than choosing cells."""
+"""With fewer rows, a look at them all costs less than choosing cells."""
+FEW = 16_384
+"""Where a filter leaves fewer than these, all of them are looked at, cells or not."""
 ROWS_A_CELL = 400
 MOST_CELLS = 2_048
 BLOCK = 8_192
@@ -116,7 +118,7 @@ class Signs:
     def look(self, k: int, passing: int) -> int:
         """How many of `passing` rows to look at: between the measured points in proportion to the logarithm."""
         few, many = self.efforts
-        if passing < CELLS_FROM or many.look >= many.passing:
+        if passing < FEW or many.look >= many.passing:
             return passing
         way = math.log(max(1, passing) / max(1, few.passing)) / math.log(max(2, many.passing) / max(1, few.passing))
         way, more = min(1.0, max(0.0, way)), max(1.0, k / MEASURED_K)
