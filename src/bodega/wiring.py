@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 from bodega import settings as settings_room
 from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
 from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
-from bodega.errors import NotAShop
+from bodega.errors import EndpointFailed, NotAShop
 from bodega.protocols import Encoder, EncoderInfo, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
@@ -26,11 +27,14 @@ from bodega.schema import ItemTable, World
 from bodega.settings import Settings, Understand
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter
-from bodega.understanding.text.cached import CachedEncoder
+from bodega.understanding.text.adapters import Adapted, adapt
+from bodega.understanding.text.cached import CachedEncoder, KeptEncoder
 from bodega.understanding.text.pretrained import best_installed, open_encoder
 from bodega.understanding.text.training import TrainingOptions, train
 
 DATABASE = "shop.db"
+VECTORS = "vectors"
+"""Folder of a shop: vectors of its passages by pretrained encoders; may be deleted."""
 
 TEMPLATE = """# Settings of this shop. Every key, its default and its meaning: docs/settings.md
 name = "{name}"
@@ -58,7 +62,7 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     settings = settings_room.load(path)
     store = SqlStore.open(settings.store.url or f"sqlite:///{path.absolute() / DATABASE}")
     analytics = Analytics(store.events, path / "analytics")
-    return Shop(path, settings, store, parts_of(settings), analytics)
+    return Shop(path, settings, store, parts_of(settings, path), analytics)
 
 
 def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
@@ -77,9 +81,12 @@ def is_shop(folder: Path) -> bool:
     return (folder / settings_room.FILE).is_file()
 
 
-def parts_of(settings: Settings) -> Parts:
-    """The sources of a shop: how a fresh one is made, and how a saved one is opened."""
-    by_meaning = _by_meaning(settings)
+def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
+    """The sources of a shop: how a fresh one is made, and how a saved one is opened.
+
+    `folder` is where vectors of a pretrained encoder are kept, so that no text is encoded twice (None: in memory only).
+    """
+    by_meaning = _by_meaning(settings, folder)
     return Parts(
         make={
             "lexical": lambda: Lexical(people=settings.understand.people),
@@ -119,37 +126,57 @@ Made = tuple[Callable[[], Source], Callable[[Path, ItemTable], Source]]
 """How a fresh source is made, and how a saved one is opened."""
 
 
-def _by_meaning(settings: Settings) -> dict[str, Made]:
+def _by_meaning(settings: Settings, folder: Path | None) -> dict[str, Made]:
     """The dense sources: one of the shop's own or a chosen encoder, and perhaps a pretrained one beside it."""
     chosen = settings.understand
     names = {"dense": chosen.encoder, "sentences": chosen.beside}
-    return {name: _dense(name, encoder, chosen) for name, encoder in names.items() if encoder not in ("", "none")}
+    return {
+        name: _of_own(chosen) if encoder == "static" else _of_pretrained(name, encoder, chosen, folder)
+        for name, encoder in names.items()
+        if encoder not in ("", "none")
+    }
 
 
-def _dense(name: str, encoder: str, chosen: Understand) -> Made:
+def _of_own(chosen: Understand) -> Made:
+    """A dense source over the encoder that the shop teaches itself."""
+    return lambda: Dense(lambda world: static_encoder(world, chosen)), Dense.load
+
+
+def _of_pretrained(name: str, encoder: str, chosen: Understand, folder: Path | None) -> Made:
+    """A dense source over a pretrained encoder, adapted to the shop's clicks where that surely helps."""
+    held: list[ref[KeptEncoder]] = []  # shared by the two fits of one `learn`, and gone after it
+
+    def kept() -> KeptEncoder:
+        found = held[-1]() if held else None
+        if found is None:
+            found = KeptEncoder(open_encoder(encoder, chosen), folder / VECTORS if folder else None)
+            held[:] = [ref(found)]
+        return found
+
     def make(world: World) -> Encoder:
-        return static_encoder(world, chosen) if encoder == "static" else pretrained(encoder, chosen)
+        base = kept()
+        adapter, _ = adapt(base, world) if world.log.queries else (None, None)
+        return base if adapter is None else Adapted(base, adapter)
 
     def reopen(_: EncoderInfo) -> Encoder:
-        return pretrained(encoder, chosen)
+        return CachedEncoder(open_encoder(encoder, chosen))
 
-    def load(folder: Path, items: ItemTable) -> Source:
-        return Dense.load(folder, items, reopen=reopen)
+    def load(saved: Path, items: ItemTable) -> Source:
+        return Dense.load(saved, items, reopen=reopen)
 
     return lambda: Dense(make, name=name, reopen=reopen), load
 
 
-def pretrained(name: str, chosen: Understand) -> Encoder:
-    """A pretrained encoder that remembers the queries it was asked. Raises MissingExtra, BadSettings."""
-    return CachedEncoder(open_encoder(name, chosen))
-
-
 def static_encoder(world: World, chosen: Understand) -> Encoder:
-    """The shop's own encoder, taught by a pretrained one where there is one (`teacher`)."""
+    """The shop's own encoder, taught by a pretrained one where there is one that answers (`teacher`)."""
     name = best_installed() if chosen.teacher == "auto" else chosen.teacher
-    teacher = open_encoder(name, chosen) if name not in ("", "none") else None
-    encoder, _ = train(world, TrainingOptions(teacher_texts=chosen.teacher_texts), teacher)
-    return encoder
+    options = TrainingOptions(teacher_texts=chosen.teacher_texts)
+    if name not in ("", "none"):
+        try:
+            return train(world, options, open_encoder(name, chosen))[0]
+        except EndpointFailed:
+            pass  # a teacher that is away is no reason not to learn: `info.origin` says who taught
+    return train(world, options)[0]
 
 
 def _empty(folder: Path) -> bool:

@@ -23,8 +23,8 @@ from bodega.protocols import Encoder, EncoderInfo
 from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Ints
+from bodega.understanding.text.adapters import load_kept
 from bodega.understanding.text.passages import passage
-from bodega.understanding.text.static import StaticEncoder
 
 BLOCK = 4_096
 """Passages encoded at a time."""
@@ -272,9 +272,9 @@ class Dense:
         assert self.info is not None
         try:
             if folder.is_dir():
-                encoder: Encoder = StaticEncoder.load(folder)
+                encoder: Encoder = load_kept(folder, self._again)
             elif self._reopen is not None:
-                encoder = self._reopen(self.info)
+                encoder = self._again()
             else:
                 self.notes = (f"{self.name}: nobody told how to open the encoder {self.info.name}; it is silent",)
                 return
@@ -289,6 +289,12 @@ class Dense:
             )
             return
         self._encoder = encoder
+
+    def _again(self) -> Encoder:
+        assert self.info is not None
+        if self._reopen is None:
+            raise NotLearned("nobody told how to open this encoder", where=self.name, got=self.info.name)
+        return self._reopen(self.info)
 
     def _settle(self) -> None:
         self._last, self._floor, self._failed = ("", None), (None, 0.0), (0.0, "")
@@ -309,8 +315,9 @@ class Dense:
 def _encoded(encoder: Encoder, table: ItemTable) -> Floats:
     """The passages' vectors, (n_items, d)."""
     out = np.zeros((len(table), encoder.info.dimensions), np.float32)
-    for start in range(0, len(table), BLOCK):
-        part = range(start, min(start + BLOCK, len(table)))
+    block = BLOCK if isinstance(encoder, _Kept) else max(1, len(table))  # slow ones sort the whole by length
+    for start in range(0, len(table), block):
+        part = range(start, min(start + block, len(table)))
         out[start : start + len(part)] = encoder.encode([passage(table.item(row)) for row in part])
     return out
 

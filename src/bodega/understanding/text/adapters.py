@@ -11,7 +11,7 @@ Paper: Hu et al. 2022 (low-rank adaptation); van den Oord et al. 2018 (InfoNCE).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ from bodega.schema.arrays import Doubles, Floats
 from bodega.schema.table import mapped
 from bodega.understanding.text._signals import Clicks, clicks_of
 from bodega.understanding.text.passages import passage
-from bodega.understanding.text.static import unit
+from bodega.understanding.text.static import StaticEncoder, unit
 
 PARTS = ("query_down", "query_up", "item_down", "item_up")
 Rows = NDArray[np.int64]
@@ -124,6 +124,17 @@ class Adapted:
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Floats:
         """(len(texts), info.dimensions)."""
         return self.adapter.apply(np.asarray(self.encoder.encode(texts, query=query), np.float32), query=query)
+
+    def save(self, folder: Path) -> None:
+        """The correction only: the encoder itself is opened again."""
+        self.adapter.save(folder)
+
+
+def load_kept(folder: Path, reopen: Callable[[], Encoder]) -> Encoder:
+    """What a dense source kept of its encoder: the shop's own, or a correction over one that `reopen` opens."""
+    if (folder / f"{PARTS[0]}.npy").is_file():
+        return Adapted(reopen(), Adapter.load(folder))
+    return StaticEncoder.load(folder)
 
 
 def adapt(

@@ -94,13 +94,47 @@ def _bytes(key: tuple[bool, str], row: Floats) -> int:
     return row.nbytes + 4 * len(key[1]) + OVERHEAD
 
 
+class KeptEncoder:
+    """Implements `protocols.Encoder` around a slow one for learning: no passage is encoded twice, in memory and, with a
+    folder, on disk. Queries are remembered like `CachedEncoder` does. Not for: more passages than fit into memory
+    (a million at 384 dimensions: 1.6 GB)."""
+
+    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
+        self.info: EncoderInfo = encoder.info
+        self._encoder = encoder
+        self._queries = CachedEncoder(encoder)
+        self._folder = folder
+        self._rows: dict[str, Floats] = {}
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> Floats:
+        """What the wrapped encoder says, or said before."""
+        if query:
+            return self._queries.encode(texts, query=True)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        if missing:
+            if self._folder is None:
+                fresh = self._encoder.encode(missing)
+            else:
+                fresh = encode_all(self._encoder, missing, self._folder, tidy=False)
+            self._rows.update(zip(missing, np.asarray(fresh, np.float32), strict=True))
+        if not len(texts):
+            return np.zeros((0, self.info.dimensions), np.float32)
+        return np.stack([self._rows[text] for text in texts])
+
+
 def encode_all(
-    encoder: Encoder, texts: Sequence[str], folder: Path, progress: Progress | None = None
+    encoder: Encoder,
+    texts: Sequence[str],
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    tidy: bool = True,
 ) -> NDArray[np.float32]:
     """(len(texts), dimensions): every text as a passage; what `folder` holds already is not encoded again.
 
     The folder may be shared by encoders and by processes, and may be deleted at any time. Raises StoreError when it
     cannot be written, and what the encoder raises (an endpoint that fails); what was encoded before that is kept.
+    With `tidy` the vectors of other texts may be dropped: these are then taken for the whole catalog.
     """
     progress = progress or NoProgress()
     digests = [_digest(text) for text in texts]
@@ -120,7 +154,8 @@ def encode_all(
     finally:
         store.close()
         progress.finish()
-    store.tidy(known)
+    if tidy:
+        store.tidy(known)
     if not digests:
         return np.zeros((0, encoder.info.dimensions), np.float32)
     return np.stack([known[digest] for digest in digests])
