@@ -37,6 +37,26 @@ def test_every_parameter_finds_its_field():
     )
 
 
+def test_what_search_understands_and_rules_ask_for_has_parameters():
+    request = asking.from_parameters(
+        b"q=red&verbatim=true&where=price+%3C+5&sort_by=-rating&facet_query=ni&segment=vip&segment=a,b", asking.SEARCH
+    )
+    assert request == Request(
+        query="red", verbatim=True, where="price < 5", sort_by="-rating", facet_query="ni", segments=("vip", "a,b")
+    )
+    assert asking.from_parameters(b"segment=vip", asking.AROUND).segments == ("vip",)
+    asked, _ = asking.facet_asked(b"field=brand&q=red&verbatim=true&segment=vip")
+    assert (asked.verbatim, asked.segments) == (True, ("vip",))
+
+
+def test_completions_are_asked_for_somebody():
+    asked = asking.suggestion_asked(b"q=re&user=u&session=s&personal=false", 8)
+    assert asked == Request(query="re", user="u", session="s", personal=False, k=8)
+    assert asking.suggestion_asked(b"q=re&k=3", 8).k == 3
+    with pytest.raises(BadRequest):
+        asking.suggestion_asked(b"q=re&filter=a:b", 8)
+
+
 def test_anchors_are_repeated_because_ids_may_hold_commas():
     assert asking.from_parameters(b"item=a,b&item=%F0%9F%98%80", asking.RECOMMEND).items == ("a,b", "😀")
 
@@ -55,6 +75,8 @@ def test_a_filter_value_may_hold_colons_and_plus_signs():
         (b"k=1.5", "int"),
         (b"k=NaN", "int"),
         (b"personal=maybe", "bool"),
+        (b"verbatim=perhaps", "bool"),
+        (b"verbatim=true&verbatim=true", "twice"),
         (b"sort=best", "sort"),
         (b"filter=brand", "filter"),
         (b"filter=:x", "filter"),
@@ -81,6 +103,9 @@ def test_what_cannot_be_understood_is_refused_with_its_name(query, names):
         ({"offset": -1}, "offset"),
         ({"offset": 2**63}, "offset"),
         ({"query": "x" * 2001}, "query"),
+        ({"where": "x" * 4001}, "where"),
+        ({"segments": ("s",) * 51}, "segments"),
+        ({"segments": ("",)}, "segment"),
         ({"user": "u" * 257}, "user"),
         ({"items": tuple("abc" * 100)}, "items"),
         ({"items": ("",)}, "id"),

@@ -54,4 +54,4 @@ def _id(words: Sequence[str]) -> str:
 
 
 def _key(text: str) -> str:
-    return " ".join(language.words(text))
+    return " ".join(language.stem(word) for word in language.words(text))
