@@ -111,7 +111,13 @@ def test_answers_as_json_and_as_tables(run: Any, folder: Path) -> None:
         ("events", "summary"),
         ("doctor",),
         ("snapshots",),
+        ("search", title, "--where", "price < 1000 AND available = true", "--user", "u0001"),
+        ("search", title, "--verbatim", "--segment", "vip", "--language", "en"),
+        ("suggest", title[:3]),
+        ("suggest", title[:3], "--user", "u0001"),
+        ("rules", "mine", "--people", "2"),
         ("snapshots", "list"),
+        ("snapshots", "show"),
         ("keys", "list"),
     ):
         shown = run(*words, "--shop", shop)
@@ -119,6 +125,67 @@ def test_answers_as_json_and_as_tables(run: Any, folder: Path) -> None:
         assert shown.out.strip()
         assert run(*words, "--shop", shop, "--json").json is not None
     assert run("search", title, "--shop", shop, "--json").json["hits"][0]["document"]["title"] == title
+
+
+def test_a_search_shows_what_was_understood_corrected_and_offered(run: Any, folder: Path) -> None:
+    shop = folder / "dresses"
+    goods = [("Red silk dress", "Silk", 30), ("Red cotton dress", "Cotton", 20), ("Blue cotton dress", "Cotton", 90)]
+    with bodega.open(shop) as opened:
+        opened.catalog.upsert(
+            [
+                bodega.Item(id=str(at), title=title, price=price, currency="USD", attributes={"material": material})
+                for at, (title, material, price) in enumerate(goods)
+            ]
+        )
+        opened.rules.put(
+            bodega.schema.read_rule(
+                b'{"id": "week", "when": {"queries": [{"text": "dress", "match": "contains"}]},'
+                b' "then": [{"do": "banner", "text": "Dress week [1]", "url": "/week"}]}'
+            ),
+            who="test",
+        )
+        assert opened.learn().published
+    said = run("search", "red dress under 50 not silk", "--shop", shop)
+    assert said.code == 0, said.err
+    for part in ("understood", "price up to 50", "without", "Dress week [1]", "(rule week)", "Red cotton dress"):
+        assert part in said.out, part
+    assert "Red silk dress" not in said.out
+    as_typed = run("search", "red dress under 50 not silk", "--verbatim", "--shop", shop)
+    assert "understood" not in as_typed.out
+    assert "Red silk dress" in as_typed.out
+    corrected = run("search", "coton dresses", "--shop", shop).out
+    assert "cotton dresses" in corrected
+    assert "--verbatim" in corrected
+    narrowed = run("search", "dress", "--where", "material = Cotton AND price < 50", "--shop", shop, "--json").json
+    assert [hit["id"] for hit in narrowed["hits"]] == ["1"]
+
+
+def test_empty_lists_say_what_to_do(run: Any, folder: Path) -> None:
+    nothing = run("search", "zzxxqq 99887", "--verbatim", "--shop", folder / "shop")
+    assert nothing.code == 0
+    assert "nothing found" in nothing.out
+    assert "bodega doctor" in nothing.out
+    unknown = run("suggest", "zzxxqq", "--shop", folder / "shop")
+    assert "understand.people" in unknown.out
+    assert "bodega rules mine" in run("rules", "mine", "--people", "900", "--shop", folder / "shop").out
+
+
+def test_which_encoder_is_in_use_is_shown_wherever_a_shop_describes_itself(run: Any, folder: Path) -> None:
+    shop = folder / "shop"
+    assert "encoder static" in run("snapshots", "list", "--shop", shop).out
+    for words in (("snapshots", "show"), ("doctor",)):
+        assert "encoder of dense: static (256 dimensions" in " ".join(run(*words, "--shop", shop).out.split())
+    assert run("doctor", "--shop", shop, "--json").json["health"]["encoders"]["dense"]["name"] == "static"
+    assert run("snapshots", "show", "--shop", shop, "--json").json["facts"]["encoders"]["dense"]["digest"]
+
+
+def test_the_shop_of_the_environment_is_no_option_before_the_word(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BODEGA_SHOP", str(folder / "shop"))
+    assert run("snapshots", "show").code == 0
+    assert run("snapshots", "--json", "show").code == 2
+    assert run("snapshots", "show", "no-such").code == 2
 
 
 def test_keys_are_shown_once_and_revoked(run: Any, folder: Path) -> None:
@@ -168,6 +235,9 @@ def test_every_command_has_help_with_an_example(run: Any) -> None:
         (("search", "x", "-f", "colour", "--shop", "{shop}"), "BadRequest"),
         (("search", "x", "-f", "price=a..b", "--shop", "{shop}"), "BadRequest"),
         (("search", "x", "-f", "nofield=1", "--shop", "{shop}"), "BadRequest"),
+        (("search", "x", "--where", "nofield = 1", "--shop", "{shop}"), "BadRequest"),
+        (("search", "x", "--where", "price < ", "--shop", "{shop}"), "BadRequest"),
+        (("search", "x", "--offset", "10001", "--shop", "{shop}"), "BadRequest"),
         (("recommend", "nowhere", "--shop", "{shop}"), "BadRequest"),
     ],
 )
