@@ -138,6 +138,8 @@ class FakeShop:
     suggestions: list[dict[str, str]] | None = None
     busy: Counter[str] = field(default_factory=Counter)
     """How often a call is still refused with 503."""
+    telling: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Query -> what its page says beside its hits: `understood`, `relaxed`, `banners`, `redirect`, `related`."""
     slow_events: float = 0.0
     """Seconds until events are acknowledged (and known)."""
 
@@ -174,7 +176,7 @@ class FakeShop:
 
     def search(self, ask: dict[str, Any]) -> dict[str, Any]:
         query = ask.get("query", "").lower()
-        corrected = {"mlik": "milk", "choclate": "chocolate"}.get(query, "")
+        corrected = "" if ask.get("verbatim") else {"mlik": "milk", "choclate": "chocolate"}.get(query, "")
         words = (corrected or query).split()
         match = [
             item
@@ -184,8 +186,14 @@ class FakeShop:
         filters = ask.get("filters", [])
         found = [item for item in match if all(_passes(item, one) for one in filters)]
         facets = [
-            _facet(name, [item for item in match if all(_passes(item, one) for one in filters if one["field"] != name)])
-            for name in ask.get("facets", [])
+            _facet(
+                name,
+                [item for item in match if all(_passes(item, one) for one in filters if one["field"] != name)],
+                {value for one in filters if one["field"] == name for value in one.get("values", [])},
+            )
+            for name in dict.fromkeys(
+                name for asked in ask.get("facets", []) for name in (_useful(match) if asked == "*" else [asked])
+            )
         ]
         sort = ask.get("sort", "relevance")
         if sort.startswith("price"):
@@ -200,7 +208,14 @@ class FakeShop:
             corrected=corrected,
             offset=offset,
         )
-        return {**page, "query": ask.get("query", "")}
+        told = {} if ask.get("verbatim") else self.telling.get(query, {})
+        return {**page, "query": ask.get("query", ""), **told}
+
+    def facet_values(self, ask: dict[str, Any]) -> dict[str, Any]:
+        page = self.search({"query": ask.get("q", ""), "filters": ask["filters"], "facets": [ask["field"]]})
+        facet = page["facets"][0]
+        like = [each for each in facet["values"] if ask["text"].lower() in each["value"].lower()]
+        return {"facet": {**facet, "values": like}}
 
     def page(
         self,
@@ -288,14 +303,53 @@ def _passes(item: Item, one: dict[str, Any]) -> bool:
     return any(one.get("low", float("-inf")) <= value <= one.get("high", float("inf")) for value in values)
 
 
-def _facet(name: str, items: list[Item]) -> dict[str, Any]:
+def _useful(items: list[Item]) -> list[str]:
+    """Attributes that divide these items."""
+    seen: dict[str, set[str]] = {}
+    for item in items:
+        for name in item.get("attributes", {}):
+            seen.setdefault(name, set()).update(str(value) for value in _values(item, name))
+    return [name for name, values in seen.items() if len(values) > 1][:6]
+
+
+def _facet(name: str, items: list[Item], chosen: set[str]) -> dict[str, Any]:
     values = [value for item in items for value in _values(item, name)]
     if name == "price":
-        return {"field": name, "low": min(values), "high": max(values)} if values else {"field": name}
+        return {"field": name, **_span(values)}
+    if name == "category":
+        return {"field": name, "values": _levels([item.get("category") or [] for item in items], chosen)}
     return {
         "field": name,
         "values": [{"value": value, "count": count} for value, count in Counter(values).most_common()],
     }
+
+
+def _levels(paths: list[list[str]], chosen: set[str]) -> list[dict[str, Any]]:
+    """The top level, and two levels of what is chosen or the only branch."""
+    counts = Counter(" > ".join(path[: n + 1]) for path in paths for n in range(len(path)))
+    top = [path for path, _ in counts.most_common() if " > " not in path]
+    roots = {path.split(" > ")[0] for path in chosen} | set(top if len(top) == 1 else [])
+    told: list[dict[str, Any]] = [{"value": path, "count": counts[path]} for path in top]
+    for path, count in counts.most_common():
+        parent = path.rpartition(" > ")[0]
+        if parent in roots:
+            told.append({"value": path, "count": count, "parent": parent, "depth": 1})
+    return told
+
+
+def _span(prices: list[float]) -> dict[str, Any]:
+    """Ends and histogram of prices, as the service tells them: bars two wide, or wider where they would be many."""
+    if not prices:
+        return {}
+    width = 2.0
+    while max(prices) / width > 50:
+        width *= 10
+    bars = range(int(min(prices) // width), int(max(prices) // width) + 1)
+    ranges = [
+        {"low": n * width, "high": (n + 1) * width, "count": sum(n <= price / width < n + 1 for price in prices)}
+        for n in bars
+    ]
+    return {"low": min(prices), "high": max(prices), "ranges": ranges}
 
 
 def handlers(shop: FakeShop) -> list[Any]:
@@ -336,6 +390,13 @@ def handlers(shop: FakeShop) -> list[Any]:
         ask = dict(request.query_params)
         return answer("suggest", ask, lambda: {"suggestions": shop.suggest(ask["q"])})
 
+    @get("/v1/facets")
+    async def facets(request: Http) -> Response[Any]:
+        told = [text.partition(":") for text in request.query_params.getall("filter", [])]
+        filters = [{"field": name, "values": [value]} for name, _, value in told if ".." not in value]
+        ask = {**request.query_params, "filters": filters}
+        return answer("facets", ask, lambda: shop.facet_values(ask))
+
     @get("/v1/items/{path:path}")
     async def item(request: Http) -> Response[Any]:
         # The raw path: an id may hold slashes, percent-encoded.
@@ -349,7 +410,7 @@ def handlers(shop: FakeShop) -> list[Any]:
             return Response({"title": "UnknownItem", "status": 404}, status_code=404)
         return answer("item", ask, lambda: found)
 
-    return [search, recommend, events, suggest, item]
+    return [search, recommend, events, suggest, facets, item]
 
 
 class Running:

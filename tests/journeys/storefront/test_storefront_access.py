@@ -16,10 +16,20 @@ PAGES = {
     "results": "/search?q=c&f.brand=Aunt%20May",
     "nothing": "/search?q=unobtainium",
     "typo": "/search?q=mlik",
+    "understood": "/search?q=cheap%20milk",
     "product": "/item/p29",
     "sold out": "/item/p5",
     "basket": "/basket",
 }
+
+TOLD = {
+    "corrected": "cheap milks",
+    "understood": [{"kind": "price", "text": "cheap", "start": 0, "end": 5, "high": 3.0, "hard": True},
+                   {"kind": "not", "text": "elsewhere", "values": ["soy"], "hard": True, "excludes": True}],
+    "relaxed": ["words: 1 of 2", "price"],
+    "banners": [{"text": "Milk week", "url": "/search?q=milk"}, {"text": "No more cheese"}],
+    "related": ["oat milk", "butter"],
+}  # fmt: skip
 
 CONTRAST = """
 () => {
@@ -117,7 +127,8 @@ def fill_basket(page: Any, site: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_every_page(visit: Any, site: str, width: int, scheme: str) -> None:
+def test_every_page(visit: Any, site: str, shop: Any, width: int, scheme: str) -> None:
+    shop.telling["cheap milk"] = TOLD
     page = visit(site, width=width, color_scheme=scheme)
     wrong: dict[str, Any] = {}
     for name, path in PAGES.items():

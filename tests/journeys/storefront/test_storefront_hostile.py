@@ -86,6 +86,19 @@ CHECK = """
 """
 
 
+SAID = {
+    "understood": [
+        {"kind": text, "text": text, "field": text, "values": [text], "hard": True, "excludes": number % 2 == 0}
+        for number, text in enumerate(PAYLOADS)
+    ],
+    "relaxed": PAYLOADS + [f"words: {text}" for text in PAYLOADS],
+    "banners": [{"text": text, "url": text, "image": text, "rule": text} for text in PAYLOADS]
+    + [{"text": text} for text in PAYLOADS],
+    "related": PAYLOADS,
+}
+"""What a page says beside its hits, every text of it an attack."""
+
+
 def hostile_item(number: int, text: str) -> dict[str, Any]:
     return {
         "id": f"{number} {text}",
@@ -122,7 +135,7 @@ def hostile(shop: Any) -> Any:
                 {"source": text, "share": 0.7, "text": text, "because": [text]},
                 {"source": text, "share": "x", "text": ""},
             ]
-        return {**answer, "corrected": PAYLOADS[3], "degraded": PAYLOADS, "request_id": PAYLOADS[0]}
+        return {**answer, **SAID, "corrected": PAYLOADS[3], "degraded": PAYLOADS, "request_id": PAYLOADS[0]}
 
     shop.page = page
     return shop
@@ -195,3 +208,45 @@ def test_the_browser_itself_would_refuse(visit: Any, site: str) -> None:
     assert refused
     page.evaluate("() => document.body.append(document.createElement('iframe'))")
     assert page.evaluate(CHECK) == ["IFRAME"], "the check sees what it looks for"
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["//evil.invalid/x", "/\\evil.invalid/x", "\\\\evil.invalid", "/\t/evil.invalid", "\t//evil.invalid",
+     "https:evil.invalid", "http:///evil.invalid", "evil.invalid", "ftp://evil.invalid", "http://", "/search?q=milk",
+     *(text for text in PAYLOADS if ":" in text)],
+)  # fmt: skip
+def test_a_redirect_goes_only_where_a_rule_may_send(redirected: Any, site: str, shop: Any, to: str) -> None:
+    """Only paths of this host and whole http(s) addresses are followed; never the page itself again."""
+    shop.telling["milk"] = {"redirect": to}
+    redirected.goto(f"{site}/search?q=milk")
+    redirected.wait_for_selector("main[data-ready]")
+    redirected.wait_for_timeout(20)
+    assert redirected.url == f"{site}/search?q=milk"
+    assert redirected.locator("#results .card").count() == 3
+    assert redirected.evaluate(CHECK) == []
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Any:
+    """One page for all redirects: opening one takes longer than the test."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def redirected(tab: Any) -> Any:
+    """The shared page, with whatever asks for another host noted."""
+    asked: list[str] = []
+    tab.on("request", lambda request: "evil" in request.url.split("?")[0] and asked.append(request.url))
+    yield tab
+    assert asked == []
+
+
+def test_a_redirect_that_goes_in_circles_ends(visit: Any, site: str, shop: Any) -> None:
+    shop.telling["milk"] = {"redirect": "/search?q=butter"}
+    shop.telling["butter"] = {"redirect": "/search?q=milk"}
+    page = visit(f"{site}/search?q=milk")
+    page.wait_for_selector("#results .card")
+    assert len([ask for path, ask in shop.asked if path == "search" and ask["query"]]) <= 5

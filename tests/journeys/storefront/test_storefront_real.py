@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 import bodega
+from bodega.schema import Match, Phrase, Redirect, Rule, ShowBanner, When
 from bodega.service import create_app
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 from bodega.web.storefront import StorefrontOptions, storefront_handlers
@@ -118,6 +119,73 @@ def test_facets_come_from_the_catalog_and_count_right(visit: Any, street: Street
 def counted(street: Street, brand: str) -> int:
     """Products of a brand, one a variant group."""
     return len({item.group or item.id for item in street.world.items if item.brand == brand})
+
+
+def test_a_correction_by_the_shop_is_undone(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    kind = max(street.world.truth.kinds, key=len)
+    typo = kind[:-2] + kind[-1] + kind[-2]
+    assert street.shop.search(typo).corrected == kind
+    page = visit(f"{street.url}/search?q={typo}")
+    expect(page.locator("#corrected strong")).to_have_text(kind)
+    expect(page.locator("#results .card").first).to_be_visible()
+    page.locator("#corrected a").click()
+    expect(page.locator("#exact")).to_be_visible()
+    expect(page.locator("#corrected")).to_have_count(0)
+
+
+def test_a_price_that_the_shop_understood(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    kind = street.world.truth.kinds[0]
+    prices = sorted(item.price or 0 for item in street.world.items if item.id in street.world.truth.of_kind(kind))
+    most = int(prices[len(prices) // 2]) + 1
+    everything = street.shop.search(kind).total
+    page = visit(f"{street.url}/search?q={kind}+under+{most}")
+    expect(page.locator("#heard button")).to_have_text([f"up to ${most}.00"])
+    shown = page.locator("#results .price").all_inner_texts()
+    assert shown
+    assert all(float(price.strip("$€¥").replace(",", "")) <= most for price in shown)
+    page.locator("#heard button").click()
+    expect(page.locator("#total")).to_have_text(f"{everything} products")
+    assert page.url == f"{street.url}/search?q={kind}"
+
+
+def test_rules_of_the_shop_show_a_banner_and_send_elsewhere(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    kind = street.world.truth.kinds[0]
+    rules = [
+        Rule(id="week", when=When(queries=(Phrase(text=kind, match=Match.CONTAINS),)),
+             then=(ShowBanner(text="A week of it", url="/search?q=week"),)),
+        Rule(id="back", when=When(queries=(Phrase(text="send it back"),)), then=(Redirect(url="/basket"),)),
+    ]  # fmt: skip
+    for rule in rules:
+        street.shop.rules.put(rule, who="test")
+    page = visit(f"{street.url}/search?q={kind}")
+    expect(page.get_by_role("note").get_by_role("link")).to_have_text("A week of it")
+    page.fill("#q", "send it back")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{street.url}/basket")
+    for rule in rules:
+        street.shop.rules.delete(rule.id, who="test")
+
+
+def test_a_facet_is_searched_and_prices_are_drawn(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    page = visit(f"{street.url}/search")
+    facet = page.locator('[data-facet="brand"]')
+    if facet.get_by_role("searchbox").count():
+        brand = street.world.items[0].brand
+        facet.get_by_role("searchbox").fill(brand)
+        box = page.locator(f'[data-value="brand={brand}"]').locator("xpath=ancestor::label")
+        expect(box.locator("output")).to_have_text(str(counted(street, brand)))
+        expect(facet.get_by_role("checkbox")).to_have_count(1)
+    drawn = page.locator('[data-facet="price"]').get_by_role("img")
+    expect(drawn).to_be_visible()
+    assert drawn.locator("i").count() >= 4
 
 
 def test_a_known_shopper_in_chinese(visit: Any, street: Street) -> None:

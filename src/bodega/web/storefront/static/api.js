@@ -10,7 +10,8 @@ import { send } from "./wire.js";
 /** @typedef {import("./state.js").Item} Item */
 /** @typedef {{source: string, share: number, text: string, because?: string[]}} Reason */
 /** @typedef {{id: string, position: number, score: number, document: Item, why: Reason[]}} Hit */
-/** @typedef {{field: string, values?: {value: string, count: number}[], low?: number, high?: number}} Facet */
+/** @typedef {{value: string, count: number, parent?: string, depth?: number}} FacetValue */
+/** @typedef {{field: string, values?: FacetValue[], low?: number, high?: number, ranges?: {low: number, high: number, count: number}[]}} Facet */
 /** @typedef {{request_id: string, place: string, hits: Hit[], total: number, query: string, corrected: string,
  *   facets: Facet[], degraded: string[], understood?: any[], relaxed?: string[], redirect?: string, banners?: any[], related?: string[]}} Page */
 /** @typedef {{field: string, values?: string[], low?: number, high?: number}} Filter */
@@ -35,6 +36,14 @@ export async function call(path, body, signal) {
 /** Who asks: nobody in particular when personalisation is off. */
 const who = () => ({ user: user(), session: session(), personal: personal(), language: facts.language.slice(0, 2) });
 
+/** An address with who asks. @param {Record<string, string>} ask */
+function asking(ask) {
+  const { user: u, session: v, personal: p } = who();
+  const all = new URLSearchParams({ ...ask, session: v, personal: String(p) });
+  if (u) all.set("user", u);
+  return all;
+}
+
 /** @param {any} page @returns {Page} */
 const tidy = (page) => ({ ...page, facets: page.facets || [], degraded: page.degraded || [], hits: (page.hits || []).map((/** @type {any} */ hit) => ({ why: [], ...hit })) });
 
@@ -53,10 +62,19 @@ export async function recommend(ask) {
 /** `similar` or `together`. @param {string} id @param {"similar" | "together"} list @param {number} k */
 export async function around(id, list, k) {
   await settled();
-  const { user: u, session: v, personal: p, language } = who();
-  const ask = new URLSearchParams({ k: String(k), session: v, language, personal: String(p) });
-  if (u) ask.set("user", u);
-  return tidy(await call(`/items/${encodeURIComponent(id)}/${list}?${ask}`));
+  return tidy(await call(`/items/${encodeURIComponent(id)}/${list}?${asking({ k: String(k), language: who().language })}`));
+}
+
+/** The values of one facet that read like a text. @param {{query: string, field: string, text: string, filters: Filter[], verbatim?: boolean}} ask
+ * @param {AbortSignal} signal @returns {Promise<Facet>} */
+export async function facetValues({ query, field, text, filters, verbatim }, signal) {
+  const address = asking({ field, text, k: "20", q: query, language: who().language, ...(verbatim ? { verbatim: "true" } : {}) });
+  for (const { field: name, values = [], low, high } of filters) {
+    for (const value of values) address.append("filter", `${name}:${value}`);
+    if (low != null || high != null) address.append("filter", `${name}:${low ?? ""}..${high ?? ""}`);
+  }
+  const answer = await call(`/facets?${address}`, undefined, signal);
+  return answer?.facet || { field, values: [] };
 }
 
 /** @param {string} id @returns {Promise<Item>} */
@@ -64,6 +82,6 @@ export const item = (id) => call(`/items/${encodeURIComponent(id)}`);
 
 /** @param {string} prefix @param {AbortSignal} signal @returns {Promise<{text: string, kind: string, item?: unknown}[]>} */
 export async function suggest(prefix, signal) {
-  const answer = await call(`/suggest?${new URLSearchParams({ q: prefix, k: "8" })}`, undefined, signal);
+  const answer = await call(`/suggest?${asking({ q: prefix, k: "8" })}`, undefined, signal);
   return Array.isArray(answer) ? answer : answer?.suggestions || [];
 }

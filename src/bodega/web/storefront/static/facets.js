@@ -3,7 +3,9 @@
  * categories as a tree, numbers as a range; and the chips that show and remove what is chosen.
  */
 import { h, icon } from "./dom.js";
-import { fieldName, money, number, t, valueText } from "./words.js";
+import { LONG, searchable } from "./facet-search.js";
+import { range, rangeText } from "./range.js";
+import { fieldName, number, t, valueText } from "./words.js";
 
 /** @typedef {{values: string[], low?: number, high?: number}} Choice */
 /** @typedef {Record<string, Choice>} Choices */
@@ -46,15 +48,6 @@ export const asFilters = (choices) =>
     ...(low != null || high != null ? [{ field, ...(low != null ? { low } : {}), ...(high != null ? { high } : {}) }] : []),
   ]);
 
-/** @param {string} field @param {number} value */
-const amount = (field, value) => (field === "price" ? money(value) : number(value));
-
-/** @param {string} field @param {Choice} choice */
-export function rangeText(field, { low, high }) {
-  if (low != null && high != null) return t("range", { low: amount(field, low), high: amount(field, high) });
-  return low != null ? t("range_from", { low: amount(field, low) }) : t("range_to", { high: amount(field, /** @type {number} */ (high)) });
-}
-
 /** @param {Choices} choices @param {(choices: Choices) => void} change */
 export function chips(choices, change) {
   const one = (/** @type {string} */ name, /** @type {string} */ text, /** @type {() => Choices} */ without) =>
@@ -68,12 +61,14 @@ export function chips(choices, change) {
   return h("div", { class: "chips", role: "group", "aria-label": t("chosen_filters") }, list, list.length > 1 ? h("button", { class: "link", type: "button", onclick: () => change({}) }, t("clear_all")) : null);
 }
 
-/** @param {Facet[]} facets @param {Choices} choices @param {(choices: Choices) => void} change */
-export function facetPanel(facets, choices, change) {
+/** @typedef {(field: string, text: string, signal: AbortSignal) => Promise<Facet>} Find asks the shop for values that read so */
+
+/** @param {Facet[]} facets @param {Choices} choices @param {(choices: Choices) => void} change @param {Find} find */
+export function facetPanel(facets, choices, change, find) {
   const groups = facets.map((facet) => {
     const choice = choices[facet.field] || { values: [] };
     const set = (/** @type {Choice} */ next) => change({ ...choices, [facet.field]: next });
-    const body = facet.field === "category" ? tree(facet, choice, set) : facet.low != null && facet.high != null && !facet.values?.length ? range(facet, choice, set) : boxes(facet, choice, set);
+    const body = facet.field === "category" ? tree(facet, choice, set) : facet.low != null && facet.high != null && !facet.values?.length ? range(facet, choice, set) : boxes(facet, choice, set, find);
     return body && h("fieldset", { class: "facet", "data-facet": facet.field }, h("legend", {}, fieldName(facet.field)), body);
   });
   return groups.filter(Boolean);
@@ -81,7 +76,7 @@ export function facetPanel(facets, choices, change) {
 
 /** One check box. @param {{value: string, text: string, count: number, checked: boolean, field: string, deep?: number}} row @param {(on: boolean) => void} set */
 function box({ value, text, count, checked, field, deep }, set) {
-  const el = h("label", { class: "value" }, h("input", { type: "checkbox", checked, "data-value": `${field}=${value}`, onchange: (/** @type {any} */ event) => set(event.target.checked) }),
+  const el = h("label", { class: "value" }, h("input", { type: "checkbox", checked, "data-key": `${field}=${value}`, "data-value": `${field}=${value}`, onchange: (/** @type {any} */ event) => set(event.target.checked) }),
     h("span", {}, text), h("output", { "aria-label": t("count_named", { n: count }) }, number(count)));
   if (deep) el.style.marginInlineStart = `${deep * 18}px`;
   return el;
@@ -94,22 +89,28 @@ function folded(field, rows) {
   return [...rows.slice(0, SHOWN), button];
 }
 
-/** @param {Facet} facet @param {Choice} choice @param {(choice: Choice) => void} set */
-function boxes(facet, choice, set) {
+/** @param {Facet} facet @param {Choice} choice @param {(choice: Choice) => void} set @param {Find} find */
+function boxes(facet, choice, set, find) {
+  const { field } = facet;
   const values = [...(facet.values || [])];
   for (const value of choice.values) if (!values.some((each) => each.value === value)) values.unshift({ value, count: 0 });
   if (!values.length) return null;
   const chosen = new Set(choice.values);
+  const rows = (/** @type {import("./api.js").FacetValue[]} */ some) => some.map(({ value, count }) => box({ value, text: valueText(value), count, checked: chosen.has(value), field },
+    (on) => set({ ...choice, values: on ? [...choice.values, value] : choice.values.filter((each) => each !== value) })));
+  const long = values.length > LONG;
+  // Numbers stand in their own order; words, as the shop sent them, most frequent first.
+  if (facet.low != null) values.sort((a, b) => Number(a.value) - Number(b.value));
   values.sort((a, b) => Number(chosen.has(b.value)) - Number(chosen.has(a.value)));
-  return folded(facet.field, values.map(({ value, count }) => box({ value, text: valueText(value), count, checked: chosen.has(value), field: facet.field },
-    (on) => set({ ...choice, values: on ? [...choice.values, value] : choice.values.filter((each) => each !== value) }))));
+  const shown = folded(field, rows(values));
+  return long ? searchable(field, shown, (text, signal) => find(field, text, signal), (found) => rows(found.values || [])) : shown;
 }
 
-/** Categories: children appear under what is chosen. @param {Facet} facet @param {Choice} choice @param {(choice: Choice) => void} set */
+/** Categories: what the shop unfolded, and children under what is chosen. @param {Facet} facet @param {Choice} choice @param {(choice: Choice) => void} set */
 function tree(facet, choice, set) {
   /** @type {Map<string, number>} */
   const counts = new Map();
-  const told = new Set((facet.values || []).map((each) => each.value));
+  const told = new Map((facet.values || []).map((each) => [each.value, each]));
   for (const { value, count } of facet.values || []) {
     counts.set(value, count);
     const path = value.split(" > ");
@@ -121,22 +122,16 @@ function tree(facet, choice, set) {
   for (const value of choice.values) if (!counts.has(value)) counts.set(value, 0);
   const below = (/** @type {string} */ parent) => [...counts].filter(([path]) => (parent ? path.startsWith(`${parent} > `) : true) && path.split(" > ").length === (parent ? parent.split(" > ").length + 1 : 1)).sort((a, b) => b[1] - a[1]);
   const inside = (/** @type {string} */ path, /** @type {string} */ parent) => path === parent || path.startsWith(`${parent} > `);
+  // A value with a parent was sent because that parent is open; flat lists of paths stay closed until one is chosen.
+  const open = new Set([...told.values()].flatMap((each) => (each.parent ? [each.parent] : [])));
   /** @param {string} parent @param {number} deep @returns {HTMLElement[]} */
   const rows = (parent, deep) => below(parent).flatMap(([path, count]) => {
     const checked = choice.values.includes(path);
     const row = box({ value: path, text: path.split(" > ").at(-1) || path, count, checked, field: "category", deep }, (on) =>
       set({ ...choice, values: on ? [...choice.values.filter((each) => !inside(each, path) && !inside(path, each)), path] : choice.values.filter((each) => each !== path) }));
-    return [row, ...(choice.values.some((each) => inside(each, path)) ? rows(path, deep + 1) : [])];
+    return [row, ...(open.has(path) || choice.values.some((each) => inside(each, path)) ? rows(path, deep + 1) : [])];
   });
   const all = rows("", 0);
-  return all.length ? folded("category", all) : null;
-}
-
-/** From ... to. @param {Facet} facet @param {Choice} choice @param {(choice: Choice) => void} set */
-function range(facet, choice, set) {
-  const field = (/** @type {"low" | "high"} */ end) => h("input", { type: "number", step: "any", inputmode: "decimal", name: end, value: choice[end] ?? "", placeholder: number(/** @type {number} */ (facet[end])), "aria-label": t(`range_${end}`, { name: fieldName(facet.field) }) });
-  const [low, high] = [field("low"), field("high")];
-  const value = (/** @type {HTMLInputElement} */ input) => (input.value.trim() === "" || !Number.isFinite(+input.value) ? undefined : +input.value);
-  return h("form", { class: "range", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); set({ ...choice, low: value(low), high: value(high) }); } },
-    low, h("span", { "aria-hidden": "true" }, "–"), high, h("button", { class: "round", type: "submit", "aria-label": t("apply_range", { name: fieldName(facet.field) }) }, icon("check")));
+  // Folded away must never be what is chosen, nor what lies below it.
+  return all.length ? (choice.values.length ? all : folded("category", all)) : null;
 }

@@ -2,16 +2,16 @@
  * What did the shop find? Results with facets, chips, sort and "show more"; what was searched instead; and a page that still
  * offers something when nothing was found. The address holds the whole state, so that back, reload and links work.
  */
-import { recommend, search } from "./api.js";
+import { facetValues, recommend, search } from "./api.js";
 import { announce, facts, h, icon } from "./dom.js";
 import { card, ghosts } from "./card.js";
 import { asFilters, chips, facetPanel, readChoices, writeChoices } from "./facets.js";
 import { record } from "./events.js";
 import { departments } from "./home.js";
 import { drawing } from "./picture.js";
-import { reading, related } from "./reading.js";
+import { reading, related, spoken } from "./reading.js";
 import { shelf } from "./shelf.js";
-import { addSearch, knownAttributes, setKnownAttributes } from "./state.js";
+import { addSearch } from "./state.js";
 import { number, t } from "./words.js";
 
 /** @typedef {import("./facets.js").Choices} Choices */
@@ -20,16 +20,9 @@ const STEP = 24;
 const MOST = 192;
 const SORTS = ["relevance", "price_up", "price_down", "newest"];
 let recorded = "";
-
-/** Attributes worth a facet: short texts or flags that several products on the page carry. @param {import("./api.js").Hit[]} hits */
-function attributesOf(hits) {
-  /** @type {Record<string, number>} */
-  const seen = {};
-  for (const hit of hits)
-    for (const [name, value] of Object.entries(hit.document.attributes || {}))
-      if (typeof value === "boolean" || (typeof value === "string" && value.length <= 40 && !/^\d+$/.test(value)) || Array.isArray(value)) seen[name] = (seen[name] || 0) + 1;
-  return Object.entries(seen).filter(([, n]) => n >= Math.min(3, hits.length)).sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name]) => name);
-}
+/** Redirects followed since a page was shown: rules that send in circles must not take the shop along. */
+let leaps = 0;
+const MOST_LEAPS = 3;
 
 /** @param {HTMLElement} main @param {URL} url @param {(url: string, how?: {replace?: boolean, keep?: boolean}) => void} go */
 export async function results(main, url, go) {
@@ -46,54 +39,78 @@ export async function results(main, url, go) {
   };
   if (!main.querySelector(".results")) main.replaceChildren(h("div", { class: "wrap results" }, h("div", {}), h("div", { class: "grid" }, ghosts(10))));
   main.setAttribute("aria-busy", "true");
-  const fields = [...new Set([...facts.facets, ...knownAttributes(), ...Object.keys(choices)])];
-  const ask = (/** @type {any} */ more) => search({ query, filters: asFilters(choices), sort, ...(exact ? { verbatim: true } : {}), ...more });
+  // `*` lets the shop pick the attributes that divide these products best.
+  const fields = [...new Set([...facts.facets, ...Object.keys(choices), "*"])];
+  const asked = { query, filters: asFilters(choices), ...(exact ? { verbatim: true } : {}) };
+  const ask = (/** @type {any} */ more) => search({ ...asked, sort, ...more });
+  const find = (/** @type {string} */ field, /** @type {string} */ text, /** @type {AbortSignal} */ signal) => facetValues({ ...asked, field, text }, signal);
   const page = await ask({ k: wanted, facets: fields }).finally(() => main.removeAttribute("aria-busy"));
   if (query && recorded !== query) {
     recorded = query;
     addSearch(query);
     record({ type: "search", query });
   }
-  const missing = attributesOf(page.hits).filter((name) => !fields.includes(name));
-  if (missing.length) {
-    setKnownAttributes(attributesOf(page.hits));
-    const more = await ask({ k: 1, facets: missing }).catch(() => null);
-    page.facets.push(...(more?.facets || []));
-  }
-  if (page.redirect && !exact) return leave(page.redirect, query, go);
-  draw(main, { page, query, exact, sort, choices, params, change, go, ask });
+  if (page.redirect && !exact && leaps < MOST_LEAPS && leave(page.redirect, url, go)) return query;
+  leaps = 0;
+  draw(main, { page, query, exact, sort, choices, params, change, go, ask, find });
   return query || titleOf(choices) || t("all_products");
 }
 
-/** A rule of the shop sends this query elsewhere: a page of the shop, or another address. @param {string} to @param {string} query @param {(url: string, how?: any) => void} go */
-function leave(to, query, go) {
-  if (to.startsWith("/") && !to.startsWith("//")) go(to, { replace: true });
-  else location.assign(to);
-  return query;
+/** Pages that are drawn here; any other address is loaded. */
+const OURS = /^\/($|search$|basket$|item\/)/;
+
+/** A rule of the shop sends this query elsewhere: a path of this host, or a whole http(s) address; nothing else is followed.
+ * Says whether it went. @param {string} to @param {URL} from @param {(url: string, how?: any) => void} go */
+function leave(to, from, go) {
+  let there;
+  try {
+    there = new URL(to, location.origin);
+  } catch {
+    return false;
+  }
+  const path = /^\/(?![/\\])/.test(to) && there.origin === location.origin;
+  if (!path && !/^https?:\/\/[^/\\]/i.test(to)) return false;
+  if (there.href === from.href) return false;
+  leaps++;
+  if (path && OURS.test(there.pathname)) go(there.pathname + there.search, { replace: true });
+  else location.replace(there.href);
+  return true;
 }
 
 /** @param {Choices} choices */
 const titleOf = (choices) => (Object.keys(choices).length === 1 && choices.category?.values.length === 1 ? String(choices.category.values[0].split(" > ").at(-1)) : "");
 
+/** What had the focus, to give it back after everything was drawn anew. @param {HTMLElement} main */
+function focused(main) {
+  const at = /** @type {any} */ (document.activeElement);
+  const inside = at && at !== document.body && (main.contains(at) || opened?.contains(at));
+  return { inside, key: inside ? at.dataset.key : "" };
+}
+
 /** @param {HTMLElement} main @param {any} state */
-function draw(main, { page, query, exact, sort, choices, params, change, go, ask }) {
+function draw(main, { page, query, exact, sort, choices, params, change, go, ask, find }) {
   const useful = page.facets.filter((/** @type {any} */ facet) => choices[facet.field] || (facet.values?.length || 0) > 1 || (facet.low != null && facet.low < facet.high));
-  const panel = h("div", { class: "facets", role: "region", "aria-label": t("filters") }, facetPanel(useful, choices, change));
+  const panel = h("div", { class: "facets", role: "region", "aria-label": t("filters") }, facetPanel(useful, choices, change, find));
   const title = query ? t("results_for", { query }) : titleOf(choices) || t("all_products");
-  const sorter = h("label", { class: "sort" }, h("span", {}, t("sort")), h("select", { "aria-label": t("sort"), onchange: (/** @type {any} */ event) => { const to = new URLSearchParams(params); to.set("sort", event.target.value); to.delete("n"); go(`/search?${to}`, { keep: true }); } },
+  const resort = (/** @type {any} */ event) => { const to = new URLSearchParams(params); to.set("sort", event.target.value); to.delete("n"); go(`/search?${to}`, { keep: true }); };
+  const sorter = h("label", { class: "sort" }, h("span", {}, t("sort")), h("select", { "aria-label": t("sort"), "data-key": "sort", onchange: resort },
     SORTS.map((name) => h("option", { value: name, selected: name === sort }, t(`sort.${name}`)))));
   const chosen = asFilters(choices).length;
+  const read = { page, query, exact, params, go };
   const body = h("div", { class: "found" },
     page.hits.length && h("div", { class: "results-head" }, h("div", {}, h("h1", { tabindex: "-1" }, title), h("p", { class: "soft", id: "total" }, t("total", { n: page.total }))),
       h("div", { class: "controls" }, useful.length ? h("button", { class: "chip filter-button", type: "button", "aria-haspopup": "dialog", onclick: () => drawer(panel, page.total) }, icon("filter"), chosen ? t("filters_n", { n: chosen }) : t("filters")) : null, sorter)),
-    reading(page, query, exact, go),
+    reading(read),
     chips(choices, change),
     page.hits.length ? list(page, query, params, ask) : nothing(query, chosen, change),
-    related(page, go));
-  const keep = main.querySelector(".facets")?.scrollTop || 0;
+    related(page));
+  const before = focused(main), scrolled = (opened || main).querySelector(".facets")?.scrollTop || 0;
   main.replaceChildren(h("div", { class: useful.length ? "wrap results" : "wrap page-title" }, useful.length ? panel : null, body), page.hits.length ? "" : rescue());
-  panel.scrollTop = keep;
-  announce(t("total", { n: page.total }));
+  if (opened) refill(panel, page.total);
+  panel.scrollTop = scrolled;
+  if (before.inside && !before.key) main.querySelector("h1")?.focus({ preventScroll: true });
+  else if (before.inside) [...(opened || main).querySelectorAll("[data-key]")].find((el) => el.dataset.key === before.key)?.focus({ preventScroll: true });
+  announce(spoken(read));
 }
 
 /** @param {any} page @param {string} query @param {URLSearchParams} params @param {(more: any) => Promise<any>} ask */
@@ -142,16 +159,32 @@ function rescue() {
   return h("div", { class: "wrap" }, departments(), popular);
 }
 
-/** The facets on a phone: a modal drawer that gives them back when it closes. @param {HTMLElement} panel @param {number} total */
+/** The drawer that is open, if one is. @type {any} */
+let opened = null;
+
+/** The facets on a phone: a modal drawer that stays open while several are chosen, and gives them back when it closes.
+ * @param {HTMLElement} panel @param {number} total */
 function drawer(panel, total) {
-  const home = panel.parentElement;
   const dialog = h("dialog", { class: "drawer", "aria-label": t("filters") },
     h("div", { class: "head" }, h("h2", {}, t("filters")), h("button", { class: "round", type: "button", "aria-label": t("close"), onclick: () => dialog.close() }, icon("x"))),
     panel, h("div", { class: "foot-row" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, t("show_results", { n: total }))));
-  dialog.addEventListener("close", () => { home?.prepend(panel); dialog.remove(); });
+  const close = () => dialog.close();
+  dialog.addEventListener("close", () => {
+    opened = null;
+    removeEventListener("popstate", close);
+    document.querySelector(".results")?.prepend(dialog.querySelector(".facets") || "");
+    dialog.remove();
+    document.querySelector(".filter-button")?.focus({ preventScroll: true });
+  });
   dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && dialog.close());
-  panel.addEventListener("change", () => setTimeout(() => dialog.open && dialog.close()), { once: true });
-  panel.addEventListener("submit", () => setTimeout(() => dialog.open && dialog.close()), { once: true });
+  addEventListener("popstate", close);
+  opened = dialog;
   document.body.append(dialog);
   dialog.showModal();
+}
+
+/** The open drawer with what the newest answer says. @param {HTMLElement} panel @param {number} total */
+function refill(panel, total) {
+  opened.querySelector(".facets").replaceWith(panel);
+  opened.querySelector(".foot-row .button").textContent = t("show_results", { n: total });
 }

@@ -100,12 +100,7 @@ export const setShown = (list, ids) => write("shown", { ...read("shown", {}), [l
 
 /** Forget this visitor: a new session that nobody knows. The basket stays. */
 export function forget() {
-  for (const key of ["user", "clicks", "searches", "dismissed", "shown", "attributes"]) write(key, Array.isArray(read(key, "")) ? [] : "");
+  for (const key of ["user", "clicks", "searches", "dismissed", "shown"]) write(key, Array.isArray(read(key, "")) ? [] : "");
   write("shown", {});
   write("session", `s-${randomId()}`);
 }
-
-/** Attributes seen on products, offered as facets. @returns {string[]} */
-export const knownAttributes = () => [].concat(read("attributes", []));
-/** @param {string[]} names */
-export const setKnownAttributes = (names) => write("attributes", names);
