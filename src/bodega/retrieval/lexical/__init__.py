@@ -307,19 +307,21 @@ class Lexical:
 
     def _candidates(self, plan: Plan, limit: int) -> NDArray[np.int32]:
         """Items that hold at least one word, without repeats; where more than `limit`, the likeliest."""
-        rows, _, total = self._find(plan, 1, limit)
+        rows, _, total = self._find(plan, 1, limit + 1, count=False)
         if total > limit:
-            complete, _, _ = self._find(plan, len(plan.needed), limit)
-            rows = np.concatenate([rows, complete])
+            complete, _, _ = self._find(plan, len(plan.needed), limit, count=False)
+            rows = np.concatenate([rows[:limit], complete])
         stops = [] if self._matcher is None else [group for group in plan.groups if group not in plan.needed]
         if stops and total < limit:
             rows = np.concatenate([rows, self._find(Plan(tuple(stops), "", ""), 1, limit)[0]])
         return np.unique(np.concatenate([rows, self._exact(plan)]))
 
-    def _find(self, plan: Plan, at_least: int, limit: int) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
+    def _find(
+        self, plan: Plan, at_least: int, limit: int, *, count: bool = True
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
         """(rows, rough score, total) of items that hold at least so many of the needed words."""
         if self._matcher is not None:
-            return self._matcher.find([group.alternatives for group in plan.needed], at_least, limit)
+            return self._matcher.find([group.alternatives for group in plan.needed], at_least, limit, count=count)
         everything = np.arange(len(self._forward), dtype=np.int32)
         values = self._values(plan.needed, everything)
         rows = everything[(values > 0).sum(axis=1) >= max(1, at_least)]

@@ -207,7 +207,8 @@ class Completer:
                 continue
             if not known.empty:
                 rows = np.union1d(rows, np.arange(known.low, known.high))
-            out.append(_Constraint(int(rows[0]), int(rows[-1]) + 1, rows))
+            low, high = int(rows[0]), int(rows[-1]) + 1
+            out.append(_Constraint(low, high, None if high - low == len(rows) else rows))
             changed = True
         return out if changed else None
 
@@ -254,8 +255,9 @@ class Completer:
                 return self.heavy_best[self.heavy_starts[place] : self.heavy_starts[place + 1]]
             rows = np.arange(low, high)
         first = self.starts[rows]
-        most = 5 * HEAD if alone else max(5 * HEAD, 3 * HEAVY // len(rows))
-        lengths = np.minimum(self.starts[rows + 1] - first, most)
+        lengths = self.starts[rows + 1] - first
+        if int(lengths.sum()) > HEAVY:
+            lengths = np.minimum(lengths, 5 * HEAD if alone else max(5 * HEAD, 3 * HEAVY // len(rows)))
         return np.unique(self.postings[_flat(first, lengths)])
 
     def _meets(self, rows: Rows, constraints: list[_Constraint]) -> Flags:
