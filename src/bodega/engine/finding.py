@@ -38,6 +38,8 @@ CHOSEN = 50
 """Items that others chose after such queries, at most."""
 LISTENED = 0.1
 """Share of the interest in such queries from which an item counts as an answer to this one."""
+FEW = 0.85
+"""Where fewer than ten items hold all words, neighbours may be this much less near than they are."""
 LOOKED_AT = 50
 """Matches that hold all words, whose nearness to the query sets the cut for neighbours."""
 
@@ -94,7 +96,7 @@ class Found:
     """What sources are asked: the words to search, what else the query says, its traits."""
     corrected: str = ""
     level: str = ""
-    """How many of the words were needed, where that was fewer than all."""
+    """What was given up of the words: "words: 2 of 3", "words: by meaning only"."""
 
 
 class Finder:
@@ -111,8 +113,11 @@ class Finder:
         words = sources[Lexical.name]
         assert isinstance(words, Lexical)
         self._words = words
-        named = (sources.get(name) for name in MEANING)
-        self._meaning = [source for source in named if isinstance(source, Near)]
+        self._meaning: list[Near] = []
+        for name in MEANING:
+            source: object = sources.get(name)
+            if isinstance(source, Near):
+                self._meaning.append(source)
         self._newer = newer if newer is not None else beside(sources, shelf)
         self._asked = sources.get(ASKED)
         self._shelf = shelf
@@ -164,8 +169,7 @@ class Finder:
                 rows, score = _joined(rows, score, near[nearness >= cut], len(self._shelf))
             rows, score = _joined(rows, score, self._chosen(asked, keep), len(self._shelf))
         rows, score = self._without(said, rows, score)
-        level = "" if facts.at_least >= facts.words else f"words: {facts.at_least} of {facts.words}"
-        return Found(rows, score, asked, said.corrected or facts.corrected, level)
+        return Found(rows, score, asked, said.corrected or facts.corrected, _level(facts, rows))
 
     def _matches(self, context: Context, *, verbatim: bool) -> tuple[Ints, Floats, _Facts]:
         newer = self._newer.get(Lexical.name)
@@ -175,6 +179,7 @@ class Finder:
         if self._shelf.changed:
             keep = self._shelf.is_current[rows]
             rows, score = rows[keep], score[keep]
+        facts = _Facts(found.corrected, found.at_least, found.words, found.total)
         if newer is not None:
             more = newer.match(
                 context.query,
@@ -186,8 +191,8 @@ class Finder:
             score = np.concatenate([score, more.score])
             order = np.argsort(-score, kind="stable")
             rows, score = rows[order], score[order]
-        exact = bool(len(score)) and float(score[0]) >= EXACT
-        return rows, score, _Facts(found.corrected, found.at_least, found.words, found.total, exact)
+            facts = facts.joined(_Facts("", more.at_least, more.words, more.total))
+        return rows, score, replace(facts, exact=bool(len(score)) and float(score[0]) >= EXACT)
 
     def _neighbours(self, source: Near, context: Context, keep: Flags | None) -> tuple[Ints, Floats]:
         """The nearest rows of the base and of what is newer, with their cosines."""
@@ -220,14 +225,26 @@ class Finder:
         return rows
 
     def _cut(self, source: Near, context: Context, rows: Ints, facts: _Facts) -> float:
-        """How near a neighbour must be: nearer than chance, and as near as half of what holds all the words."""
+        """How near a neighbour must be: nearer than chance, and as near as half of what holds all the words; a little
+        less where only a few items do."""
         floor = source.floor(context.query)
-        if facts.at_least < facts.words or facts.total < ENOUGH:
+        if facts.at_least < facts.words or not facts.total:
             return floor
-        head = rows[:LOOKED_AT]
-        own = source.score(context, head[head < len(self._shelf.base)])
-        own = own[np.isfinite(own)]
-        return max(floor, float(np.median(own))) if len(own) else floor
+        own = self._nearness(source, context, rows[: min(LOOKED_AT, facts.total)])
+        if not len(own):
+            return floor
+        usual = float(np.median(own))
+        return max(floor, usual if facts.total >= ENOUGH else FEW * usual)
+
+    def _nearness(self, source: Near, context: Context, rows: Ints) -> Floats:
+        """How near these rows are, those that have a vector."""
+        n_base = len(self._shelf.base)
+        parts = [source.score(context, rows[rows < n_base])]
+        newer = self._newer.get(source.name)
+        if newer is not None:
+            parts.append(newer.score(context, (rows[rows >= n_base] - n_base).astype(np.int32)))
+        found = np.concatenate(parts)
+        return np.asarray(found[np.isfinite(found)], np.float32)
 
     def _having(self, meaning: Meaning) -> Flags | None:
         tables = (self._shelf.base, self._shelf.delta)
@@ -268,13 +285,21 @@ def beside(sources: Mapping[str, Source], shelf: Shelf) -> dict[str, Source]:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the words found."""
+    """What the words found: how many of the words that are known here every match holds, and how many matches."""
 
     corrected: str
     at_least: int
     words: int
     total: int
-    exact: bool
+    exact: bool = False
+
+    def joined(self, newer: _Facts) -> _Facts:
+        """Both indexes together: a word that only one of them knows can only be held there."""
+        words = max(self.words, newer.words)
+        whole = [each for each in (self, newer) if each.total and each.at_least >= words]
+        if whole:
+            return _Facts(self.corrected, words, words, sum(each.total for each in whole))
+        return _Facts(self.corrected, min(self.at_least, words), words, self.total + newer.total)
 
 
 def _traits(said: Understood, facts: _Facts) -> tuple[str, ...]:
@@ -289,6 +314,13 @@ def _traits(said: Understood, facts: _Facts) -> tuple[str, ...]:
         "corrected": bool(said.corrected or facts.corrected),
     }
     return tuple(name for name, true in holds.items() if true)
+
+
+def _level(facts: _Facts, rows: Ints) -> str:
+    """What was given up of the words, "" for nothing."""
+    if not facts.total:
+        return "words: by meaning only" if len(rows) else ""
+    return "" if facts.at_least >= facts.words else f"words: {facts.at_least} of {facts.words}"
 
 
 def _kept(rows: Ints, score: Floats, keep: Flags | None) -> tuple[Ints, Floats]:
