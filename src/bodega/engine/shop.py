@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine import browse
-from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
