@@ -158,6 +158,11 @@ def test_a_search_shows_what_was_understood_corrected_and_offered(run: Any, fold
     assert "--verbatim" in corrected
     narrowed = run("search", "dress", "--where", "material = Cotton AND price < 50", "--shop", shop, "--json").json
     assert [hit["id"] for hit in narrowed["hits"]] == ["1"]
+    with (shop / "bodega.toml").open("a") as file:
+        file.write('[understand]\nbeside = "hub:nobody/nothing"\n')
+    silent = run("search", "dress", "--shop", shop)
+    assert silent.code == 0
+    assert "sentences" in silent.out, "a source that cannot answer is named"
 
 
 def test_empty_lists_say_what_to_do(run: Any, folder: Path) -> None:

@@ -284,6 +284,20 @@ def test_the_encoder_is_named_wherever_the_shop_describes_itself(ask: Ask, shop:
     }
 
 
+def test_the_document_describes_what_may_be_asked_and_what_a_page_says(ask: Ask) -> None:
+    document = ask("/openapi.json").json()
+    page = document["components"]["schemas"]["Page"]["properties"]
+    for name in ("understood", "relaxed", "corrected", "redirect", "banners", "rules", "related"):
+        assert page[name]["description"], name
+    assert document["components"]["schemas"]["Meaning"]["properties"]["excludes"]["description"]
+
+    def asked(path: str) -> set[str]:
+        return {each["name"] for each in document["paths"][path]["get"]["parameters"]}
+
+    assert {"verbatim", "where", "sort_by", "facet_query", "segment", "personal"} <= asked("/v1/search")
+    assert {"user", "session", "personal"} <= asked("/v1/suggest")
+
+
 def test_changes_that_wait_for_the_next_learn_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop_module, "DELTA_LIMIT", 3)
     folder = tmp_path / "shop"
