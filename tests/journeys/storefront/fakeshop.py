@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -303,6 +304,12 @@ def _passes(item: Item, one: dict[str, Any]) -> bool:
     return any(one.get("low", float("-inf")) <= value <= one.get("high", float("inf")) for value in values)
 
 
+def _ticked(texts: list[str]) -> list[dict[str, Any]]:
+    """`brand:Acme` of an address as filters; ranges are left out."""
+    told = [text.partition(":") for text in texts]
+    return [{"field": name, "values": [value]} for name, _, value in told if ".." not in value]
+
+
 def _useful(items: list[Item]) -> list[str]:
     """Attributes that divide these items."""
     seen: dict[str, set[str]] = {}
@@ -352,17 +359,20 @@ def _span(prices: list[float]) -> dict[str, Any]:
     return {"low": min(prices), "high": max(prices), "ranges": ranges}
 
 
+def _answered(shop: FakeShop, path: str, ask: dict[str, Any], body: Any) -> Response[Any]:
+    shop.asked.append((path, ask))
+    if shop.busy[path] > 0:
+        shop.busy[path] -= 1
+        return Response({"title": "Overloaded"}, status_code=503, headers={"Retry-After": "1"})
+    if path in shop.failing:
+        return Response(
+            {"title": "Internal error", "status": 500}, status_code=500, media_type="application/problem+json"
+        )
+    return Response(body(), status_code=200)
+
+
 def handlers(shop: FakeShop) -> list[Any]:
-    def answer(path: str, ask: dict[str, Any], body: Any) -> Response[Any]:
-        shop.asked.append((path, ask))
-        if shop.busy[path] > 0:
-            shop.busy[path] -= 1
-            return Response({"title": "Overloaded"}, status_code=503, headers={"Retry-After": "1"})
-        if path in shop.failing:
-            return Response(
-                {"title": "Internal error", "status": 500}, status_code=500, media_type="application/problem+json"
-            )
-        return Response(body(), status_code=200)
+    answer = partial(_answered, shop)
 
     @post("/v1/search")
     async def search(request: Http) -> Response[Any]:
@@ -392,9 +402,7 @@ def handlers(shop: FakeShop) -> list[Any]:
 
     @get("/v1/facets")
     async def facets(request: Http) -> Response[Any]:
-        told = [text.partition(":") for text in request.query_params.getall("filter", [])]
-        filters = [{"field": name, "values": [value]} for name, _, value in told if ".." not in value]
-        ask = {**request.query_params, "filters": filters}
+        ask = {**request.query_params, "filters": _ticked(request.query_params.getall("filter", []))}
         return answer("facets", ask, lambda: shop.facet_values(ask))
 
     @get("/v1/items/{path:path}")

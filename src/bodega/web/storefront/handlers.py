@@ -50,8 +50,8 @@ class StorefrontOptions:
     """What a shop decides about its front.
 
     `api_key` holds the scopes search and events; it is visible to every visitor. `language` is the one shown first
-    (`en` or `zh`), `currency` (ISO 4217) is used for items that name none. `facets` are always asked for, attributes
-    that the products on the page carry are added by the page itself. `shoppers` are ids offered under "shop as", for
+    (`en` or `zh`), `currency` (ISO 4217) is used for items that name none. `facets` are always asked for; the
+    shop adds the attributes that divide what was found best. `shoppers` are ids offered under "shop as", for
     demonstrations.
     """
 

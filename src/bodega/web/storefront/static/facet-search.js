@@ -1,6 +1,6 @@
 /**
- * How is one brand found among hundreds? A field above a long facet: what is typed goes to the shop, which answers with the
- * values that read so (typos too) and their counts; the list below becomes these. Escape brings the whole list back.
+ * How is one brand found among hundreds? A field above a long facet: the shop answers with the values that read like what is
+ * typed, and their counts. Escape brings the whole list back.
  */
 import { announce, h, later } from "./dom.js";
 import { fieldName, t } from "./words.js";

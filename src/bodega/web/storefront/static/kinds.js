@@ -47,7 +47,8 @@ toy 58 20|toy,game,doll,plush|玩具,玩偶
 socks|sock,hosiery|袜
 shoe|shoe,sneaker,boot,sandal|鞋
 bagpurse|handbag,backpack,purse,luggage|包包,手提包,背包
-shirt|shirt,apparel,jacket,dress,sweater,clothing,jeans,pants,hoodie,domestic good|衬衫,衫,裤,裙,外套
+dress|dress,skirt,gown|裙
+shirt|shirt,apparel,jacket,sweater,clothing,jeans,pants,hoodie,domestic good|衬衫,衫,裤,外套
 pizza 80 28|pizza|披萨
 icecream 350 65|ice cream,sherbet,sherbt,popsicle,novelties,gelato|冰淇淋,雪糕
 sandwich 62 28|sandwich,burger,hot dog bun,deli,subs|三明治,汉堡

@@ -13,6 +13,20 @@ const HUES = [22, 45, 70, 95, 140, 165, 200, 235, 260, 290, 330, 355];
 const SIZE = /\b\d+(?:[.,]\d+)?\s?(?:fl\.? ?oz|oz|g|kg|mg|ml|cl|l|lt|lb|lbs|ct|pk|pack|count|gal|qt|pt|inch|in)\b|\d+(?:\.\d+)?\s?(?:克|千克|公斤|斤|毫升|升|片|袋|包|盒|瓶|支|寸)/i;
 const SIZE_FIELDS = ["package_size", "package", "size", "net_weight", "volume", "weight", "规格", "净含量"];
 
+const COLOUR_FIELDS = ["color", "colour", "颜色"];
+/** Colours by name: hue, how much lighter, how colourful. @type {[RegExp, number, number?, number?][]} */
+const COLOURS = [
+  [/\bnavy\b|藏青|深蓝/i, 262, -0.2], [/\b(?:red|burgundy)\b|红/i, 25, -0.05], [/\b(?:orange|coral)\b|橙|橘/i, 55], [/\b(?:yellow|gold|golden)\b|黄|金/i, 95],
+  [/\b(?:green|olive|khaki)\b|绿/i, 145], [/\b(?:teal|turquoise|cyan)\b|青/i, 195], [/\bblue\b|蓝/i, 250], [/\b(?:purple|violet|lilac)\b|紫/i, 305], [/\b(?:pink|rose)\b|粉/i, 350, 0.06],
+  [/\b(?:brown|tan)\b|棕|咖/i, 50, -0.2, 0.6], [/\bbeige\b|米色/i, 80, 0.12, 0.3], [/\bblack\b|黑/i, 270, -0.42, 0.12], [/\b(?:white|ivory|cream)\b|白/i, 90, 0.2, 0.12], [/\b(?:gr[ae]y|silver)\b|灰|银/i, 250, 0, 0.1],
+];
+
+/** The colour that a product is said to have: light green is green. @param {Item} item */
+function colourOf(item) {
+  const told = COLOUR_FIELDS.map((field) => item.attributes?.[field] ?? item.options?.[field]).flat().find((value) => typeof value === "string");
+  return told ? COLOURS.find(([name]) => name.test(told)) : undefined;
+}
+
 /** A number that always is the same for the same text. @param {string} text */
 function hash(text) {
   let value = 2166136261;
@@ -55,8 +69,8 @@ function draw(part, letters) {
 /** Yellow is muddy unless it is light: how much lighter a hue must be, 0 to .14. @param {number} hue */
 const sunny = (hue) => (0.14 * Math.exp(-(((hue - 98) / 26) ** 2))).toFixed(3);
 
-/** The drawing of a shape in given hues. @param {string} shape @param {{hue: number, ground: number, accent: number, letters?: string, size?: string}} look */
-export function drawing(shape, { hue, ground, accent, letters = "", size = "" }) {
+/** The drawing of a shape in given hues. @param {string} shape @param {{hue: number, ground: number, accent: number, letters?: string, size?: string, lighter?: number, colourful?: number}} look */
+export function drawing(shape, { hue, ground, accent, letters = "", size = "", lighter, colourful = 1 }) {
   const svg = s("svg", { viewBox: "0 0 200 200", class: "pic", "aria-hidden": "true", focusable: "false" },
     s("rect", { class: "ground", width: 200, height: 200 }),
     s("circle", { class: "halo", cx: 100, cy: 96, r: 78 }),
@@ -66,7 +80,7 @@ export function drawing(shape, { hue, ground, accent, letters = "", size = "" })
     const width = 16 + [...size].reduce((sum, letter) => sum + (letter > "\u2e80" ? 13 : 7.4), 0);
     svg.append(s("rect", { class: "tag", x: 190 - width, y: 168, width, height: 22, rx: 11 }), s("text", { class: "z", x: 190 - width / 2, y: 179.5 }, size));
   }
-  for (const [name, value] of Object.entries({ h: hue, g: ground, s: accent, u: sunny(hue), v: sunny(accent) })) svg.style.setProperty(`--${name}`, String(value));
+  for (const [name, value] of Object.entries({ h: hue, g: ground, s: accent, u: lighter ?? sunny(hue), v: sunny(accent), q: colourful })) svg.style.setProperty(`--${name}`, String(value));
   return svg;
 }
 
@@ -75,7 +89,8 @@ export function drawn(item) {
   const { shape, hue, accent } = kindOf(item.title || "", item.category || []);
   const own = hash(`${item.id}|${item.title || ""}`);
   const brand = hash(item.brand || item.title || item.id);
-  const natural = hue == null ? HUES[brand % HUES.length] + (own % 25) - 12 : hue + (own % 17) - 8;
+  const [, named, lighter, colourful] = (hue == null && colourOf(item)) || [];
+  const natural = named != null ? named + (own % 9) - 4 : hue == null ? HUES[brand % HUES.length] + (own % 25) - 12 : hue + (own % 17) - 8;
   return drawing(shape, {
     hue: natural,
     ground: HUES[hash(item.category?.[0] || shape) % HUES.length] + ((own >>> 4) % 3 - 1) * 16,
@@ -83,6 +98,8 @@ export function drawn(item) {
     accent: ((accent ?? natural + 165) + [0, 28, -28, 56][(own >>> 8) % 4] + 360) % 360,
     letters: initials(item.brand || ""),
     size: packageSize(item),
+    lighter,
+    colourful,
   });
 }
 

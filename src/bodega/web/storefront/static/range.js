@@ -19,7 +19,7 @@ export function rangeText(field, { low, high }) {
   return low != null ? t("range_from", { low: amount(field, low) }) : t("range_to", { high: amount(field, /** @type {number} */ (high)) });
 }
 
-/** The whole numbers, tenths, fives ... in which a slider of this width moves: about a hundred steps. @param {number} width */
+/** Round steps of a slider, about a hundred. @param {number} width */
 function stepOf(width) {
   const power = 10 ** Math.floor(Math.log10(width / 100));
   const rough = width / 100 / power;
@@ -81,7 +81,7 @@ function slider(field, name, { least, most, low, high, drawn, apply }) {
     const share = (/** @type {HTMLInputElement} */ input) => String((+input.value - least) / (most - least));
     track.style.setProperty("--from", share(from));
     track.style.setProperty("--to", share(to));
-    // Where both ends meet at the right, the lower one must be the one on top: it is the only one that can move.
+    // Where both ends meet at the right, only the lower one can move: it must lie on top.
     from.classList.toggle("above", +from.value > (least + most) / 2);
     for (const input of [from, to]) input.setAttribute("aria-valuetext", amount(field, +input.value));
     shade(drawn, +from.value > least ? +from.value : -Infinity, +to.value < most ? +to.value : Infinity);

@@ -20,7 +20,7 @@ const STEP = 24;
 const MOST = 192;
 const SORTS = ["relevance", "price_up", "price_down", "newest"];
 let recorded = "";
-/** Redirects followed since a page was shown: rules that send in circles must not take the shop along. */
+/** Redirects followed since a page was shown: rules may send in circles. */
 let leaps = 0;
 const MOST_LEAPS = 3;
 
