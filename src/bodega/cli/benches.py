@@ -160,3 +160,22 @@ def speed(
 
     options = SpeedOptions(items=items, queries=queries, seed=seed, peers=peers)
     _show(lambda progress: run(options, progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench vectors --size 200000 --dimensions 128 --json`")
+def vectors(
+    size: Annotated[list[int] | None, typer.Option(help="Generated vectors; may be repeated.")] = None,
+    dimensions: Annotated[list[int] | None, typer.Option(help="Their dimensions; may be repeated.")] = None,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Nearest vectors: the index of a shop beside brute force and, where installed, faiss: recall and time."""
+    from bodega.bench.vectors import VectorOptions, run
+
+    usual = VectorOptions()
+    options = VectorOptions(
+        sizes=tuple(size) if size else usual.sizes,
+        dimensions=tuple(dimensions) if dimensions else usual.dimensions,
+        seed=seed,
+    )
+    _show(lambda _: run(options), as_json)
