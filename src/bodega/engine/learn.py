@@ -11,7 +11,7 @@ Not for: public data sets with their own protocol (`bodega bench recommend`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -25,7 +25,7 @@ from bodega.engine.finding import Rewords, Understands
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.snapshot import Snapshots
-from bodega.errors import NotLearned
+from bodega.errors import EndpointFailed, MissingExtra, NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
 from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source
@@ -103,11 +103,10 @@ def learn(
     progress.finish()
     whole = World(items, log, until=_after(log))
     timeless = (*parts.timeless, *(() if log.queries else parts.asking))
-    sources = {name: _fitted(name, parts, whole, progress) for name in parts.make if name in timeless}
-    trial, reports, notes = _weighed(whole, sources, parts, progress)
-    for name in parts.make:
-        if name not in sources:
-            sources[name] = _fitted(name, parts, whole, progress)
+    fits = _Fits(parts, progress)
+    sources = fits.of((name for name in parts.make if name in timeless), whole)
+    trial, reports, notes = _weighed(whole, sources, fits)
+    sources |= fits.of((name for name in parts.make if name not in sources), whole)
     understanding = _understood(parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
@@ -118,7 +117,9 @@ def learn(
     progress.finish()
     verdict = f"published snapshot {snapshot}: {len(items):,} items, {len(log):,} events"
     seconds = time.perf_counter() - started
-    return LearnReport(True, verdict, snapshot, reports, facts, (*notes, *_log_notes(log_facts)), seconds)
+    return LearnReport(
+        True, verdict, snapshot, reports, facts, (*notes, *fits.lost.values(), *_log_notes(log_facts)), seconds
+    )
 
 
 def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
@@ -140,7 +141,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     saved = folder / UNDERSTANDING
     understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
     notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
-    later = (f"{name}: switched on after this snapshot was learned; next: bodega learn" for name in absent)
+    later = (f"{name}: not in this snapshot; searched without it; next: bodega learn" for name in absent)
     llm = manifest.facts.get("llm") or {}
     proven = llm.get("kept") and llm.get("model") == parts.settings.understand.llm
     learned = Learned(
@@ -184,24 +185,42 @@ def _understood(parts: Parts, world: World, progress: Progress) -> Understanding
     return found
 
 
-def _fitted(name: str, parts: Parts, world: World, progress: Progress) -> Source:
-    progress.start(f"learn: {name}")
-    source = parts.make[name]().fit(world)
-    progress.finish()
-    return source
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    """Fits sources. One that a shop may do without, and whose encoder is not to be had, is left out and named."""
+
+    parts: Parts
+    progress: Progress
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def of(self, names: Iterable[str], world: World) -> dict[str, Source]:
+        found: dict[str, Source] = {}
+        for name in names:
+            if name in self.lost:
+                continue
+            self.progress.start(f"learn: {name}")
+            try:
+                found[name] = self.parts.make[name]().fit(world)
+            except (MissingExtra, EndpointFailed) as error:
+                if name not in self.parts.optional:
+                    raise
+                self.lost[name] = f"{name}: left out, {error.what}; next: {error.next}"
+            self.progress.finish()
+        return found
 
 
 def _weighed(
-    whole: World, ready: Mapping[str, Source], parts: Parts, progress: Progress
+    whole: World, ready: Mapping[str, Source], fits: _Fits
 ) -> tuple[Trial, tuple[PlaceReport, ...], tuple[str, ...]]:
     """Weights per place from the validation window, figures from the test window."""
+    parts, progress = fits.parts, fits.progress
     if len(whole.log) == 0:
         trial = Trial(dict(ready), None, parts.settings, repeats=False, weights={})
         return trial, (), ("no events yet: nothing to evaluate, default weights are served",)
     split = _split(whole.log, parts.settings)
     past = World(whole.items, split.train, until=split.valid.start)
     needed = dict.fromkeys(name for place in PLACES.values() if place.fitted for name in place.among(parts.make))
-    sources = {**ready, **{name: _fitted(name, parts, past, progress) for name in needed if name not in ready}}
+    sources = {**ready, **fits.of((name for name in needed if name not in ready), past)}
     trial = Trial.begin(sources, whole, split, parts.settings)
     trial.understanding = _understood(parts, past, progress)
     for place in PLACES.values():
