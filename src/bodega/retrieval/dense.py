@@ -160,6 +160,8 @@ class Dense:
         if question is None:
             return Candidates.none(self.name)
         items, cosines = self._index.search(question, k, keep)
+        if keep is None and self._main is None and len(cosines) and len(self._background):
+            self._floor = (question, self._floored(question, float(cosines[0])))  # the best is known: no other search
         return Candidates.of(self.name, items, cosines)
 
     def score(self, context: Context, items: Ints) -> Floats:
@@ -183,7 +185,7 @@ class Dense:
 
         Half way from the query's background (the mean cosine of items drawn evenly) to its best neighbour, but above
         what one stranger in a hundred reaches (in a small shop hardly anything is a stranger: never above what lies
-        nearly as near as the best). Cost: a search for one item, once a query.
+        nearly as near as the best). Cost: one product with 1,024 items, once a query.
         """
         if self._main is not None:
             return self._main.floor(query)
@@ -191,13 +193,17 @@ class Dense:
         if question is None or not len(self._background):
             return float("inf")
         if last[0] is not question:
-            around = np.vecdot(self._background, question)
-            mean, best = float(around.mean()), self._index.search(question, 1)[1]
-            reach = float(best[0]) - mean if len(best) else 0.0
-            chance = min(self.chance.strangers[1] * float(around.std()), NEARLY * reach)
-            last = (question, mean + max(chance, HALF_WAY * reach))
+            best = self._index.search(question, 1)[1]
+            last = (question, self._floored(question, float(best[0]) if len(best) else -1.0))
             self._floor = last  # one reference swapped at once
         return last[1]
+
+    def _floored(self, question: Floats, best: float) -> float:
+        around = np.vecdot(self._background, question)
+        mean = float(around.mean())
+        reach = max(0.0, best - mean)
+        chance = min(self.chance.strangers[1] * float(around.std()), NEARLY * reach)
+        return mean + max(chance, HALF_WAY * reach)
 
     def question(self, query: str) -> Floats | None:
         """The query's vector, (d,) of length 1; None where it says nothing or nobody can encode it now."""
