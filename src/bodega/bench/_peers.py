@@ -109,7 +109,10 @@ def _server(binaries: Path) -> Iterator[Path]:
     if user:
         shutil.chown(folder, user)
     data, log = folder / "data", folder / "log"
-    run = lambda *words: subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder)  # noqa: E731, S603
+
+    def run(*words: str) -> None:
+        subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder)  # noqa: S603 - our own words
+
     try:
         run(str(binaries / "initdb"), "-D", str(data), "-U", "bench", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-k {folder} -c listen_addresses='' -c shared_buffers=1GB -c max_parallel_workers_per_gather=0"

@@ -20,7 +20,7 @@ from bodega.bench._stack import Stack, choose
 from bodega.bench._typos import run_typos
 from bodega.bench.result import BenchResult, data_hash
 from bodega.errors import BadFeed
-from bodega.evaluation import evaluate, intervals, metric, paired
+from bodega.evaluation import Scorer, evaluate, intervals, metric, paired
 from bodega.protocols import NoProgress, Progress
 from bodega.schema import World
 from bodega.schema.arrays import Doubles
@@ -94,10 +94,9 @@ def run(options: UnderstandOptions, progress: Progress | None = None) -> BenchRe
 def _shelves(options: UnderstandOptions, sheet: _Sheet) -> None:
     wands = shelves.read_wands(options.data)
     names = [(name, name, 1.0) for name in sorted({category for _, category, _ in wands})]
-    for name, examples, given in (
-        ("wands", wands, names),
-        ("bestbuy", shelves.read_suggestions(options.data), []),
-    ):
+    nothing: list[shelves.Example] = []
+    sets = (("wands", wands, names), ("bestbuy", shelves.read_suggestions(options.data), nothing))
+    for name, examples, given in sets:
         judged = shelves.judge(examples, given, options.seed)
         right = {own: value for own, value in judged.items() if own != "sure"}
         sheet.add({f"{own}.{name}.accuracy": value for own, value in right.items()})
@@ -111,10 +110,8 @@ def _known_titles(options: UnderstandOptions, sheet: _Sheet, progress: Progress)
     stack = Stack.fit(World(known.table, no_log(), 0.0), parts, {}, progress)
     fusion = choose(stack, [], progress).fusion()
     found = stack.scorers(fusion)
-    scorers = {
-        "bigram_bm25": chinese.bigram_bm25(known.table),
-        **{name: found[name] for name in ("lexical", "dense", "fusion") if name in found},
-    }
+    scorers: dict[str, Scorer] = {"bigram_bm25": chinese.bigram_bm25(known.table)}
+    scorers |= {name: found[name] for name in ("lexical", "dense", "fusion") if name in found}
     for source, cases in known.cases.items():
         outcomes = evaluate(scorers, cases, len(known.table), progress=progress)
         values = {name: metric(outcome.masked, "mrr") for name, outcome in outcomes.items()}
