@@ -104,9 +104,13 @@ def test_a_misspelled_word_is_one_error_away():
 
 @pytest.mark.slow
 @pytest.mark.data
+@pytest.mark.timeout(1_200)
 def test_real_queries_among_another_shops_products(data_folder):
-    result = run(SearchOptions(data_folder, generated=0))
+    result = run(SearchOptions(data_folder, generated=0, beside="none"))
     assert result.facts["cases"] == 138
+    assert result.figures["fusion.mrr"] >= 0.72
+    assert result.intervals["fusion_over_bm25.mrr"][0] > 0
+    assert result.intervals["fusion_over_rrf.mrr"][0] > 0
     assert result.figures["lexical.mrr"] >= 0.62
     assert result.intervals["lexical_over_bm25.mrr"][0] > 0
     assert 0.55 <= result.figures["bm25.mrr"] <= 0.65  # published: .611 on titles
