@@ -1,4 +1,4 @@
-"""Queries are understood at least this well on real data: floors a little below what `bodega bench understand` prints."""
+"""Queries are understood at least this well on real data: a little below what `bodega bench understand` prints."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ PLACES: dict[str, Place] = {
             "search",
             {
                 "lexical": 1.0,
-                "dense": 0.3,
-                "sentences": 0.45,
+                "dense": 0.25,
+                "sentences": 0.35,
                 "intent": 0.1,
                 "asked": 0.3,
                 "popular": 0.1,
