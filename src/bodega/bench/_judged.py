@@ -25,9 +25,23 @@ from bodega.schema import EVENT_CODES, Context, ItemTable, Log
 from bodega.schema.arrays import Doubles
 
 QUERY: Final = ("query_id", "qid", "query id", "topic", "topic_id", "search_id", "id")
-ITEM: Final = ("item_id", "product_id", "item", "product", "doc_id", "docid", "pid", "asin", "sku", "objectID", "upc")
+ITEM: Final = (
+    "item_id",
+    "product_id",
+    "item",
+    "product",
+    "doc_id",
+    "docid",
+    "pid",
+    "asin",
+    "sku",
+    "objectID",
+    "upc",
+    "docno",
+)
 GRADE: Final = ("grade", "relevance", "label", "judgment", "judgement", "rel", "rating", "score", "esci_label", "gain")
 TEXT: Final = ("query", "text", "query_text", "search_term", "title", "q")
+TITLE: Final = ("title", "product_title", "item_title", "name", "product_name", "item_name", "text", "contents")
 COUNT: Final = ("count", "clicks", "n", "weight", "frequency", "times")
 
 WORDS: Final[dict[str, float]] = {
@@ -110,10 +124,12 @@ def no_log() -> Log:
 
 def _catalog(path: Path, seed: int) -> ItemTable:
     """The items through the ordinary import (cleaning included), in a seeded order: file order may leak the answers."""
+    feed = open_feed(path)
+    named = infer(feed.columns, feed.sample(), {"id": (*ITEM, "id"), "title": TITLE})
     with tempfile.TemporaryDirectory(prefix="bodega-bench-") as folder:
         store = SqlStore.open(f"sqlite:///{folder}/bench.db")
         try:
-            import_items(path, store.catalog, store.dead, ItemOptions(limit=1.0))
+            import_items(path, store.catalog, store.dead, ItemOptions(limit=1.0, mapping=named))
             items = list(store.catalog.scan())
         finally:
             store.close()
