@@ -5,7 +5,7 @@
     dense      the best 200 by meaning
     page       search as a shopper gets it: understood, found, filtered, ranked for them, 20 hits with reasons
     browse     a category of the shop with four facets
-    recommend  a list for a shopper, `suggest` completions while typing
+    suggest    completions while typing
 
 Peers (SQLite FTS5, bm25s, PostgreSQL full text) answer the same queries over the same titles in the same run: the best
 200. Compare ratios: machines differ. Queries are a few words of random titles; nothing here says how *good* a list is.
@@ -27,7 +27,7 @@ from bodega.bench._peers import bm25s_index, postgres_binaries, postgres_full_te
 from bodega.bench.result import BenchResult
 from bodega.engine.answer import Engine, Learned
 from bodega.engine.online import Shoppers
-from bodega.engine.places import DEFAULT_WEIGHTS
+from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Encoder, NoProgress, Progress, Source
 from bodega.ranking.fuse import Fusion
@@ -42,6 +42,8 @@ FACETS: Final = ("brand", "category", "colour", "price")
 TAUGHT: Final = 50_000
 """Items that the encoder learns from: more would say nothing about speed."""
 HISTORY: Final = 20
+TIMED: Final = tuple(dict.fromkeys((*PLACES["search"].sources, *PLACES["category"].sources)))
+"""The sources that the timed places ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,9 @@ def _fitted(table: ItemTable, options: SpeedOptions, progress: Progress) -> tupl
     def taught(_: World) -> Encoder:
         return encoder
 
-    makes: dict[str, Callable[[], Source]] = {
-        **parts_of(Settings()).make,
-        "dense": lambda: Dense(taught),
-    }
+    made = parts_of(Settings()).make
+    makes: dict[str, Callable[[], Source]] = {name: made[name] for name in TIMED if name in made}
+    makes["dense"] = lambda: Dense(taught)
     sources, built = {}, {}
     for name, make in makes.items():
         progress.start(f"learn: {name}")
@@ -153,7 +154,6 @@ def _parts(sources: dict[str, Source], engine: Engine, queries: Sequence[str]) -
         "browse": lambda query: engine.answer(
             Request(place="category", filters=(Filter(field="category", values=(category[query],)),), facets=FACETS)
         ),
-        "recommend": lambda query: engine.answer(Request(place="home", user=user[query])),
         "suggest": lambda query: engine.words.suggest(query[: len(query) // 2], 8),
     }
     return {name: timed(call, queries) for name, call in calls.items()}

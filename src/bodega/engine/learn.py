@@ -29,6 +29,7 @@ from bodega.errors import EndpointFailed, MissingExtra, NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
 from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source
+from bodega.ranking.fit import FEWEST
 from bodega.ranking.fuse import Fusion
 from bodega.schema import ItemTable, Log, World
 from bodega.settings import Settings
@@ -53,7 +54,8 @@ class Parts:
     """Those that learn from the catalog alone: no split by time concerns them, so they are fitted once."""
     settings: Settings
     asking: tuple[str, ...] = ()
-    """Those that learn from the catalog and from what was searched: timeless where the log holds no query."""
+    """Those that learn from the catalog and from what was searched: timeless where the log holds too few searches to
+    be weighed on."""
     optional: tuple[str, ...] = ()
     """Those that a shop may switch on later: a snapshot without them is served, and says so."""
     understand: Callable[[World], Understanding] | None = None
@@ -102,7 +104,7 @@ def learn(
     log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
     progress.finish()
     whole = World(items, log, until=_after(log))
-    timeless = (*parts.timeless, *(() if log.queries else parts.asking))
+    timeless = (*parts.timeless, *(() if _searched(log) else parts.asking))
     fits = _Fits(parts, progress)
     sources = fits.of((name for name in parts.make if name in timeless), whole)
     trial, reports, notes = _weighed(whole, sources, fits)
@@ -231,6 +233,11 @@ def _weighed(
     reports = tuple(judge_place(trial, place, progress) for place in PLACES.values() if place.fitted)
     notes = (str(trial.verdict),) if trial.verdict is not None else ()
     return trial, tuple(report for report in reports if report.cases), notes
+
+
+def _searched(log: Log) -> bool:
+    """Did enough searches lead somewhere to weigh and judge a search on them?"""
+    return int(np.count_nonzero((log.query >= 0) & (log.item >= 0))) >= FEWEST
 
 
 def _split(log: Log, settings: Settings) -> TimeSplit:
