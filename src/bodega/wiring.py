@@ -72,6 +72,8 @@ def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
     file = folder / settings_room.FILE
     if not file.exists():
         text = TEMPLATE.format(name=_quoted(chosen.name), language=chosen.language, currency=chosen.currency)
+        if chosen.understand.teacher != Understand().teacher:
+            text += f'\n[understand]\nteacher = "{_quoted(chosen.understand.teacher)}"\n'
         file.write_text(text, "utf-8")
     return file
 

@@ -13,7 +13,7 @@ from bodega.demo.supermarket import write_feeds
 from bodega.engine.learn import LearnReport
 from bodega.errors import NotAShop
 from bodega.protocols import ImportReport, Progress
-from bodega.settings import Settings
+from bodega.settings import Settings, Understand
 from bodega.wiring import init_shop, is_shop, open_shop
 
 NAME = "The Corner Supermarket"
@@ -45,7 +45,8 @@ def build(folder: Path, *, fresh: bool, progress: Progress) -> Built:
     progress.start("write the two feed files")
     feeds = write_feeds(folder / "feeds")
     progress.finish()
-    init_shop(folder, Settings(name=NAME))
+    # its 3,000 different titles teach the encoder in 10 s; a pretrained teacher would take another 45 s to read them
+    init_shop(folder, Settings(name=NAME, understand=Understand(teacher="none")))
     with open_shop(folder, create=False) as shop:
         imports = (
             shop.catalog.add(feeds.items, progress=progress),
