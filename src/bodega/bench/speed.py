@@ -154,7 +154,7 @@ def _parts(sources: dict[str, Source], engine: Engine, queries: Sequence[str]) -
         "browse": lambda query: engine.answer(
             Request(place="category", filters=(Filter(field="category", values=(category[query],)),), facets=FACETS)
         ),
-        "suggest": lambda query: engine.words.suggest(query[: len(query) // 2], 8),
+        "suggest": lambda query: engine.completing.complete(query[: len(query) // 2], 8),
     }
     return {name: timed(call, queries) for name, call in calls.items()}
 

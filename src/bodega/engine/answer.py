@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from bodega.engine import browse
+from bodega.engine.completing import Completing
 from bodega.engine.explain import Explainer
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.merchandise import Bound, Merchandise
@@ -32,10 +33,10 @@ from bodega.engine.pool import Pool, Pooling
 from bodega.engine.question import Questioning
 from bodega.engine.resolve import context_of, place_of
 from bodega.engine.shelf import Shelf
-from bodega.engine.words import Words
 from bodega.protocols import Source
 from bodega.ranking.fuse import Fusion
 from bodega.ranking.rules import RuleBook
+from bodega.retrieval.lexical import Lexical
 from bodega.schema import Candidates, Context, Facet, Hit, Page, Request
 from bodega.schema.arrays import Floats, Ints
 from bodega.settings import Settings
@@ -66,7 +67,9 @@ class Engine:
         self.shelf = shelf
         self.shoppers = shoppers
         self.settings = settings
-        self.words = Words(learned.sources, shelf)
+        words = learned.sources[Lexical.name]
+        assert isinstance(words, Lexical)
+        self.completing = Completing(words, shelf)
         newer = beside(learned.sources, shelf)
         self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords)
         self.merchandise = Merchandise(shelf)

@@ -341,9 +341,9 @@ class Shop:
         """Completions of what was typed so far; among near-equals, those near this shopper's history come first."""
         engine = self.engine
         if not (personal and (user or session)):
-            return engine.words.suggest(prefix, k)
+            return engine.completing.complete(prefix, k)
         history = self.shoppers.history(user, session, engine.shelf.base)
-        return engine.words.suggest(prefix, k, context=Context(place="search", history=history.items))
+        return engine.completing.complete(prefix, k, context=Context(place="search", history=history.items))
 
     def synonyms(self, people: int | None = None) -> list[Proposal]:
         """Words that shoppers seem to use for the same thing, mined from the whole log, the surest first: for review.
