@@ -121,6 +121,27 @@ class NoProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """What a fit of minutes may use beside the world. None of it may change what a fit from nothing would learn, but for
+    `previous`: whoever starts warm says so in its `notes`."""
+
+    progress: Progress = field(default_factory=NoProgress)
+    checkpoint: Path | None = None
+    """A folder of its own, where a fit that was killed finds what it had done; None: it begins anew."""
+    previous: Path | None = None
+    """What `save` wrote when the last snapshot was learned: a warm start. None: begin from nothing."""
+    known: ItemTable | None = None
+    """The items of `previous`, in its order."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A source whose fit takes minutes: `learn` sets `training` before it."""
+
+    training: Training
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What a store did with a batch. Everything counted here is durable: it survives kill -9 and power loss."""
 
