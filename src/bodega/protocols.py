@@ -122,8 +122,8 @@ class NoProgress:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a fit of minutes may use beside the world. None of it may change what a fit from nothing would learn, but for
-    `previous`: whoever starts warm says so in its `notes`."""
+    """What a fit of minutes may use beside the world. None of it may change what is learned, but for `previous`:
+    whoever starts warm says so in its `notes`."""
 
     progress: Progress = field(default_factory=NoProgress)
     checkpoint: Path | None = None
