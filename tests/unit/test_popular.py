@@ -141,3 +141,14 @@ def test_a_search_is_not_ordered_by_the_date_of_arrival() -> None:
     assert np.isnan(popular.score(asked, np.arange(20, dtype=np.int32))).all()
     assert len(popular.retrieve(asked, 5)) == 0
     assert len(popular.retrieve(Context(place="home"), 5)) == 5
+
+
+def test_a_large_shop_on_its_first_day_has_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """e to the number of an item's place overflows: from 730,000 items without events on, on this grid from 710."""
+    monkeypatch.setattr("bodega.retrieval.popular.GRID", 1)
+    spec = make_world(WorldSpec(n_items=16, n_shoppers=1, days=1))
+    silent = spec.log.where(np.zeros(len(spec.log), bool))
+    many = ItemTable.of(Item(id=str(row), category=("a",) if row % 2 else ("b",)) for row in range(2_000))
+    source = Popular().fit(World(many, silent, UNTIL))
+    assert np.isfinite(source.shares).all()
+    assert source.shares.sum() == pytest.approx(1)

@@ -78,7 +78,9 @@ class Popular:
         self.shelves = known[np.argsort(self.leaf[known], kind="stable")]
         n_leaves = len(world.items.coded["category"].vocabulary)
         self.shelf_starts = np.searchsorted(self.leaf[self.shelves], np.arange(n_leaves + 1)).astype(np.int64)
-        counts = np.bincount(self.leaf[known], weights=np.exp(self.level[known].astype(np.float64)), minlength=n_leaves)
+        level = self.level[known].astype(np.float64)
+        weights = np.exp(level - level.max(initial=-np.inf))  # against the best: exp of a newest-first rank overflows
+        counts = np.bincount(self.leaf[known], weights=weights, minlength=n_leaves)
         self.shares = (counts / max(counts.sum(), 1e-12)).astype(np.float32)
         return self
 
