@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
+from bodega import Request, Shop
+from bodega.engine.answer import Engine
 from bodega.engine.rewriting import FEWEST, judge
 from bodega.errors import BadSettings
 from bodega.evaluation import Case
@@ -132,3 +135,26 @@ def test_too_few_lost_searches_prove_nothing() -> None:
     verdict = judge("good", lambda query: [f"item {query.split()[1]}"], ranked, cases(FEWEST - 1))
     assert not verdict.kept
     assert "only" in str(verdict)
+
+
+class Silent:
+    """A language model that is away."""
+
+    trouble = "llm: tiny did not answer; searched without it"
+
+    def wordings(self, query: str) -> tuple[str, ...]:
+        del query
+        return ()
+
+
+def test_a_page_without_an_answer_names_the_model_that_is_away_and_only_that_page(small_shop: Shop) -> None:
+    served = small_shop.engine
+    engine = Engine(replace(served.learned, rewords=Silent()), served.shelf, served.shoppers, served.settings)
+    lost = engine.answer(Request(place="search", query="zzzzqqq xxyyzz"))
+    assert not lost.hits
+    assert Silent.trouble in lost.degraded
+    assert Silent.trouble not in served.answer(Request(place="search", query="zzzzqqq xxyyzz")).degraded
+    title = served.shelf.title(0)
+    found = engine.answer(Request(place="search", query=title))
+    assert found.hits
+    assert Silent.trouble not in found.degraded

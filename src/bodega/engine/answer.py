@@ -98,6 +98,7 @@ class Engine:
         ranked = bound.ranked(self._ranked(place, asked.context, pool, size))
         rows = np.concatenate([ranked.items, pool.rows[len(ranked) :]])
         rows = bound.placed(self._ordered(request, place, rows), asked.keep, request.sort)
+        lost = self.finder.troubles if request.query and not len(rows) else ()
         return Page(
             request_id=secrets.token_hex(8),
             place=request.place,
@@ -112,7 +113,7 @@ class Engine:
             rules=bound.rules(asked.found.rows),
             related=self.finder.related(request.query) if asked.context.query else (),
             facets=self._facets(request, asked.found.only(asked.may), chosen),
-            degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes),
+            degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes, *lost),
             snapshot=self.learned.snapshot,
             took_ms=round((time.perf_counter() - started) * 1000, 3),
         )

@@ -83,6 +83,11 @@ class Understands(Protocol):
 class Rewords(Protocol):
     """What words a lost query anew (a language model)."""
 
+    @property
+    def trouble(self) -> str:
+        """Why it does not at this moment; "" where it does."""
+        ...
+
     def wordings(self, query: str) -> Sequence[str]: ...
 
 
@@ -133,6 +138,12 @@ class Finder:
     def related(self, query: str) -> tuple[str, ...]:
         """What people search after this query, or instead of it."""
         return () if self._understanding is None else self._understanding.related(query)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Why a query that found nothing was not worded anew; empty where it was, or where nobody does."""
+        trouble = "" if self._rewords is None else self._rewords.trouble
+        return (trouble,) if trouble else ()
 
     def attempts(self, said: Understood) -> Iterator[tuple[tuple[str, ...], Understood]]:
         """(what is given up, the question without it): as it was asked, then relaxed step by step."""
