@@ -24,6 +24,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from bodega.engine import browse
@@ -291,9 +292,6 @@ class Bound:
 
 
 def _with(reasons: tuple[Reason, ...], text: str, share: float) -> tuple[Reason, ...]:
-    others = tuple(
-        Reason(source=each.source, share=round(each.share * (1 - share), 4), text=each.text, because=each.because)
-        for each in reasons
-    )
+    others = tuple(msgspec.structs.replace(each, share=round(each.share * (1 - share), 4)) for each in reasons)
     own = Reason(source="rule", share=round(share, 4), text=text)
     return (own, *others) if share >= 0.5 else (*others, own)

@@ -1,6 +1,7 @@
 """The nouns: what flows through the house. `nouns` cross the border, `arrays` and `table` are computed with."""
 
 from bodega.schema.arrays import Candidates, Context, Log, World
+from bodega.schema.dials import Diversity
 from bodega.schema.nouns import (
     ACTIVE,
     EVENT_CODES,
@@ -9,9 +10,11 @@ from bodega.schema.nouns import (
     Availability,
     Banner,
     Completion,
+    Contribution,
     DeadLetter,
     Event,
     EventType,
+    Evidence,
     Facet,
     FacetRange,
     FacetValue,
@@ -63,9 +66,12 @@ __all__ = [
     "Coded",
     "Completion",
     "Context",
+    "Contribution",
     "DeadLetter",
+    "Diversity",
     "Event",
     "EventType",
+    "Evidence",
     "Facet",
     "FacetRange",
     "FacetValue",

@@ -92,6 +92,10 @@ class Context:
     actions: Codes = field(default_factory=lambda: NO_CODES)
     items: Ints = field(default_factory=lambda: NO_INTS)
     disliked: Ints = field(default_factory=lambda: NO_INTS)
+    shown: Ints = field(default_factory=lambda: NO_INTS)
+    """What the shopper was lately shown and showed no interest in since, oldest first, repeats included."""
+    shown_times: Doubles = field(default_factory=lambda: NO_DOUBLES)
+    """When (seconds), in the shape of `shown`."""
     query: str = ""
     """What to search: the words that are left when the query was understood, spelling corrected."""
     language: str = ""

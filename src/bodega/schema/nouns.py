@@ -193,6 +193,31 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """A picture to search by (address or data URI). Not answered yet: named in `degraded`."""
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fact that speaks for an item: something the shopper had to do with, or a word of the query found in it."""
+
+    kind: str
+    """`item` or `word`."""
+    text: str
+    """The title of that item, or the word as it stands in the query."""
+    id: str = ""
+    """The id of that item."""
+    field: str = ""
+    """Where the word was found: `title`, `brand`, `category`, `description`, `tags`, or the name of an attribute."""
+
+
+class Contribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one feature of the ranker added to an item's score, or took from it."""
+
+    name: str
+    value: float
+    """In units of the score: those of one item, and a constant, add up to it where they are exact."""
+    share: float
+    """Its size among all sizes, 0 to 1."""
+    exact: bool = True
+    """False for networks, whose parts can only be estimated."""
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an item is on the list: which source put it there, how much of the score that is, and because of what."""
 
@@ -203,6 +228,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In the shopper's language: "Often bought with Pasta"."""
     because: tuple[str, ...] = ()
     """Ids of the items (of the history, the basket or the page) that led here."""
+    evidence: tuple[Evidence, ...] = ()
+    """The same items with their titles; for words, which of them stand where."""
+    value: float | None = None
+    """The source's own score of the item, on its own scale; none where it gave none."""
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,6 +242,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     document: msgspec.Raw
     why: tuple[Reason, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    """What the features of a learned ranker added, the weightiest first; none where sources are summed (`why`)."""
 
     @property
     def item(self) -> Item:
