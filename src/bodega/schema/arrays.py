@@ -99,6 +99,8 @@ class Context:
     query: str = ""
     """What to search: the words that are left when the query was understood, spelling corrected."""
     language: str = ""
+    searches: tuple[tuple[float, str], ...] = ()
+    """What the shopper searched before this request, oldest first: (seconds, words as typed)."""
     meanings: tuple[Meaning, ...] = ()
     """What else the query says (prices, brands, categories, exclusions), and how sure that is."""
     alternatives: tuple[tuple[str, tuple[str, ...]], ...] = ()
