@@ -116,6 +116,10 @@ class Fusion:
         shares: Floats = np.where(total > 0, given / np.where(total > 0, total, 1), level).astype(np.float32)
         return shares
 
+    def parts(self, context: Context, candidates: Candidates) -> tuple[Floats, Floats]:
+        """(every source's score on the common scale (n, n_sources), every source's weight (n_sources,))."""
+        return self._parts(context, candidates)
+
     def _parts(self, context: Context, candidates: Candidates) -> tuple[Floats, Floats]:
         """(score of each source on the common scale (n, n_sources), weight of each source (n_sources,))."""
         speaks = np.asarray(np.isfinite(candidates.scores).any(axis=0))
