@@ -42,7 +42,8 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bodega.engine.shop import Feeding, Shop
+    from bodega.engine.intake import Feeding
+    from bodega.engine.shop import Shop
     from bodega.errors import BodegaError
     from bodega.schema import Event, EventType, Filter, Item, Page, Reason, Request, Sort
     from bodega.settings import Settings
@@ -68,7 +69,7 @@ _HOMES = {
     "BodegaError": "bodega.errors",
     "Event": "bodega.schema",
     "EventType": "bodega.schema",
-    "Feeding": "bodega.engine.shop",
+    "Feeding": "bodega.engine.intake",
     "Filter": "bodega.schema",
     "Item": "bodega.schema",
     "Page": "bodega.schema",

@@ -14,7 +14,7 @@ from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
     from bodega.catalog.doctor import Example
-    from bodega.engine.shop import Feeding
+    from bodega.engine.intake import Feeding
     from bodega.protocols import ImportReport
 
 importing = typer.Typer(help="Import a file of items or events.", no_args_is_help=True)
@@ -96,7 +96,7 @@ def import_events(
 
 def _feeding(file_format: str, pairs: list[str], bad_rows: float | None) -> Feeding:
     """The options of both imports as the shop takes them."""
-    from bodega.engine.shop import Feeding
+    from bodega.engine.intake import Feeding
     from bodega.errors import BadRequest
 
     for pair in pairs:

@@ -7,182 +7,29 @@ replaced, never changed, when the catalog changes or a new snapshot is published
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
 from bodega.engine.preview import most_asked
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
-from bodega.errors import NotLearned, UnknownItem
-from bodega.events import EventOptions, build_log, import_events
-from bodega.protocols import (
-    CatalogStore,
-    DeadLetterBox,
-    EventStore,
-    EventSummary,
-    ImportReport,
-    KeyStore,
-    NoProgress,
-    Progress,
-    RuleStore,
-    Summarises,
-    Written,
-)
-from bodega.schema import Completion, Context, DeadLetter, Event, Filter, Item, ItemTable, Page, Request, Sort
+from bodega.errors import NotLearned
+from bodega.events import build_log
+from bodega.protocols import KeyStore, NoProgress, Progress, Summarises
+from bodega.schema import Completion, Context, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
 
 DELTA_LIMIT = 20_000
 """More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
-
-
-class Stores(Protocol):
-    """The open stores of a shop."""
-
-    @property
-    def catalog(self) -> CatalogStore: ...
-    @property
-    def events(self) -> EventStore: ...
-    @property
-    def dead(self) -> DeadLetterBox: ...
-    @property
-    def keys(self) -> KeyStore: ...
-    @property
-    def rules(self) -> RuleStore: ...
-    def close(self) -> None: ...
-
-
-Rows = Iterable[dict[str, object] | Item]
-Happenings = Iterable[dict[str, object] | Event]
-
-
-@dataclass(frozen=True, slots=True)
-class Feeding:
-    """How a file is read: all optional, all inferred and shown otherwise."""
-
-    format: str | None = None
-    """csv, tsv, jsonl, parquet, xml, shopify, woocommerce, google, algolia, magento."""
-    mapping: Mapping[str, str] | None = None
-    """{field of ours: column of theirs}."""
-    bad_rows_limit: float | None = None
-    """Share of bad rows at which the import stops (default: settings.ingest.bad_rows_limit)."""
-
-
-class Catalog:
-    """`shop.catalog`: what is for sale."""
-
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
-
-    def add(
-        self, source: Path | str | Rows, *, how: Feeding = Feeding(), progress: Progress | None = None
-    ) -> ImportReport:
-        """Import a file (or rows); returns what was done. Raises BadFeed, TooManyBadRows."""
-        shop = self._shop
-        options = ItemOptions(
-            format=how.format,
-            mapping=how.mapping or {},
-            settings=shop.settings,
-            progress=progress or NoProgress(),
-            limit=how.bad_rows_limit,
-        )
-        report = import_items(source, shop.stores.catalog, shop.stores.dead, options)
-        shop.restock()
-        return report
-
-    def upsert(self, items: Sequence[Item]) -> Written:
-        """Add or replace items: durable, and part of the next answer."""
-        written = self._shop.stores.catalog.upsert(items)
-        self._shop.restock()
-        return written
-
-    def delete(self, ids: Sequence[str]) -> int:
-        """Remove items: durable, and gone from the next answer. Returns how many were there."""
-        count = self._shop.stores.catalog.delete(ids)
-        self._shop.restock()
-        return count
-
-    def get(self, item_id: str) -> Item:
-        """One item. Raises UnknownItem."""
-        found = self._shop.stores.catalog.get([item_id]).get(item_id)
-        if found is None:
-            raise UnknownItem("the catalog holds no such item", where="catalog.get", got=item_id, next="check the id")
-        return found
-
-    def count(self) -> int:
-        return self._shop.stores.catalog.count()
-
-    def doctor(self) -> Diagnosis:
-        """What hurts findability, with examples and fixes; asks the shop's own search where it has learned."""
-        search = None
-        if self._shop.learned:
-            search = lambda query, k: self._shop.search(query, k=k).ids  # noqa: E731
-        return examine(self._shop.stores.catalog.scan(), search)
-
-
-class Events:
-    """`shop.events`: what happened."""
-
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
-
-    def add(
-        self, source: Path | str | Happenings, *, how: Feeding = Feeding(), progress: Progress | None = None
-    ) -> ImportReport:
-        """Import a file (or rows); bad rows go to the dead letter box. Raises BadFeed, TooManyBadRows."""
-        shop = self._shop
-        options = EventOptions(
-            format=how.format,
-            mapping=how.mapping or {},
-            settings=shop.settings,
-            progress=progress or NoProgress(),
-            bad_rows_limit=how.bad_rows_limit,
-        )
-        report = import_events(
-            Path(source) if isinstance(source, str) else source, shop.stores.events, shop.stores.dead, options
-        )
-        shop.shoppers.forget_all()
-        return report
-
-    def submit(self, events: Sequence[Event]) -> Future[Written]:
-        """Store events; when the future is done they are durable and the next answer knows them."""
-        done: Future[Written] = Future()
-
-        def acknowledge(stored: Future[Written]) -> None:
-            try:
-                written = stored.result()
-                refused = set(written.conflicts)
-                self._shop.shoppers.observe(event for event in events if event.id not in refused)
-                done.set_result(written)
-            except BaseException as error:
-                done.set_exception(error)
-
-        self._shop.stores.events.submit(events).add_done_callback(acknowledge)
-        return done
-
-    def record(self, events: Sequence[Event]) -> Written:
-        """`submit` and wait."""
-        return self.submit(events).result()
-
-    def dead(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]:
-        """Rows that could not be used, newest first, with the reason and the raw row."""
-        return self._shop.stores.dead.list(kind=kind, reason=reason, limit=limit)
-
-    def summary(self, *, days: int = 30) -> EventSummary:
-        """The last days in numbers: events a day, top items, funnel, top and unanswered queries."""
-        return self._shop.analytics.summary(days=days)
-
-    def count(self) -> int:
-        return self._shop.stores.events.count()
 
 
 class Shop:
