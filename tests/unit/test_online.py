@@ -139,3 +139,66 @@ def test_the_least_recently_seen_shopper_is_dropped_and_read_again(capacity: int
     for session in ("s1", "s2", "s3", "s1"):
         assert len(states.history("", session, TABLE).items) == 1
     assert reads == ["s1", "s2", "s3", "s1"]
+
+
+def looked(states: Shoppers, *, user: str = "", session: str = "") -> list[str]:
+    return [TABLE.ids[row] for row in states.history(user, session, TABLE).shown]
+
+
+def test_what_was_shown_is_kept_until_it_is_clicked() -> None:
+    states = shoppers()
+    assert looked(states, session="s") == []
+    states.observe([event(1, "a", "impression"), event(2, "b", "impression"), event(3, "a", "impression")])
+    assert looked(states, session="s") == ["a", "b", "a"]
+    states.observe([event(4, "a")])
+    assert looked(states, session="s") == ["b"]
+    assert seen(states, session="s") == ["a"]
+    states.observe([event(5, "a", "impression"), event(5, "a", "impression")])
+    assert looked(states, session="s") == ["b", "a"]
+    assert states.history("", "s", TABLE).shown_times.tolist() == [event(n, "a").time.timestamp() for n in (2, 5)]
+
+
+def test_what_was_shown_in_any_order_of_arrival_is_the_sorted_replay() -> None:
+    kinds = ["impression", "impression", "click", "dismiss"]
+    events = [
+        event(number, random.Random(number).choice("abcdef"), random.Random(number + 99).choice(kinds))
+        for number in range(60)
+    ]
+    whole = shoppers(events)
+    wanted = looked(whole, session="s")
+    assert wanted
+    for seed in range(10):
+        shuffled = list(events)
+        random.Random(seed).shuffle(shuffled)
+        states = shoppers()
+        looked(states, session="s")
+        for one in shuffled:
+            states.observe([one])
+            looked(states, session="s")
+        assert looked(states, session="s") == wanted
+        assert seen(states, session="s") == seen(whole, session="s")
+
+
+def test_impressions_push_no_click_out_of_the_history() -> None:
+    states = shoppers(limit=3)
+    seen(states, session="s")
+    states.observe([event(1, "a"), *(event(2 + n, "b", "impression") for n in range(500))])
+    assert seen(states, session="s") == ["a"]
+    assert len(looked(states, session="s")) == 200
+
+
+def test_impressions_do_not_make_the_history_be_resolved_anew() -> None:
+    states = shoppers()
+    states.observe([event(1, "a")])
+    seen(states, session="s")
+    states.observe([event(1, "a")])
+    before = states.history("", "s", TABLE).items
+    states.observe([event(2, "b", "impression")])
+    assert states.history("", "s", TABLE).items is before
+
+
+def test_a_click_after_signing_in_ends_what_the_visit_was_shown() -> None:
+    states = shoppers()
+    seen(states, user="u", session="s")
+    states.observe([event(1, "a", "impression"), event(2, "b", "impression"), event(3, "a", user="u")])
+    assert looked(states, user="u", session="s") == ["b"]

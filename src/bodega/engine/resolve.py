@@ -58,6 +58,8 @@ def context_of(
         actions=history.actions,
         items=anchors,
         disliked=history.disliked,
+        shown=history.shown,
+        shown_times=history.shown_times,
         query=request.query[:QUERY_LIMIT].strip(),
         language=request.language or settings.language,
     )
