@@ -6,6 +6,7 @@
             -> pool       what could be right: what the words find, the shelf, or the sources' union   pool.py
             -> showable   filters, stock, dismissals, the anchors themselves; topped up if too little  pool.py
             -> ranked     every source of the place scores the head of the pool, the fusion orders it  ranking/fuse.py
+            -> mixed      likes apart, the tired down, where the place has a dial for it               ranking/diversify
             -> page       variants collapsed, sorted, pinned, cut, explained; every fallback named     explain.py
 
 No step asks for a model's name: a place names its sources (`places.py`) and the fusion knows their weights.
@@ -28,16 +29,18 @@ from bodega.engine.explain import Explainer
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.merchandise import Bound, Merchandise
 from bodega.engine.online import Shoppers
-from bodega.engine.places import Place
+from bodega.engine.places import PLACES, Place
 from bodega.engine.pool import Pool, Pooling
-from bodega.engine.question import Questioning
+from bodega.engine.question import Question, Questioning
 from bodega.engine.resolve import context_of, place_of
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Source
+from bodega.ranking.diversify import Diversify, Shown
 from bodega.ranking.fuse import Fusion
 from bodega.ranking.rules import RuleBook
 from bodega.retrieval.lexical import Lexical
-from bodega.schema import Candidates, Context, Facet, Hit, Page, Request
+from bodega.retrieval.repeat import Repeat
+from bodega.schema import Candidates, Context, Facet, Hit, Page, Request, Sort
 from bodega.schema.arrays import Floats, Ints
 from bodega.settings import Settings
 
@@ -59,6 +62,25 @@ class Learned:
     """Words lost queries anew; None unless a language model was switched on and proved itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What was decided on the way to one page, step by step: `why_not` reads it."""
+
+    place: Place
+    notes: tuple[str, ...]
+    chosen: browse.Narrowing
+    asked: Question
+    bound: Bound
+    pool: Pool
+    """What may be shown, likeliest first by the coarse order; only its head is ranked."""
+    fused: Candidates
+    """That head in the order of the ranking, with boosts and buries."""
+    ranked: Candidates
+    """The same, mixed (`ranking.diversify`)."""
+    rows: Ints
+    """The whole list in the order in which it is shown: one row a variant group, pins in their places."""
+
+
 class Engine:
     """Answers requests from one snapshot, one shelf and the shoppers' states. Immutable but for the states."""
 
@@ -76,6 +98,19 @@ class Engine:
         self._pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
         self._questions = Questioning(self.finder, self._pooling, self.merchandise, learned.repeats)
         self._explainer = Explainer(learned.sources, shelf)
+        self.mixing = Diversify(self._mixed_from(), {name: place.diversity for name, place in PLACES.items()})
+
+    def _mixed_from(self) -> Shown:
+        """What the mixing of lists knows of the shelf; read when a place is mixed at all."""
+        shelf, repeat = self.shelf, self.learned.sources.get(Repeat.name)
+        return Shown(
+            (shelf.base, shelf.delta),
+            known_as=shelf.known_as,
+            group=shelf.group if shelf.has_variants else None,
+            available=shelf.available,
+            popularity=lambda: self._pooling.prior,
+            rebuys=repeat if isinstance(repeat, Repeat) else None,
+        )
 
     def restocked(self, shelf: Shelf) -> Engine:
         """The same engine over a newer shelf."""
@@ -84,6 +119,30 @@ class Engine:
     def answer(self, request: Request, rules: RuleBook = NO_RULES) -> Page:
         """The page for a request. Raises BadRequest for an unknown place or field, or a page out of range."""
         started = time.perf_counter()
+        work = self.worked(request, rules)
+        asked, pool, bound, rows = work.asked, work.pool, work.bound, work.rows
+        lost = self.finder.troubles if request.query and not len(rows) else ()
+        return Page(
+            request_id=secrets.token_hex(8),
+            place=request.place,
+            hits=self._hits(request, work),
+            total=len(rows),
+            query=request.query,
+            corrected=pool.corrected,
+            understood=asked.said,
+            relaxed=pool.relaxed,
+            redirect=bound.plan.redirect,
+            banners=bound.plan.banners,
+            rules=bound.rules(asked.found.rows),
+            related=self.finder.related(request.query) if asked.context.query else (),
+            facets=self._facets(request, asked.found.only(asked.may), work.chosen),
+            degraded=(*self.learned.warnings, *work.notes, *pool.notes, *bound.notes, *lost),
+            snapshot=self.learned.snapshot,
+            took_ms=round((time.perf_counter() - started) * 1000, 3),
+        )
+
+    def worked(self, request: Request, rules: RuleBook = NO_RULES) -> Worked:
+        """Everything that is decided on the way to the page of a request; raises as `answer` does."""
         place = place_of(request, self.settings)
         tables = (self.shelf.base, self.shelf.delta)
         browse.check(tables, request.facets, where="facets")
@@ -95,28 +154,12 @@ class Engine:
         if place.fill and not context.query:
             pool = self._pooling.filled(pool, context, asked.keep, request.offset + request.k)
         pool, size = self._headed(place, asked.context, pool, bound)
-        ranked = bound.ranked(self._ranked(place, asked.context, pool, size))
+        fused = bound.ranked(self._ranked(place, asked.context, pool, size))
+        mixing = request.sort is Sort.RELEVANCE and not request.sort_by
+        ranked = self.mixing.rank(asked.context, fused) if mixing else fused
         rows = np.concatenate([ranked.items, pool.rows[len(ranked) :]])
         rows = bound.placed(self._ordered(request, place, rows), asked.keep, request.sort)
-        lost = self.finder.troubles if request.query and not len(rows) else ()
-        return Page(
-            request_id=secrets.token_hex(8),
-            place=request.place,
-            hits=self._hits(request, asked.context, ranked, rows, bound),
-            total=len(rows),
-            query=request.query,
-            corrected=pool.corrected,
-            understood=asked.said,
-            relaxed=pool.relaxed,
-            redirect=bound.plan.redirect,
-            banners=bound.plan.banners,
-            rules=bound.rules(asked.found.rows),
-            related=self.finder.related(request.query) if asked.context.query else (),
-            facets=self._facets(request, asked.found.only(asked.may), chosen),
-            degraded=(*self.learned.warnings, *notes, *pool.notes, *bound.notes, *lost),
-            snapshot=self.learned.snapshot,
-            took_ms=round((time.perf_counter() - started) * 1000, 3),
-        )
+        return Worked(place, tuple(notes), chosen, asked, bound, pool, fused, ranked, rows)
 
     def _headed(self, place: Place, context: Context, pool: Pool, bound: Bound) -> tuple[Pool, int]:
         """The same pool with what deserves a close look at its head, and the size of that head."""
@@ -157,11 +200,10 @@ class Engine:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
         return browse.collapsed(rows, shelf.group) if shelf.has_variants else rows
 
-    def _hits(
-        self, request: Request, context: Context, ranked: Candidates, rows: Ints, bound: Bound
-    ) -> tuple[Hit, ...]:
+    def _hits(self, request: Request, work: Worked) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""
-        rows = rows[request.offset : request.offset + request.k]
+        context, ranked = work.asked.context, work.ranked
+        rows = work.rows[request.offset : request.offset + request.k]
         place = {int(row): number for number, row in enumerate(ranked.items.tolist())}
         places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
         inside = places >= 0
@@ -170,7 +212,7 @@ class Engine:
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]
         why = self._explainer.why(context, rows, ranked.sources, shares)
-        why = bound.explained(rows, why, context.language, request.sort)
+        why = work.bound.explained(rows, why, context.language, request.sort)
         return tuple(
             Hit(
                 id=self.shelf.id(row),

@@ -6,7 +6,9 @@ The weights of a place's sources are fitted on validation by `learn`; a source t
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bodega.schema import Diversity
 
 FALLBACK = "popular"
 """The source that always has an answer: the last rung of every ladder but the plain order of the catalog."""
@@ -39,6 +41,8 @@ class Place:
     together; it says nothing of what could stand in for it."""
     proposes: tuple[str, ...] = ()
     """The sources that may propose candidates (all of them when empty); the others only score."""
+    diversity: Diversity = field(default_factory=Diversity)
+    """How mixed its lists are; by default not at all."""
 
     @property
     def sources(self) -> tuple[str, ...]:
