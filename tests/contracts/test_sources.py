@@ -22,6 +22,7 @@ from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.recent import Recent
 from bodega.retrieval.repeat import Repeat
+from bodega.retrieval.sequential import Sequential, SequentialOptions
 from bodega.retrieval.transition import Transition
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.testing import checks
@@ -41,6 +42,14 @@ class FakeDense(Dense):
         return super().load(folder, items, reopen or (lambda info: FakeEncoder()))
 
 
+class SmallSequential(Sequential):
+    """The sequential source, so small that it learns in a second."""
+
+    def __init__(self, options: SequentialOptions | None = None) -> None:
+        small = SequentialOptions(dimensions=8, layers=1, epochs=1, guesses=5_000, negatives=64, titles=8)
+        super().__init__(options or small)
+
+
 SOURCES: tuple[type[Source], ...] = (
     Popular,
     Transition,
@@ -52,6 +61,7 @@ SOURCES: tuple[type[Source], ...] = (
     Asked,
     Intent,
     FakeDense,
+    SmallSequential,
 )
 
 
