@@ -18,6 +18,7 @@ The map, in the order things flow; imports only point back up this list:
     events         what happened, may we use it?
     evaluation     is it better, and for whom?
     understanding  what do words and questions mean?
+    features       what do we know right now?
     retrieval      which few hundred could be right?
     ranking        in what order?
     engine         one request, one page?

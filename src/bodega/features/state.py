@@ -1,0 +1,181 @@
+"""What is remembered of every item: how much it was wanted, when, by what action, and what the catalog says of it.
+
+A counter loses half of itself every 1, 7 or 30 days, or never. Each item's counters stand as of its own newest event
+(`clock`); an event that comes late is added with what would be left of it, so that the state after some events does not
+depend on the order in which they came, and a batch over a log equals one event after the other (rounding apart).
+Serving maps the arrays copy-on-write: what a worker writes is its own.
+Cost: 64 bytes an item for the counters, 12 for the facts, 8 for each word; fit of 1M events about 1 s; a write 10 us.
+Not for: what one shopper did (the request's `Context` brings that).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodega.errors import SnapshotCorrupt
+from bodega.features._bags import Bags
+from bodega.schema import EVENT_CODES, ItemTable, World
+from bodega.schema.arrays import Codes, Doubles, Floats, Ints
+
+DAY = 86_400.0
+HALF_LIVES = (1.0, 7.0, 30.0, np.inf)
+"""Days after which a count is worth half."""
+
+ACTIONS = ("looked", "carted", "bought")
+_KIND = np.full(len(EVENT_CODES), -1, np.int8)
+for _name, _kind in (("view", 0), ("click", 0), ("cart", 1), ("purchase", 2), ("rating", 2)):
+    _KIND[EVENT_CODES[_name]] = _kind
+
+_LIVES = np.array(HALF_LIVES) * DAY
+_WIDTH = len(ACTIONS) * len(HALF_LIVES)
+
+ARRAYS = ("counts", "clock", "first", "brand", "leaf", "level", "reference")
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Everything that features remember. n items; all arrays as long as the catalog."""
+
+    counts: Floats
+    """(n, actions x half-lives) decayed counts as of `clock`, by action, then by half-life."""
+    clock: Doubles
+    """(n,) time of the item's newest event, seconds since 1970; -inf: none."""
+    first: Doubles
+    """(n,) time of the item's first event; +inf: none."""
+    brand: Ints
+    """(n,) code of the brand, -1 unknown."""
+    leaf: Ints
+    """(n,) code of the deepest category, -1 unknown."""
+    level: Floats
+    """(n,) where the price stands among those of its category, 0 cheapest to 1 dearest; .5 unknown."""
+    reference: Floats
+    """Undecayed counts of all items, ascending, as of `fit`: what a popularity percentile is relative to."""
+    bags: Bags
+    """Words and attribute values of each item."""
+
+    @classmethod
+    def empty(cls, items: ItemTable) -> Self:
+        """No events yet."""
+        n, leaf = len(items), items.leaf_category
+        return cls(
+            counts=np.zeros((n, _WIDTH), np.float32),
+            clock=np.full(n, -np.inf),
+            first=np.full(n, np.inf),
+            brand=items.coded["brand"].first(),
+            leaf=leaf,
+            level=_levels(items.numbers["price"], leaf),
+            reference=np.zeros(n, np.float32),
+            bags=Bags.of(items),
+        )
+
+    @classmethod
+    def fit(cls, world: World) -> Self:
+        """All events of a log at once."""
+        state, log = cls.empty(world.items), world.log
+        kind = _kinds(log.type, log.value)
+        rows = np.flatnonzero((log.item >= 0) & (kind >= 0))
+        item, time, kind = log.item[rows], log.time[rows], kind[rows]
+        np.maximum.at(state.clock, item, time)
+        np.minimum.at(state.first, item, time)
+        age = state.clock[item] - time
+        slot = item.astype(np.int64) * _WIDTH + kind.astype(np.int64) * len(HALF_LIVES)
+        for number, life in enumerate(_LIVES):
+            share = np.bincount(slot + number, weights=np.exp2(-age / life), minlength=state.counts.size)
+            state.counts += share[: state.counts.size].reshape(state.counts.shape).astype(np.float32)
+        state.settle()
+        return state
+
+    def writes(self, item: int, action: int, time: float, value: float = np.nan) -> None:
+        """One event: item index, event code, seconds since 1970, stars of a rating. Only interest counts."""
+        kind = int(_kinds(np.array([action], np.int8), np.array([value], np.float32))[0])
+        if kind < 0 or not 0 <= item < len(self.clock) or not np.isfinite(time):
+            return
+        clock = self.clock[item]
+        own = slice(kind * len(HALF_LIVES), (kind + 1) * len(HALF_LIVES))
+        if time >= clock:
+            if clock > -np.inf:
+                self.counts[item] *= np.tile(np.exp2((clock - time) / _LIVES), len(ACTIONS)).astype(np.float32)
+            self.clock[item] = time
+            self.counts[item, own] += 1
+        else:
+            self.counts[item, own] += np.exp2((time - clock) / _LIVES).astype(np.float32)
+        self.first[item] = min(self.first[item], time)
+
+    def settle(self) -> None:
+        """Take the counts as they are now for what percentiles are relative to."""
+        self.reference = np.sort(self.ever(np.arange(len(self.clock), dtype=np.int32)))
+
+    def ever(self, items: Ints) -> Floats:
+        """All events of interest of each item, undecayed."""
+        last = len(HALF_LIVES) - 1
+        total: Floats = (
+            self.counts[items, last :: len(HALF_LIVES)].sum(axis=1) if len(items) else np.empty(0, np.float32)
+        )
+        return total
+
+    def recent(self, items: Ints, now: float) -> Floats:
+        """(len(items), actions, half-lives) decayed counts as of `now`; an event after it counts whole."""
+        gap = np.maximum(now - self.clock[items], 0)
+        decay = np.exp2(-np.minimum(gap, 1e12)[:, None] / _LIVES).astype(np.float32)
+        held = self.counts[items].reshape(len(items), len(ACTIONS), len(HALF_LIVES))
+        out: Floats = held * decay[:, None, :]
+        return out
+
+    def percentile(self, items: Ints) -> Floats:
+        """Popularity among all items: 0 least, 1 most; ties at their middle."""
+        own, n = self.ever(items), max(len(self.reference), 1)
+        low = np.searchsorted(self.reference, own, "left")
+        high = np.searchsorted(self.reference, own, "right")
+        return ((low + high) / (2 * n)).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Flat arrays; equal states give equal bytes."""
+        for name in ARRAYS:
+            np.save(folder / f"{name}.npy", np.ascontiguousarray(getattr(self, name)))
+        self.bags.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, items: ItemTable) -> Self:
+        """Map what `save` wrote, copy-on-write. Raises SnapshotCorrupt for NaN or a wrong shape."""
+        n = len(items)
+        held = {name: _opened(folder / f"{name}.npy") for name in ARRAYS}
+        for name, array in held.items():
+            shape = (n, _WIDTH) if name == "counts" else (n,)
+            if array.shape != shape or np.isnan(array).any():
+                raise SnapshotCorrupt(
+                    "the state of the features cannot be used",
+                    where=str(folder / f"{name}.npy"),
+                    allowed=f"shape {shape}, no NaN",
+                    got=f"shape {array.shape}" + (", NaN" if np.isnan(array).any() else ""),
+                    next="bodega learn",
+                )
+        return cls(**held, bags=Bags.load(folder))
+
+
+def _opened(path: Path) -> NDArray[Any]:
+    small = path.stat().st_size <= 4096
+    return np.asarray(np.load(path, mmap_mode=None if small else "c", allow_pickle=False))
+
+
+def _kinds(types: Codes, stars: Floats) -> Codes:
+    """Row of ACTIONS of each event, -1 for what is no interest (a rating under 3 stars, an impression)."""
+    kind: Codes = _KIND[types]
+    poor = (types == EVENT_CODES["rating"]) & ~(stars >= 3)
+    return np.where(poor, np.int8(-1), kind)
+
+
+def _levels(price: Floats, leaf: Ints) -> Floats:
+    """Percentile of each price inside its category."""
+    out = np.full(len(price), 0.5, np.float32)
+    known = np.flatnonzero(np.isfinite(price))
+    order = known[np.lexsort((price[known], leaf[known]))]
+    starts = np.flatnonzero(np.diff(leaf[order], prepend=-2))
+    sizes = np.diff([*starts, len(order)])
+    place = np.arange(len(order)) - np.repeat(starts, sizes)
+    out[order] = (place + 0.5) / np.repeat(sizes, sizes)
+    return out
