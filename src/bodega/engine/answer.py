@@ -18,7 +18,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -41,7 +41,7 @@ from bodega.ranking.rules import RuleBook
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.repeat import Repeat
 from bodega.schema import Candidates, Context, Facet, Hit, Page, Request, Sort
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import NO_INTS, Floats, Ints
 from bodega.settings import Settings
 
 NO_RULES = RuleBook()
@@ -77,7 +77,7 @@ class Worked:
     """That head in the order of the ranking, with boosts and buries."""
     ranked: Candidates
     """The same, mixed (`ranking.diversify`)."""
-    rows: Ints
+    rows: Ints = field(default_factory=lambda: NO_INTS)
     """The whole list in the order in which it is shown: one row a variant group, pins in their places."""
 
 
@@ -95,8 +95,8 @@ class Engine:
         newer = beside(learned.sources, shelf)
         self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords)
         self.merchandise = Merchandise(shelf)
-        self._pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
-        self._questions = Questioning(self.finder, self._pooling, self.merchandise, learned.repeats)
+        self.pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
+        self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._explainer = Explainer(learned.sources, shelf)
         self.mixing = Diversify(self._mixed_from(), {name: place.diversity for name, place in PLACES.items()})
 
@@ -108,7 +108,7 @@ class Engine:
             known_as=shelf.known_as,
             group=shelf.group if shelf.has_variants else None,
             available=shelf.available,
-            popularity=lambda: self._pooling.prior,
+            popularity=lambda: self.pooling.prior,
             rebuys=repeat if isinstance(repeat, Repeat) else None,
         )
 
@@ -152,21 +152,30 @@ class Engine:
         asked = self._questions.question(request, place, context, (said, bound), chosen)
         pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
-            pool = self._pooling.filled(pool, context, asked.keep, request.offset + request.k)
+            pool = self.pooling.filled(pool, context, asked.keep, request.offset + request.k)
         pool, size = self._headed(place, asked.context, pool, bound)
         fused = bound.ranked(self._ranked(place, asked.context, pool, size))
         mixing = request.sort is Sort.RELEVANCE and not request.sort_by
         ranked = self.mixing.rank(asked.context, fused) if mixing else fused
-        rows = np.concatenate([ranked.items, pool.rows[len(ranked) :]])
-        rows = bound.placed(self._ordered(request, place, rows), asked.keep, request.sort)
-        return Worked(place, tuple(notes), chosen, asked, bound, pool, fused, ranked, rows)
+        work = Worked(place, tuple(notes), chosen, asked, bound, pool, fused, ranked)
+        return replace(work, rows=self.listed(request, work, ranked))
+
+    def listed(self, request: Request, work: Worked, ranked: Candidates) -> Ints:
+        """The whole list when its head is ranked like this: sorted as asked, one row a group, pins in their places."""
+        rows = np.concatenate([ranked.items, work.pool.rows[len(ranked) :]])
+        return work.bound.placed(self._ordered(request, work.place, rows), work.asked.keep, request.sort)
+
+    def stage(self, place: Place) -> Fusion:
+        """What ranks the head of this place's lists."""
+        del place
+        return self.learned.fusion
 
     def _headed(self, place: Place, context: Context, pool: Pool, bound: Bound) -> tuple[Pool, int]:
         """The same pool with what deserves a close look at its head, and the size of that head."""
         names = place.among(self.learned.sources)
         size = self.settings.answer.candidates * (len(names) if pool.source == "" else 2 if place.proposes else 1)
         if pool.source and len(pool.rows) > size:
-            pool = pool.headed(size, self._pooling.prior, self._pooling.known(context))
+            pool = pool.headed(size, self.pooling.prior, self.pooling.known(context))
         rows, score = bound.headed(pool.rows, pool.score, size)
         return replace(pool, rows=rows, score=score), size
 
@@ -176,17 +185,17 @@ class Engine:
         rows, score = pool.rows[:size], pool.score[:size]
         columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
         scores = np.column_stack(columns).astype(np.float32, copy=False)
-        return self.learned.fusion.rank(context, Candidates(rows, scores, score, names))
+        return self.stage(place).rank(context, Candidates(rows, scores, score, names))
 
     def _column(self, name: str, context: Context, rows: Ints, known: Floats | None) -> Floats:
         """One source's scores; those that are known already are not asked for again."""
         if known is None:
-            return self._pooling.scores(name, context, rows)
+            return self.pooling.scores(name, context, rows)
         missing = np.isnan(known)
         if not missing.any():
             return known
         out = known.copy()
-        out[missing] = self._pooling.scores(name, context, rows[missing])
+        out[missing] = self.pooling.scores(name, context, rows[missing])
         return out
 
     def _ordered(self, request: Request, place: Place, rows: Ints) -> Ints:
@@ -208,7 +217,7 @@ class Engine:
         places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
         inside = places >= 0
         shares = np.zeros((len(rows), len(ranked.sources)), np.float32)
-        shares[inside] = self.learned.fusion.shares(context, ranked)[places[inside]]
+        shares[inside] = self.stage(work.place).shares(context, ranked)[places[inside]]
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]
         why = self._explainer.why(context, rows, ranked.sources, shares)

@@ -166,6 +166,15 @@ class Finder:
                     keep = flags if keep is None else keep & flags
         return keep
 
+    def refused(self, meaning: Meaning, row: int) -> bool:
+        """Does this condition of a query keep a shelf row out?"""
+        if meaning.field:
+            flags = self._having(meaning) if meaning.hard else None
+            return flags is not None and not bool(flags[row])
+        rows = np.array([row], np.int32)
+        held = meaning.excludes and any(bool(self._holds(value, rows)[0]) for value in meaning.values)
+        return held and not spares(meaning, self._shelf.title(row))
+
     def find(self, said: Understood, context: Context, keep: Flags | None = None, *, verbatim: bool = False) -> Found:
         """Everything that the words could mean, among the rows where `keep` holds (all, where it is None)."""
         asked = replace(context, query=said.text, meanings=said.meanings, alternatives=said.alternatives)

@@ -111,6 +111,10 @@ class Merchandise:
         told = tuple((aim.rule, rows) for aim, rows in moved)
         return Bound(plan, shelf, tuple(pins), hidden, passing, weight, told, tuple(dict.fromkeys(notes)))
 
+    def meant(self, aim: Aim) -> Ints:
+        """The rows of the shelf that an action of a plan means."""
+        return self._meant(aim, [])
+
     def _passing(self, filters: Sequence[Aim], notes: list[str]) -> Flags | None:
         """Which rows all rules' filters leave: (len(shelf),), or None. A filter that cannot be asked leaves all."""
         flags: Flags | None = None
