@@ -17,6 +17,7 @@ from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
 from bodega.retrieval.dense import Dense
+from bodega.retrieval.generative import Generative, GenerativeOptions
 from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.popular import Popular
@@ -50,6 +51,14 @@ class SmallSequential(Sequential):
         super().__init__(options or small)
 
 
+class SmallGenerative(Generative):
+    """The generative source, so small that it learns in a second."""
+
+    def __init__(self, options: GenerativeOptions | None = None) -> None:
+        small = GenerativeOptions(dimensions=16, hidden=32, layers=1, epochs=(1, 1), length=20)
+        super().__init__(options or small)
+
+
 SOURCES: tuple[type[Source], ...] = (
     Popular,
     Transition,
@@ -62,6 +71,7 @@ SOURCES: tuple[type[Source], ...] = (
     Intent,
     FakeDense,
     SmallSequential,
+    SmallGenerative,
 )
 
 
