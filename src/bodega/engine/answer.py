@@ -25,7 +25,7 @@ import numpy as np
 
 from bodega.engine import browse
 from bodega.engine.completing import Completing
-from bodega.engine.explain import Explainer
+from bodega.engine.explain import Explainer, accounted
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.merchandise import Bound, Merchandise
 from bodega.engine.online import Shoppers
@@ -220,7 +220,10 @@ class Engine:
         shares[inside] = self.stage(work.place).shares(context, ranked)[places[inside]]
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]
-        why = self._explainer.why(context, rows, ranked.sources, shares)
+        scores = np.full(shares.shape, np.nan, np.float32)
+        scores[inside] = ranked.scores[places[inside]]
+        why = self._explainer.why(context, rows, ranked.sources, shares, scores)
+        parts = accounted(self.stage(work.place), context, ranked, places) if request.explain else [()] * len(rows)
         why = work.bound.explained(rows, why, context.language, request.sort)
         return tuple(
             Hit(
@@ -229,6 +232,7 @@ class Engine:
                 score=round(float(score[number]), 6),
                 document=msgspec.Raw(self.shelf.document(row)),
                 why=why[number],
+                contributions=parts[number],
             )
             for number, row in enumerate(rows.tolist())
         )

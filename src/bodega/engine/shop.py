@@ -21,6 +21,7 @@ from bodega.engine.preview import most_asked
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
+from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
 from bodega.protocols import KeyStore, NoProgress, Progress, Summarises
@@ -121,6 +122,13 @@ class Shop:
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         return self.engine.answer(request, self.rules.book)
+
+    def why_not(self, request: Request, item: str) -> WhyNot:
+        """At which step of answering this request the item falls out, in words; changes nothing.
+
+        Raises BadRequest, NotLearned.
+        """
+        return why_not(self.engine, request, item, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page
         self,

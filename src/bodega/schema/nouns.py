@@ -189,6 +189,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """Search what was typed: no correction, no understanding (the undo of "did you mean")."""
     segments: tuple[str, ...] = ()
     """Segments that the caller puts this shopper in ("vip"): merchandising rules may ask for them."""
+    explain: bool = False
+    """Tell with each hit what every feature of the ranking added (`Hit.contributions`); takes milliseconds more."""
     image: str = ""
     """A picture to search by (address or data URI). Not answered yet: named in `degraded`."""
 
@@ -243,7 +245,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     document: msgspec.Raw
     why: tuple[Reason, ...] = ()
     contributions: tuple[Contribution, ...] = ()
-    """What the features of a learned ranker added, the weightiest first; none where sources are summed (`why`)."""
+    """What the features of the ranking (the sources, where it is their sum) added, the weightiest first; only where
+    `Request.explain` asks for it, and of what was ranked closely."""
 
     @property
     def item(self) -> Item:
