@@ -2,6 +2,8 @@
 
 Each item's passage (title first) is encoded once, at `fit`; a query is encoded when it is asked, and the items in its
 direction are found by `_vectors`. The encoder comes from outside: our own static one, a package, a hub, an endpoint.
+Where nothing is asked in words, the same vectors answer around items: what means the same as the anchors or as what
+the shopper looked at last (`_likeness`); an item needs a title for that and no event at all.
 What a cosine is worth differs from encoder to encoder and from query to query, so the source also knows its own chance
 level (`floor`): neighbours below it are hardly nearer than items drawn at random.
 Cost: one encoding an item at fit (25 microseconds to 10 ms, by encoder); a query: one encoding and .2 to 1 ms.
@@ -20,6 +22,7 @@ import numpy as np
 
 from bodega.errors import BodegaError, NotLearned
 from bodega.protocols import Encoder, EncoderInfo
+from bodega.retrieval._likeness import Likeness, led_by, likeness
 from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Ints
@@ -38,6 +41,8 @@ NEARLY = 0.85
 """Part of the way to the best neighbour above which nothing is cut."""
 HALF_WAY = 0.5
 """The floor lies so far between a query's background and its best neighbour (docs/decisions/0013-vector-index.md)."""
+SEARCH = "search"
+"""The list where only words count: one without words that says only "under 50" is no question of meaning."""
 PAUSE = 15.0
 """Seconds that an encoder which failed (an endpoint that is down) is left alone."""
 
@@ -81,9 +86,9 @@ class _Kept(Protocol):
 
 
 class Dense:
-    """Answers: which items mean what this query says?
+    """Answers: which items mean what this query says? Without words (home, similar): which mean what the seeds mean?
     Needs: an encoder; titles, brand, category, short attributes. Good for: synonyms, descriptions of a need, spellings
-    and languages the catalog does not use, an empty word search.
+    and languages the catalog does not use, an empty word search, items that nobody has touched.
     Not for: numbers, exact names, telling "no such thing here" apart without its `floor`.
     Cost: see the top of the file; two bytes a direction and item.
     Relations: `retrieve` gives the k best of `score` exactly up to some thousand items, beyond it at least 97 % of
@@ -151,11 +156,14 @@ class Dense:
         return small
 
     def retrieve(self, context: Context, k: int) -> Candidates:
-        """The k items nearest to the query; none for an empty query."""
+        """The k items nearest to the query, or without one to the seeds; none where there is neither."""
         return self.within(context, None, k)
 
     def within(self, context: Context, keep: Flags | None, k: int) -> Candidates:
         """The k nearest items of which `keep` (bool, (n_items,)) holds: the filter is part of the search."""
+        like = self._like(context)
+        if like is not None:
+            return Candidates.of(self.name, *like.nearest(self._index, k, keep))
         question = self.question(context.query)
         if question is None:
             return Candidates.none(self.name)
@@ -165,11 +173,31 @@ class Dense:
         return Candidates.of(self.name, items, cosines)
 
     def score(self, context: Context, items: Ints) -> Floats:
-        """Cosine of query and item, (len(items),); NaN where either has no words that the encoder knows."""
+        """Cosine of query (without one: of the seeds) and item, (len(items),); NaN where either has no words that the
+        encoder knows."""
+        like = self._like(context)
+        if like is not None:
+            return like.scores(self._index, np.asarray(items, np.int32))
         question = self.question(context.query)
         if question is None:
             return np.full(len(items), np.nan, np.float32)
         return self._index.scores(question, np.asarray(items, np.int32))
+
+    def because(self, context: Context, items: Ints, limit: int) -> Ints:
+        """The seeds that mean most like each item (see `protocols.Explains`); nothing where words were asked."""
+        like = self._like(context)
+        if like is None:
+            return np.full((len(items), limit), -1, np.int32)
+        return led_by(like, self._index, np.asarray(items, np.int32), limit)
+
+    def _like(self, context: Context) -> Likeness | None:
+        """What is asked around items; None where words are asked, or nothing that has a vector."""
+        if context.place == SEARCH or context.query.strip():
+            return None
+        if self._main is not None:  # newer items are compared with seeds of the snapshot, and are none themselves
+            like = self._main._like(context)
+            return None if like is None else like.elsewhere()
+        return likeness(self._index, self._background, context)
 
     def match(self, query: str, *, limit: int = 1_000, floor: float | None = None, keep: Flags | None = None) -> Near:
         """The neighbours of a query above a cosine, at most `limit`; without `floor`, those above chance."""
