@@ -18,12 +18,16 @@ from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
 from bodega.retrieval.dense import Dense
 from bodega.retrieval.generative import Generative, GenerativeOptions
+from bodega.retrieval.graph import Graph
 from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
+from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.recent import Recent
+from bodega.retrieval.relations import Complements, Substitutes
 from bodega.retrieval.repeat import Repeat
 from bodega.retrieval.sequential import Sequential, SequentialOptions
+from bodega.retrieval.slim import Slim
 from bodega.retrieval.transition import Transition
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.testing import checks
@@ -69,6 +73,11 @@ SOURCES: tuple[type[Source], ...] = (
     Content,
     Asked,
     Intent,
+    Matrix,
+    Graph,
+    Slim,
+    Substitutes,
+    Complements,
     FakeDense,
     SmallSequential,
     SmallGenerative,

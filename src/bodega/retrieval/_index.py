@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bodega.schema import EVENT_CODES, Context, Log
-from bodega.schema.arrays import Flags, Floats, Ints, Longs
+from bodega.schema.arrays import Doubles, Flags, Floats, Ints, Longs
 from bodega.schema.table import mapped
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
@@ -52,13 +52,15 @@ def only(log: Log, names: tuple[str, ...]) -> Log:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What shoppers did, in order: row r of `held` (csr, ones) has the items of one step, `user[r]` (int32) did it.
+    """What shoppers did, in order: row r of `held` (csr, ones) has the items of one step, `user[r]` (int32) did it,
+    beginning at `time[r]` (seconds since 1970).
 
     The rows of one user are neighbours and in order of time.
     """
 
     held: sparse.csr_matrix
     user: Ints
+    time: Doubles
 
     @classmethod
     def of(cls, log: Log, n_items: int, *, by_session: bool = False) -> Steps:
@@ -75,7 +77,7 @@ class Steps:
         ends = np.append(starts, len(item)).astype(np.int32)
         held = sparse.csr_matrix((np.ones(len(item), np.float32), item, ends), shape=(len(starts), n_items))
         held.sum_duplicates()
-        return cls(held, user[starts])
+        return cls(held, user[starts], np.minimum.reduceat(log.time[order], starts) if len(starts) else log.time[:0])
 
     def __len__(self) -> int:
         return len(self.user)

@@ -20,16 +20,10 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from bodega.errors import BodegaError
-from bodega.retrieval._index import (
-    Neighbours,
-    interest,
-    item_blocks,
-    load_facts,
-    save_facts,
-    strength,
-)
+from bodega.retrieval._index import Neighbours, interest, item_blocks, load_facts, save_facts
 from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
-from bodega.schema import Context, ItemTable, Log, World
+from bodega.retrieval._tastes import tastes_of
+from bodega.schema import Context, ItemTable, World
 from bodega.schema.arrays import Floats
 
 
@@ -68,7 +62,7 @@ class Collaborative(ItemToItem):
 
     def fit(self, world: World) -> Self:
         self._forget()
-        tastes = _tastes(interest(world.log), len(world.items), self.options.newest)
+        tastes = tastes_of(interest(world.log), len(world.items), self.options.newest)
         sold = np.unique(tastes.indices)
         self.method = "ease" if len(sold) <= self.options.ease_items else "knn"
         if self.method == "ease":
@@ -97,24 +91,6 @@ class Collaborative(ItemToItem):
 class _Facts(msgspec.Struct, frozen=True):
     options: CollaborativeOptions
     method: str
-
-
-def _tastes(log: Log, n_items: int, newest: int) -> sparse.csr_matrix:
-    """Shoppers x items: the strongest interest (1 = the strongest kind in this log), the newest items of each."""
-    pair = log.user.astype(np.int64) * n_items + log.item
-    order = np.argsort(pair, kind="stable")
-    starts = np.flatnonzero(np.append(np.ones(min(len(order), 1), np.bool_), np.diff(pair[order]) > 0))
-    if not len(starts):
-        return sparse.csr_matrix((log.n_users, n_items), dtype=np.float32)
-    power = np.maximum.reduceat(strength(log.type)[order], starts)
-    newest_row = np.append(starts[1:], len(order)) - 1
-    user, item = log.user[order[starts]], log.item[order[starts]]
-    by_age = np.lexsort((-order[newest_row], user))
-    place = np.arange(len(user)) - np.searchsorted(user, user)  # user is ascending, before and after `by_age`
-    kept = by_age[place < newest]
-    tastes = sparse.csr_matrix((power[kept] / power.max(), (user[kept], item[kept])), shape=(log.n_users, n_items))
-    tastes.sort_indices()
-    return tastes
 
 
 def _ease(tastes: sparse.csr_matrix, options: CollaborativeOptions) -> Iterator[sparse.csr_matrix]:
