@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from bodega.ranking.learned.boosting import TreesLearner
 from bodega.ranking.learned.calibration import Calibration
 from bodega.ranking.learned.fitting import Chosen, Learner, RankerOptions, fit_ranker
 from bodega.ranking.learned.lessons import Lessons
@@ -34,5 +35,6 @@ __all__ = [
     "Recipe",
     "Table",
     "Trees",
+    "TreesLearner",
     "fit_ranker",
 ]

@@ -111,6 +111,18 @@ class Lessons:
             user=self.user[keep],
         )
 
+    def narrowed(self, width: int) -> Lessons:
+        """Only the first `width` rows of each case: what stands there can be mistaken at a cost."""
+        place = np.arange(len(self.items)) - np.repeat(self.starts[:-1], np.diff(self.starts))
+        near = place < width
+        sizes = np.minimum(np.diff(self.starts), width)
+        relevant = self.relevant[near]
+        starts = np.cumsum([0, *sizes])
+        held = np.bincount(np.repeat(np.arange(len(self)), sizes), weights=relevant, minlength=len(self)) > 0
+        return replace(
+            self, values=self.values[near], items=self.items[near], relevant=relevant, starts=starts, teaches=held
+        )
+
     def sample(self, cases: int, width: int) -> Lessons:
         """At most this many cases that teach (evenly spread), the first `width` rows of each and what is relevant."""
         teaching = np.flatnonzero(self.teaches)

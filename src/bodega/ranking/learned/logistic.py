@@ -23,20 +23,18 @@ from bodega.schema.arrays import Doubles
 MOST = 8_000
 """Cases; more cost time and move nothing."""
 
-MOST_ROWS = 60
-"""Rows of a case that are looked at: the best by the sum, and everything relevant."""
-
 
 @dataclass(frozen=True)
 class LogisticLearner:
-    """`prior` is the variance of the weights around the start, per case."""
+    """`prior` is the variance of the weights around the start, per case; `width` see `TreesLearner`."""
 
+    width: int = 60
     prior: float = 0.02
     kind: ClassVar[str] = Linear.kind
 
     def fit(self, lessons: Lessons) -> Mapping[int, Model]:
         """{0: the model}."""
-        told = lessons.sample(MOST, MOST_ROWS)
+        told = lessons.narrowed(self.width).sample(MOST, self.width)
         mean = lessons.values.mean(axis=0, dtype=np.float64)
         deviation = lessons.values.std(axis=0, dtype=np.float64)
         scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
@@ -53,6 +51,7 @@ class LogisticLearner:
             return loss + 0.5 * pull * float(away @ away), gradient
 
         found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
-        weights = np.where(scale > 0, found.x, 0).astype(np.float32)
+        free = scale > 0
+        weights = np.where(free, found.x, 0).astype(np.float32)
         arrays = (weights, mean.astype(np.float32), scale.astype(np.float32), np.zeros(1, np.float32))
         return {0: Linear(*arrays)}
