@@ -149,6 +149,52 @@ def recommend(
         show.page(page)
 
 
+@app.command(
+    "why-not",
+    rich_help_panel="Learn and ask",
+    epilog=(
+        "Examples: `bodega why-not 1029743 --query 'red dress' --shop my-shop`, "
+        "`bodega why-not 1029743 --place home --user 42 -k 20`"
+    ),
+)
+def why_not(
+    item: Annotated[str, typer.Argument(help="The item that is missing (id).")],
+    shop: ShopFolder = HERE,
+    query: Annotated[str, typer.Option("--query", "-q", help="On the results page of this query.")] = "",
+    place: Annotated[
+        str, typer.Option(help="On this list: home, popular, similar, basket, ...", show_default="search or home")
+    ] = "",
+    user: User = "",
+    items: Annotated[list[str], typer.Option("--item", "-i", help="Asked around these items (ids).")] = [],  # noqa: B006
+    filters: Annotated[list[str], typer.Option("--filter", "-f", help="field=value, or field=low..high.")] = [],  # noqa: B006
+    where: Annotated[str, typer.Option(help="A filter expression (docs/filters.md).")] = "",
+    k: Count = 10,
+    offset: Annotated[int, typer.Option(min=0, help="Hits to skip.")] = 0,
+    language: Annotated[str, typer.Option(help="en or zh.", show_default="the shop's")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say at which step an item falls out on the way to a page, and what it lacks there."""
+    from bodega.schema import Request
+
+    request = Request(
+        place=place or ("search" if query.strip() else "home"),
+        query=query,
+        user=user,
+        items=tuple(items),
+        filters=tuple(_filter(text) for text in filters),
+        where=where,
+        k=k,
+        offset=offset,
+        language=language,
+    )
+    with shop_at(shop) as opened:
+        found = opened.why_not(request, item)
+    if as_json:
+        show.json(found)
+    else:
+        show.why_not(found)
+
+
 @snapshots.callback(invoke_without_command=True)
 def snapshots_alone(context: typer.Context, shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """What has been learned: list, show, go back."""

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from bodega.engine.learn import LearnReport
     from bodega.engine.snapshot import SnapshotInfo
+    from bodega.engine.why_not import WhyNot
     from bodega.protocols import EventSummary, ImportReport
-    from bodega.schema import Completion, Meaning, Page
+    from bodega.schema import Completion, Meaning, Page, Reason
 
 console = Console()
 stderr = Console(stderr=True)
@@ -161,6 +162,21 @@ def says(meaning: Meaning) -> str:
     return " ".join(part for part in ("without" if meaning.excludes else "", meaning.field, held) if part)
 
 
+def _share(reason: Reason) -> str:
+    """Nothing of what only says that an item fits, as all others do."""
+    return f" ({reason.share:.0%})" if reason.share else ""
+
+
+def _words(reason: Reason) -> str:
+    """Which words of the query stand where, but for those in the title, which everybody sees."""
+    by_field: dict[str, list[str]] = {}
+    for each in reason.evidence:
+        if each.kind == "word" and each.field != "title":
+            by_field.setdefault(each.field, []).append(each.text)
+    told = ", ".join(f"{field}: {' '.join(words)}" for field, words in by_field.items())
+    return f" [{told}]" if told else ""
+
+
 def _nothing(answer: Page) -> None:
     """An empty list, and what can be done about it."""
     if not answer.query:
@@ -183,9 +199,30 @@ def _hits(answer: Page) -> Table:
     for hit in answer:
         item = hit.item
         price = f"{item.price:,.2f} {item.currency}" if item.price is not None else ""
-        why = "; ".join(f"{reason.text} ({reason.share:.0%})" for reason in hit.why)
+        why = "; ".join(f"{reason.text}{_share(reason)}{_words(reason)}" for reason in hit.why)
         table.add_row(str(hit.position + 1), escape(hit.id), escape(item.title), price, escape(why))
     return table
+
+
+def why_not(found: WhyNot) -> None:
+    """Where an item fell out, and how the sources see it."""
+    colour = "green" if found.shown else "yellow"
+    console.print(f"[bold]{escape(found.item)}[/] {escape(found.title)}: [{colour}]{escape(found.stage)}[/]")
+    console.print(f"  {escape(found.text)}")
+    if found.passed:
+        console.print(f"  [dim]passed:[/] {', '.join(found.passed)}")
+    if not found.sources:
+        return
+    table = Table(title_justify="left")
+    columns = ("source", "its score", "its rank", "added", "added to the last shown")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "source" else "right")
+    for each in found.sources:
+        values = (each.score, each.rank, each.part, each.last)
+        table.add_row(escape(each.name), *("" if value is None else f"{value:,.4g}" for value in values))
+    console.print(table)
+    if not found.exact:
+        console.print("[dim]what was added is estimated: a network ranks this list[/]")
 
 
 def completions(found: list[Completion], typed: str, people: int) -> None:

@@ -34,6 +34,9 @@ READ = 2_000
 CONTRIBUTIONS = 8
 """Features of a ranker that are told, the weightiest."""
 
+ACCOUNTED = 20
+"""Hits of a page that are accounted for: attributions through trees take .5 ms a hit."""
+
 TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "en": {
         "lexical": ("Matches “{query}”", "Matches “{query}”"),
@@ -92,7 +95,7 @@ class Explainer:
         """
         used = [name for column, name in enumerate(names) if np.any(shares[:, column] >= SMALLEST_SHARE)]
         seeds = {name: self._because(context, rows, name) for name in used}
-        words = self.asked(context) if Lexical.name in used else {}
+        words = self.asked(context) if Lexical.name in names else {}
         own = np.full(shares.shape, np.nan, np.float32) if scores is None else scores
         out: list[tuple[Reason, ...]] = []
         for place, row in enumerate(rows.tolist()):
@@ -106,10 +109,18 @@ class Explainer:
                 evidence = self.found(words, row) if name == Lexical.name else seen
                 part = _Part(name, float(shares[place, column]) / total, float(own[place, column]), evidence)
                 reasons.append(_reason(context, part))
+            if words and Lexical.name not in {reason.source for reason in reasons}:
+                reasons += self._also(context, words, row)
             known = self._shelf.known_as[row] != GONE
             alone = _Part("popular" if known else "catalog", 1.0)
-            out.append(tuple(reasons) or (_reason(context, alone),))
+            told = [] if any(reason.share for reason in reasons) else [_reason(context, alone)]
+            out.append((*told, *reasons))
         return out
+
+    def _also(self, context: Context, words: Mapping[str, str], row: int) -> list[Reason]:
+        """That the words match, where all hits match them alike, so that they decided nothing: share 0."""
+        found = self.found(words, row)
+        return [_reason(context, _Part(Lexical.name, 0.0, evidence=found))] if found else []
 
     @staticmethod
     def asked(context: Context) -> dict[str, str]:
@@ -211,7 +222,7 @@ def accounted(
     stage: Sums | Accounts, context: Context, candidates: Candidates, places: Longs
 ) -> list[tuple[Contribution, ...]]:
     """What made the score of each hit: (n,), `places` are rows of the candidates, -1 for what was not among them."""
-    inside = np.flatnonzero(places >= 0)
+    inside = np.flatnonzero(places >= 0)[:ACCOUNTED]
     out: list[tuple[Contribution, ...]] = [()] * len(places)
     if len(inside):
         names, values, exact = contributions(stage, context, candidates, places[inside].astype(np.int32))

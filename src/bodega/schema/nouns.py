@@ -225,7 +225,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     source: str
     share: float
-    """Part of the fused score that this source gave, 0 to 1; the shares of one hit add up to 1."""
+    """Part of the fused score that this source gave, 0 to 1; the shares of one hit add up to 1. 0: it fits, as all
+    others do (the words of a query that every hit holds)."""
     text: str
     """In the shopper's language: "Often bought with Pasta"."""
     because: tuple[str, ...] = ()
@@ -246,7 +247,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     why: tuple[Reason, ...] = ()
     contributions: tuple[Contribution, ...] = ()
     """What the features of the ranking (the sources, where it is their sum) added, the weightiest first; only where
-    `Request.explain` asks for it, and of what was ranked closely."""
+    `Request.explain` asks for it, for the first 20 hits of a page, and of what was ranked closely."""
 
     @property
     def item(self) -> Item:

@@ -17,6 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.desk import Desk, ShopLike, visit_of
+from bodega.service.explaining import explaining_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
 from bodega.service.intake import Intake, intake_handlers
@@ -43,6 +44,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *intake_handlers(desk, intake),
             *algolia_handlers(desk, intake),
             *rule_handlers(desk),
+            *explaining_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],

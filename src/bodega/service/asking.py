@@ -56,6 +56,7 @@ ONCE = {
     "facet_query": "facet_query",
     "sort_by": "sort_by",
     "verbatim": "verbatim",
+    "explain": "explain",
 }
 """Parameter -> field of Request; each may be given once."""
 LISTED = {"facets": "facets", "item": "items", "segment": "segments"}
@@ -64,7 +65,7 @@ RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)?\.\.(-?\d{1,15}(?:\.\d{1,6})?)?"
 
 NARROWED = ("filter", "price", "where")
 COUNTED = ("facets", "facet_query")
-LIST = ("user", "session", "k", "offset", "language", "personal", "segment", *NARROWED, *COUNTED)
+LIST = ("user", "session", "k", "offset", "language", "personal", "segment", "explain", *NARROWED, *COUNTED)
 SEARCH = ("q", "verbatim", "sort", "sort_by", *LIST)
 RECOMMEND = ("place", "item", "sort", "sort_by", *LIST)
 AROUND = LIST

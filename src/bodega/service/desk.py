@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bodega.engine.rulebooks import Rules
+from bodega.engine.why_not import WhyNot
 from bodega.protocols import DeadLetterBox, KeyStore, Written
 from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
@@ -63,6 +64,7 @@ class ShopLike(Protocol):
     @property
     def rules(self) -> Rules: ...
     def answer(self, request: Request) -> Page: ...
+    def why_not(self, request: Request, item: str) -> WhyNot: ...
     def suggest(
         self, prefix: str, k: int, *, user: str = "", session: str = "", personal: bool = True
     ) -> Sequence[Completion]: ...

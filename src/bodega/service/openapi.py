@@ -17,6 +17,7 @@ import msgspec
 from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
 from bodega.service.described import describe
+from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.rules import RULE_TYPES
@@ -127,7 +128,7 @@ ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
 PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
-TYPES = (*PLAIN, *RULE_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
+TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -147,6 +148,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "sort_by": ("A field of numbers: rating, or -rating.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "verbatim": ("true: search what was typed, uncorrected, not taken apart.", {"type": "boolean"}),
+    "explain": ("true: with each hit what every feature of the ranking added.", {"type": "boolean"}),
     "segment": ("A segment that rules may ask for; repeat.", {"type": "array", "items": {"type": "string"}}),
     "facet_query": ("Only values that read like this.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "field": ("The field whose values are asked for.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
@@ -232,6 +234,7 @@ OPERATIONS = (
     ),
     Operation("get", "/v1/rules/audit", "rules_audit", "Who changed what", "admin", TRAIL, answer="RuleTrail"),
     Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
+    Operation("post", "/v1/why-not", "why_not", "Why is it not on that page?", "admin", (), "WhyNotAsked", "WhyNot"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),

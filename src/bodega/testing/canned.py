@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bodega.engine.rulebooks import Rules
+from bodega.engine.why_not import WhyNot
 from bodega.errors import UnknownItem
 from bodega.protocols import Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
@@ -108,6 +109,12 @@ class CannedShop:
                 for number, item in enumerate(shown)
             ),
         )
+
+    def why_not(self, request: Request, item: str) -> WhyNot:
+        """Whether it is on the canned list; there are no steps on the way to one."""
+        page = self.answer(request)
+        stage = "shown" if item in page.ids else "not_proposed"
+        return WhyNot(item=item, place=request.place, stage=stage, text="canned", shown=item in page.ids)
 
     def suggest(
         self, prefix: str, k: int, *, user: str = "", session: str = "", personal: bool = True
