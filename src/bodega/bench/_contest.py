@@ -5,7 +5,7 @@ Names are `<source>.<metric>`; a suffix says under which reading (`.unmasked`, `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from bodega.evaluation import Case, Outcome, Ranked, Scorer, intervals, metric, paired, per_case
 from bodega.evaluation import metrics as m
-from bodega.protocols import Progress, Source
+from bodega.protocols import Progress, Source, Stage
 from bodega.ranking.fuse import CANDIDATES, Fusion, Weighted, ablate, fit_weights, gather
 from bodega.schema import Candidates, Context
 from bodega.schema.arrays import Flags, Floats, Ints, Longs
@@ -121,15 +121,14 @@ def fuse(
 
 
 class Contest:
-    """Sources and their fusion as scorers that share work: each source scores all items once a case.
+    """Sources, and stages over their union, as scorers that share work: each source scores all items once a case.
 
     By contract `score(context, items)` is a part of `score(context, all items)`, so the union's columns come from it
     too; the candidates themselves are what each source's own `retrieve` gives.
     """
 
-    def __init__(self, sources: Sequence[Source], fusion: Fusion, n_items: int) -> None:
+    def __init__(self, sources: Sequence[Source], n_items: int) -> None:
         self.sources = [_Remembering(source, n_items) for source in sources]
-        self.fusion = fusion
         self._asked: Context | None = None
         self._found: Candidates | None = None
 
@@ -137,21 +136,22 @@ class Contest:
         """Every source over all items."""
         return {source.name: source.all for source in self.sources}
 
-    def served(self, context: Context) -> Candidates:
+    def served(self, stage: Stage) -> Callable[[Context], Candidates]:
         """What is served where things are taken again: only the anchors are left out."""
-        return self._ranked(context, context.items)
+        return lambda context: stage.rank(context, self.candidates(context, context.items))
 
-    def fresh(self, context: Context) -> Candidates:
-        """What is served where they are not: what the shopper has is left out before fusing."""
-        return self._ranked(context, np.concatenate([context.items, context.history]))
+    def fresh(self, stage: Stage) -> Callable[[Context], Candidates]:
+        """What is served where they are not: what the shopper has is left out before ranking."""
+        return lambda context: stage.rank(
+            context, self.candidates(context, np.concatenate([context.items, context.history]))
+        )
 
-    def _ranked(self, context: Context, hidden: Ints) -> Candidates:
+    def candidates(self, context: Context, hidden: Ints) -> Candidates:
+        """The union of what the sources retrieve, without `hidden`, with every source's score."""
         if self._asked is not context or self._found is None:
             self._asked, self._found = context, gather(self.sources, context, CANDIDATES)
         found = self._found
-        if len(hidden):
-            found = found.take(~np.isin(found.items, hidden))
-        return self.fusion.rank(context, found)
+        return found.take(~np.isin(found.items, hidden)) if len(hidden) else found
 
 
 class _Remembering:

@@ -129,8 +129,8 @@ def _judge(
     n_items, suffix = len(market.items), PLACES[place]
     sold = market.log.before(split.test.start).item
     counts = np.bincount(sold[sold >= 0], minlength=n_items)
-    contest = Contest(sources, chosen.fusion(), n_items)
-    scorers = {**contest.scorers(), "frequency": frequency(counts), "fusion": contest.served}
+    contest = Contest(sources, n_items)
+    scorers = {**contest.scorers(), "frequency": frequency(counts), "fusion": contest.served(chosen.fusion())}
     outcomes = evaluate(scorers, cases, n_items, depth=LISTED, progress=progress)
     for source, outcome in outcomes.items():
         tally.add(source, outcome.masked, NEXT if place == "home" else COMPLETE, suffix)

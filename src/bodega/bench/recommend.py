@@ -5,13 +5,15 @@ whether it is served at all) come from validation alone; then all sources learn 
 test is ranked once. Papers do not learn again: the suffix `.strict` gives the same test with models that never saw a
 validation item, to be compared with published figures. Item ids are shuffled with the seed, equal scores get their
 average rank, items that the shopper has are masked (but for the suffix `.unmasked`), and nothing is sampled.
-`fusion` ranks what is served: the union of 200 candidates a source; what no source proposes ties at the bottom.
-Cost: Beauty (22,363 shoppers, 12,101 items) about 3 minutes on one core, most of it EASE.
+`fusion` and `ranked` rank what is served: the union of 200 candidates a source; what no source proposes ties at the
+bottom. `ranked` is the learned ranker where validation says that it surely beats the sum, else the sum.
+Cost: Beauty (22,363 shoppers, 12,101 items): see `training.cpu_s`, and as much again to judge.
 Not for: claims about a live shop: leave-last-out lets models see what others did later (`bench basket` does not).
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ from typing import Any, Final
 import numpy as np
 from scipy import sparse
 
-from bodega.bench._contest import Contest, Fused, Tally, fuse, slice_figures
+from bodega.bench._choice import Choice, choose
+from bodega.bench._contest import Contest, Tally, slice_figures
+from bodega.bench._models import fit, fresh, keep
 from bodega.bench._sequences import Sequences, read_sequences
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
@@ -37,11 +41,6 @@ from bodega.evaluation import (
     leave_last_out,
 )
 from bodega.protocols import NoProgress, Progress, Source
-from bodega.retrieval.collaborative import Collaborative
-from bodega.retrieval.content import Content
-from bodega.retrieval.popular import Popular
-from bodega.retrieval.repeat import Repeat
-from bodega.retrieval.transition import Transition
 from bodega.schema import Log, World
 from bodega.schema.arrays import Flags
 
@@ -69,6 +68,8 @@ class RecommendOptions:
     ties: str = "file"
     seed: int = 7
     users: int | None = None
+    models: str = "fast"
+    """`fast` needs no torch, `all` compares everything."""
 
 
 def run(options: RecommendOptions, progress: Progress | None = None) -> BenchResult:
@@ -79,9 +80,13 @@ def run(options: RecommendOptions, progress: Progress | None = None) -> BenchRes
     check_ids(data.first_seen())
     check_ties(average_ranks)
     log, cases = _split(data, 0, options)
-    chosen, strict = _choose(data, options, cases, progress)
-    outcomes = _judge(_fit(data, log, progress), chosen, cases, data, progress)
     tally = Tally(options.seed)
+    with tempfile.TemporaryDirectory(prefix="bodega-bench-") as folder:
+        chosen, strict, spent = _choose(data, options, cases, Path(folder), progress)
+        fitted = _fit(data, log, options, progress, Path(folder))
+    outcomes = _judge(fitted, chosen, cases, data, progress)
+    tally.figures |= {f"{source}.fit_cpu_s": seconds for source, seconds in fitted.spent.items()}
+    tally.figures["training.cpu_s"] = spent + sum(fitted.spent.values())
     for source, ranked in strict.items():
         tally.add(source, ranked, STRICT, ".strict")
     return _result(options, data, (log, cases, chosen), outcomes, tally, time.perf_counter() - started)
@@ -110,52 +115,60 @@ def _split(data: Sequences, back: int, options: RecommendOptions) -> tuple[Log, 
     return log, [cases[row] for row in order]
 
 
-def _fit(data: Sequences, log: Log, progress: Progress) -> list[Source]:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Sources and what they learned from."""
+
+    sources: list[Source]
+    world: World
+    spent: dict[str, float]
+    """{source: CPU seconds}."""
+
+
+def _fit(data: Sequences, log: Log, options: RecommendOptions, progress: Progress, old: Path | None = None) -> _Fitted:
+    """`old`: what was kept of the sources that learned from less, to start from."""
     world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    fresh: list[Source] = [
-        Popular(),
-        Transition(),
-        Collaborative(),
-        Content(),
-        *([Repeat()] if data.repeats else []),
-    ]
-    fitted = []
-    for source in fresh:
-        progress.start(f"learn {source.name}")
-        fitted.append(source.fit(world))
-        progress.finish()
-    return fitted
+    sources = fresh(options.models, repeats=data.repeats)
+    return _Fitted(sources, world, fit(sources, world, progress, old))
 
 
 def _choose(
-    data: Sequences, options: RecommendOptions, test: list[Case], progress: Progress
-) -> tuple[Fused, dict[str, Ranked]]:
-    """Everything that is chosen is chosen here, on validation; then how models this old do on the test cases."""
+    data: Sequences, options: RecommendOptions, test: list[Case], kept: Path, progress: Progress
+) -> tuple[Choice, dict[str, Ranked], float]:
+    """Everything that is chosen is chosen here, on validation; then how models this old do on the test cases; and the
+    CPU seconds that learning took. What later models may start from is kept in the folder."""
     log, cases = _split(data, 1, options)
-    sources = _fit(data, log, progress)
-    chosen = fuse("home", sources, cases, progress)
-    outcomes = _judge(sources, chosen, test, data, progress)
-    return chosen, {source: outcome.masked for source, outcome in outcomes.items()}
+    began = time.process_time()
+    old = _fit(data, log, options, progress)
+    chosen = choose("home", old.sources, old.world, cases, progress)
+    spent = time.process_time() - began
+    keep(old.sources, kept)
+    outcomes = _judge(old, chosen, test, data, progress)
+    return chosen, {source: outcome.masked for source, outcome in outcomes.items()}, spent
 
 
 def _judge(
-    sources: list[Source], chosen: Fused, cases: list[Case], data: Sequences, progress: Progress
+    fitted: _Fitted, chosen: Choice, cases: list[Case], data: Sequences, progress: Progress
 ) -> dict[str, Outcome]:
-    contest = Contest(sources, chosen.fusion(), len(data.items))
+    contest = Contest(fitted.sources, len(data.items))
+    stages = chosen.stages(fitted.world)
     scorers = contest.scorers()
     if data.repeats:
-        return evaluate({**scorers, "fusion": contest.served}, cases, len(data.items), progress=progress)
-    scorers = {**scorers, "fusion": contest.fresh, "unmasked": contest.served}
-    outcomes = evaluate(scorers, cases, len(data.items), progress=progress)
-    unmasked = outcomes.pop("unmasked").unmasked
-    outcomes["fusion"] = Outcome(outcomes["fusion"].masked, unmasked, outcomes["fusion"].lists)
+        served = {name: contest.served(stage) for name, stage in stages.items()}
+        return evaluate({**scorers, **served}, cases, len(data.items), progress=progress)
+    anew = {name: contest.fresh(stage) for name, stage in stages.items()}
+    again = {f"{name} unmasked": contest.served(stage) for name, stage in stages.items()}
+    outcomes = evaluate({**scorers, **anew, **again}, cases, len(data.items), progress=progress)
+    for name in stages:
+        unmasked = outcomes.pop(f"{name} unmasked").unmasked
+        outcomes[name] = Outcome(outcomes[name].masked, unmasked, outcomes[name].lists)
     return outcomes
 
 
 def _result(
     options: RecommendOptions,
     data: Sequences,
-    trained: tuple[Log, list[Case], Fused],
+    trained: tuple[Log, list[Case], Choice],
     outcomes: Mapping[str, Outcome],
     tally: Tally,
     seconds: float,
@@ -167,7 +180,9 @@ def _result(
         tally.add(source, outcome.unmasked, UNMASKED, ".unmasked")
         tally.add_lists(source, outcome.lists, counts, log.n_users)
     for name in ("ndcg@10", "recall@10"):
-        tally.compare("fusion_vs_best", outcomes["fusion"].masked, outcomes[chosen.best].masked, name)
+        tally.compare("fusion_vs_best", outcomes["fusion"].masked, outcomes[chosen.fused.best].masked, name)
+        tally.compare("ranked_vs_best", outcomes["ranked"].masked, outcomes[chosen.fused.best].masked, name)
+        tally.compare("ranked_vs_fusion", outcomes["ranked"].masked, outcomes["fusion"].masked, name)
     ranked = outcomes["fusion"].masked
     rare, strangers = counts[ranked.item] < RARE, _strangers(log, cases, len(data.items))
     slices = {
@@ -202,7 +217,8 @@ def _strangers(log: Log, cases: list[Case], n_items: int) -> Flags:
     return np.array(flags, np.bool_)
 
 
-def _facts(options: RecommendOptions, data: Sequences, chosen: Fused, n_cases: int) -> dict[str, Any]:
+def _facts(options: RecommendOptions, data: Sequences, chosen: Choice, n_cases: int) -> dict[str, Any]:
+    fused = chosen.fused
     return {
         "hash": data.digest,
         "seed": options.seed,
@@ -211,19 +227,22 @@ def _facts(options: RecommendOptions, data: Sequences, chosen: Fused, n_cases: i
         "items": len(data.items),
         "events": data.n_events,
         "cases": n_cases,
-        "best_single": chosen.best,
-        "chosen": chosen.weighted.chosen,
-        "weights": chosen.weighted.weights,
-        "validation": chosen.weighted.figures,
-        "ablation": chosen.ablation,
+        "models": options.models,
+        "best_single": fused.best,
+        "chosen": fused.weighted.chosen,
+        "weights": fused.weighted.weights,
+        "validation": fused.weighted.figures,
+        "ablation": fused.ablation,
+        "ranker": chosen.ranked.figures,
     }
 
 
-def _notes(options: RecommendOptions, data: Sequences, chosen: Fused) -> tuple[str, ...]:
+def _notes(options: RecommendOptions, data: Sequences, chosen: Choice) -> tuple[str, ...]:
     masked = "nothing is masked (people take things again here)" if data.repeats else "what a shopper has is masked"
     notes = [
         f"leave-last-out, full ranking over {len(data.items):,} items, ids shuffled, average rank on ties; {masked}",
-        chosen.note(),
+        *chosen.notes(),
+        "ranked: what is served, the fusion or, where it surely is better, the learned ranker over its head",
     ]
     if not data.repeats:
         notes.append("repeat: left out, nobody takes an item twice in this data")

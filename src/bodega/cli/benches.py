@@ -19,6 +19,7 @@ bench = typer.Typer(help="Measure: every figure with its baselines and 95 % inte
 app.add_typer(bench, name="bench", rich_help_panel="Measure")
 
 Seed = Annotated[int, typer.Option(help="Seed of every draw.")]
+Models = Annotated[str, typer.Option(help="fast (what needs no torch), or all.")]
 Users = Annotated[int, typer.Option(help="Test a seeded draw of this many; 0 = all.", min=0)]
 
 
@@ -41,13 +42,14 @@ def recommend(
     data: Annotated[Path, typer.Option(help="Folder with sequences.txt, item2attributes.json and perhaps items.tsv.")],
     ties: Annotated[str, typer.Option(help="file, or shuffled (undo what a sort by id may have ordered).")] = "file",
     users: Users = 0,
+    models: Models = "fast",
     seed: Seed = 7,
     as_json: AsJson = False,
 ) -> None:
     """Next item, leave-last-out, every item ranked for every shopper."""
     from bodega.bench.recommend import RecommendOptions, run
 
-    options = RecommendOptions(data=data, ties=ties, seed=seed, users=users or None)
+    options = RecommendOptions(data=data, ties=ties, seed=seed, users=users or None, models=models)
     _show(lambda progress: run(options, progress), as_json)
 
 

@@ -1,0 +1,63 @@
+"""What is chosen on validation cases: the weights of the fusion, and whether a learned ranker orders its head.
+
+The sum is fitted first; the ranker sees its order, every source's opinion and the features, and is served only where
+it surely beats the sum on shoppers it was not fitted on. Nothing here ever sees a test case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bodega.bench._contest import Fused, fuse
+from bodega.evaluation import Case
+from bodega.features import State
+from bodega.protocols import Progress, Source, Stage
+from bodega.ranking.fuse import CANDIDATES, gather
+from bodega.ranking.learned import Chosen, Lessons, RankerOptions, Recipe, fit_ranker
+from bodega.ranking.learned.boosting import TreesLearner
+from bodega.ranking.learned.logistic import LogisticLearner
+from bodega.schema import Candidates, World
+
+MOST: Final = 12_000
+"""Validation cases that a ranker learns from: more cost time (gathering candidates) and change little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One place: the fusion, and the ranker if there is one."""
+
+    fused: Fused
+    ranked: Chosen
+
+    def stages(self, world: World) -> dict[str, Stage]:
+        """`fusion` and `ranked` (what is served), knowing what `world` tells of items."""
+        fusion = self.fused.fusion()
+        ranker = self.ranked.ranker
+        if ranker is None:
+            return {"fusion": fusion, "ranked": fusion}
+        recipe = replace(ranker.recipe, fusion=fusion, state=State.fit(world))
+        return {"fusion": fusion, "ranked": replace(ranker, recipe=recipe)}
+
+    def notes(self) -> tuple[str, ...]:
+        return (self.fused.note(), self.ranked.verdict)
+
+
+def choose(place: str, sources: Sequence[Source], world: World, cases: Sequence[Case], progress: Progress) -> Choice:
+    """Weights, then the ranker, from validation cases; `world` is what the sources learned from."""
+    fused = fuse(place, sources, cases, progress)
+    used = cases[:MOST]
+    names = tuple(source.name for source in sources)
+    recipe = Recipe(place, fused.fusion(), State.fit(world), names)
+    progress.start(f"lessons for {place}", len(used))
+    lessons = Lessons.of(recipe, used, _gathered(sources, used, progress))
+    progress.finish()
+    learners = (LogisticLearner(), TreesLearner())
+    return Choice(fused, fit_ranker(lessons, RankerOptions(learners), progress))
+
+
+def _gathered(sources: Sequence[Source], cases: Sequence[Case], progress: Progress) -> Iterator[Candidates]:
+    for case in cases:
+        yield gather(sources, case.context, CANDIDATES)
+        progress.advance()

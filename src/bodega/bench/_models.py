@@ -1,0 +1,65 @@
+"""Which models does a benchmark of behaviour compare? `fast` needs no torch, `all` everything that Bodega has.
+
+Only models of what people do, and `content`, which knows what items are: the sources of lists that nobody searched for.
+A model that takes minutes may start from what it learned before (`previous`), as a shop that learns every day does.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bodega.errors import BadRequest
+from bodega.protocols import Progress, Source, Trainable
+from bodega.retrieval.collaborative import Collaborative
+from bodega.retrieval.content import Content
+from bodega.retrieval.generative import Generative
+from bodega.retrieval.graph import Graph
+from bodega.retrieval.matrix import Matrix
+from bodega.retrieval.popular import Popular
+from bodega.retrieval.repeat import Repeat
+from bodega.retrieval.sequential import Sequential
+from bodega.retrieval.slim import Slim
+from bodega.retrieval.transition import Transition
+from bodega.schema import World
+
+MODELS: Final = ("fast", "all")
+
+
+def fresh(models: str, *, repeats: bool) -> list[Source]:
+    """Unfitted sources; `repeats`: do people take an item twice here? Raises BadRequest for another word."""
+    if models not in MODELS:
+        raise BadRequest("no such set of models", where="--models", allowed=" or ".join(MODELS), got=models)
+    made: list[Source] = [Popular(), Transition(), Collaborative(), Content(), Matrix(), Graph(), Slim()]
+    if repeats:
+        made.append(Repeat())
+    if models == "all":
+        made += [Sequential(), Generative()]
+    return made
+
+
+def fit(made: list[Source], world: World, progress: Progress, previous: Path | None = None) -> dict[str, float]:
+    """Fit them in place; returns CPU seconds a source. `previous`: a folder of what `keep` wrote, of the same items."""
+    spent = {}
+    for source in made:
+        progress.start(f"learn {source.name}")
+        began = time.process_time()
+        if isinstance(source, Trainable):
+            old = previous / source.name if previous is not None else None
+            source.training = replace(source.training, previous=old, known=world.items if old else None)
+        source.fit(world)
+        spent[source.name] = time.process_time() - began
+        progress.finish()
+    return spent
+
+
+def keep(sources: list[Source], folder: Path) -> Path:
+    """Save those that can start from it."""
+    for source in sources:
+        if isinstance(source, Trainable):
+            own = folder / source.name
+            own.mkdir(parents=True)
+            source.save(own)
+    return folder
