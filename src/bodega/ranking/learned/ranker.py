@@ -20,6 +20,7 @@ import numpy as np
 from bodega.errors import BadRequest, SnapshotCorrupt
 from bodega.features import STANDARD, Asked, Feature, State, table, widths
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned._net_model import Network
 from bodega.ranking.learned.calibration import Calibration
 from bodega.ranking.learned.linear import Linear
 from bodega.ranking.learned.model import Model, Table
@@ -219,6 +220,7 @@ def _opened(kind: str, folder: Path, n_columns: int) -> Model:
         return Linear.load(folder, n_columns)
     if kind == Trees.kind:
         return Trees.load(folder, n_columns)
-    raise SnapshotCorrupt(
-        "a learned ranker of an unknown kind", where=str(folder), allowed=f"{Linear.kind}, {Trees.kind}", got=kind
-    )
+    if kind == Network.kind:
+        return Network.load(folder, n_columns)
+    known = ", ".join((Linear.kind, Trees.kind, Network.kind))
+    raise SnapshotCorrupt("a learned ranker of an unknown kind", where=str(folder), allowed=known, got=kind)
