@@ -59,6 +59,23 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""
 
 
+class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers inside models that `bodega tune` turns; 0 leaves a model as it was made. They act at the next `learn`."""
+
+    transition_window: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """How far apart two items of one shopper may lie and still lead to each other, in items."""
+    transition_history_decay: Share = 0.0
+    """What comes after: weight of a shopper's item for each step that it lies before the newest one."""
+    collaborative_history_decay: Share = 0.0
+    """What shoppers with a similar taste chose: the same weight."""
+    content_history_decay: Share = 0.0
+    """What reads like this: the same weight."""
+    popular_half_life_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Days after which an event counts half for popularity."""
+    repeat_half_life_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Days after which a purchase counts half for what is bought again."""
+
+
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a request looks."""
 
@@ -140,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Store = Store()
     ingest: Ingest = Ingest()
     learn: Learn = Learn()
+    models: Models = Models()
     answer: Answer = Answer()
     understand: Understand = Understand()
     serve: Serve = Serve()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 from weakref import ref
+
+import msgspec
 
 from bodega import settings as settings_room
 from bodega.adapters.analytics import Analytics
@@ -14,15 +17,15 @@ from bodega.engine.shop import Shop
 from bodega.errors import EndpointFailed, NotAShop
 from bodega.protocols import Encoder, EncoderInfo, Source
 from bodega.retrieval.asked import Asked
-from bodega.retrieval.collaborative import Collaborative
-from bodega.retrieval.content import Content
+from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
+from bodega.retrieval.content import Content, ContentOptions
 from bodega.retrieval.dense import Dense
 from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
-from bodega.retrieval.popular import Popular
+from bodega.retrieval.popular import Popular, PopularOptions
 from bodega.retrieval.recent import Recent
-from bodega.retrieval.repeat import Repeat
-from bodega.retrieval.transition import Transition
+from bodega.retrieval.repeat import Repeat, RepeatOptions
+from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
 from bodega.settings import Settings, Understand
 from bodega.understanding.query import Understanding
@@ -88,18 +91,28 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
 
     `folder` is where vectors of a pretrained encoder are kept, so that no text is encoded twice (None: in memory only).
     """
-    by_meaning = _by_meaning(settings, folder)
+    by_meaning, models = _by_meaning(settings, folder), settings.models
     return Parts(
         make={
             "lexical": lambda: Lexical(people=settings.understand.people),
-            "content": Content,
+            "content": lambda: Content(_turned(ContentOptions(), {"history_decay": models.content_history_decay})),
             "intent": Intent,
             **{name: each[0] for name, each in by_meaning.items()},
             "asked": Asked,
-            "popular": Popular,
-            "transition": Transition,
-            "collaborative": lambda: Collaborative(ease_items=settings.learn.ease_items),
-            "repeat": Repeat,
+            "popular": lambda: Popular(_turned(PopularOptions(), {"half_life_days": models.popular_half_life_days})),
+            "transition": lambda: Transition(
+                _turned(
+                    TransitionOptions(),
+                    {"window": models.transition_window, "history_decay": models.transition_history_decay},
+                )
+            ),
+            "collaborative": lambda: Collaborative(
+                options=_turned(
+                    CollaborativeOptions(ease_items=settings.learn.ease_items),
+                    {"history_decay": models.collaborative_history_decay},
+                )
+            ),
+            "repeat": lambda: Repeat(_turned(RepeatOptions(), {"half_life_days": models.repeat_half_life_days})),
             "recent": Recent,
         },
         load={
@@ -122,6 +135,14 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
         reopen=Understanding.load,
         rewords=(lambda: LlmRewriter(settings.understand)) if settings.understand.llm else None,
     )
+
+
+Options = TypeVar("Options", bound=msgspec.Struct)
+
+
+def _turned(options: Options, numbers: Mapping[str, float]) -> Options:
+    """The options with the numbers that the settings turn; 0 leaves one as the model was made."""
+    return msgspec.structs.replace(options, **{name: number for name, number in numbers.items() if number})
 
 
 Made = tuple[Callable[[], Source], Callable[[Path, ItemTable], Source]]
