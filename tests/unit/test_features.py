@@ -90,10 +90,8 @@ def test_match_reads_words_and_brands(state: State) -> None:
     assert seen["match.last"][1] > 0.3
     assert seen["match.last"][2:4].max() == 0
     assert seen["match.best"][3] > 0.2
-    np.testing.assert_allclose(
-        seen["match.profile"], (named(asked(state, [0]))["match.last"] + 0.8 * named(asked(state, [2]))["match.last"]) / 1.8,
-        rtol=1e-4, atol=1e-6,
-    )  # fmt: skip
+    newest, before = (named(asked(state, [item]))["match.last"] for item in (0, 2))
+    np.testing.assert_allclose(seen["match.profile"], (newest + 0.8 * before) / 1.8, rtol=1e-4, atol=1e-6)
 
 
 def test_anchors_stand_in_for_the_history(state: State) -> None:

@@ -18,6 +18,7 @@ from bodega.ranking.learned.lessons import Lessons
 from bodega.ranking.learned.linear import Linear
 from bodega.ranking.learned.logistic import LogisticLearner
 from bodega.ranking.learned.model import Model, Table
+from bodega.ranking.learned.ordering import Ordering
 from bodega.ranking.learned.ranker import HEAD, Ranker, Recipe
 from bodega.ranking.learned.trees import Trees
 
@@ -30,6 +31,7 @@ __all__ = [
     "Linear",
     "LogisticLearner",
     "Model",
+    "Ordering",
     "Ranker",
     "RankerOptions",
     "Recipe",

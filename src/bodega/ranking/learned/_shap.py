@@ -4,16 +4,17 @@ For one leaf let z_j be 1 where the item passes all tests of feature j on its pa
 training rows that passes them. If features in S are known, the leaf is worth its value x prod_{S} z x prod_{not S} r;
 the Shapley value of j in that product is value x (z_j - r_j) x integral over t in [0, 1] of
 prod_{k != j} (t z_k + (1 - t) r_k), a polynomial that Gauss-Legendre points integrate without error.
-Equal to LightGBM's `pred_contrib` (a test says so). Cost: 10 items x 100 trees about 5 ms: for hits that are shown.
+Equal to LightGBM's `pred_contrib` (a test says so). Cost: .2 ms an item and 200 trees of 8 leaves.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 
-from bodega.schema.arrays import Doubles, Floats, Ints
+from bodega.schema.arrays import Doubles, Floats, Ints, Longs
 
 
 class Grown(Protocol):
@@ -44,43 +45,77 @@ class Grown(Protocol):
     def nodes(self) -> Ints: ...
 
 
-def shares(trees: Grown, values: Floats) -> Doubles:
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """All leaves of all trees, each with the distinct features on its path, padded with tests that all rows pass."""
+
+    column: Longs
+    """(n_leaves, longest)"""
+    low: Floats
+    """(n_leaves, longest) an item passes the tests on a feature where low < x <= high."""
+    high: Floats
+    rest: Doubles
+    """(n_leaves, longest) part of the training rows that passes them."""
+    value: Doubles
+    """(n_leaves,)"""
+
+    @classmethod
+    def of(cls, trees: Grown) -> Self:
+        found = [path for tree in range(len(trees.nodes)) for path in _walked(trees, tree)]
+        longest = max((len(held) for _, held in found), default=1)
+        shape = (len(found), longest)
+        paths = cls(
+            np.zeros(shape, np.int64),
+            np.full(shape, -np.inf, np.float32),
+            np.full(shape, np.inf, np.float32),
+            np.ones(shape),
+            np.array([value for value, _ in found]),
+        )
+        for row, (_, held) in enumerate(found):
+            own = slice(0, len(held))
+            paths.column[row, own] = list(held)
+            paths.low[row, own], paths.high[row, own], paths.rest[row, own] = np.array(list(held.values())).T
+        return paths
+
+
+def shares(paths: Paths, values: Floats) -> Doubles:
     """(n_items, n_columns): contributions of `values` (n_columns, n_items)."""
-    out = np.zeros(values.T.shape)
-    points, sizes = np.polynomial.legendre.leggauss(8)  # exact up to degree 15: no path is longer
+    n_columns, n = values.shape
+    out = np.zeros((n, n_columns))
+    if not len(paths.value):
+        return out
+    longest = paths.column.shape[1]
+    points, sizes = np.polynomial.legendre.leggauss(longest // 2 + 1)  # exact: the degree is under 2 x points
     points, sizes = (points + 1) / 2, sizes / 2
-    for tree in range(len(trees.nodes)):
-        for leaf, columns, low, high, rest in _paths(trees, tree):
-            own = values[columns].T  # (n, m)
-            passed = ((own > low) & (own <= high)).astype(np.float64)
-            terms = passed[:, :, None] * points + rest[:, None] * (1 - points)  # (n, m, q)
-            whole = _others(terms)
-            worth = float(trees.value[tree, leaf]) * (whole @ sizes)
-            np.add.at(out.T, columns, ((passed - rest) * worth).T)
+    for item in range(n):
+        own = values[:, item][paths.column]
+        passed = (own > paths.low) & (own <= paths.high)
+        whole = np.zeros(passed.shape)
+        for point, size in zip(points, sizes, strict=True):
+            whole += size * _others(point * passed + (1 - point) * paths.rest)
+        moved = (passed - paths.rest) * whole * paths.value[:, None]
+        out[item] = np.bincount(paths.column.ravel(), weights=moved.ravel(), minlength=n_columns)
     return out
 
 
 def _others(terms: Doubles) -> Doubles:
-    """Product over all features but each: (n, m, q) -> the same shape, without dividing (a term may be 0)."""
+    """Product over each row but the entry itself: the same shape, without dividing (an entry may be 0)."""
     before, after = np.ones_like(terms), np.ones_like(terms)
-    np.cumprod(terms[:, :-1], axis=1, out=before[:, 1:])
-    np.cumprod(terms[:, :0:-1], axis=1, out=after[:, -2::-1] if terms.shape[1] > 1 else after[:, :0])
+    for at in range(1, terms.shape[1]):
+        np.multiply(before[:, at - 1], terms[:, at - 1], out=before[:, at])
+        np.multiply(after[:, -at], terms[:, -at], out=after[:, -at - 1])
     product: Doubles = before * after
     return product
 
 
-def _paths(trees: Grown, tree: int) -> list[tuple[int, Ints, Floats, Floats, Doubles]]:
-    """(leaf, its distinct columns, bounds low < x <= high of each, part of the rows that passes them)."""
-    out: list[tuple[int, Ints, Floats, Floats, Doubles]] = []
-    if not trees.nodes[tree]:
-        return out
-    stack: list[tuple[int, dict[int, tuple[float, float, float]]]] = [(0, {})]
+def _walked(trees: Grown, tree: int) -> list[tuple[float, dict[int, tuple[float, float, float]]]]:
+    """(value, {column: (low, high, part of the rows that passes)}) of every leaf of one tree."""
+    out: list[tuple[float, dict[int, tuple[float, float, float]]]] = []
+    stack: list[tuple[int, dict[int, tuple[float, float, float]]]] = [(0, {})] if trees.nodes[tree] else []
     while stack:
         at, held = stack.pop()
         if at < 0:
-            columns = np.array(list(held), np.int32)
-            low, high, rest = np.array(list(held.values()), np.float64).T
-            out.append((~at, columns, low.astype(np.float32), high.astype(np.float32), rest))
+            out.append((float(trees.value[tree, ~at]), held))
             continue
         column, cut = int(trees.feature[tree, at]), float(trees.threshold[tree, at])
         total = max(float(trees.cover[tree, at]), 1e-9)

@@ -102,7 +102,7 @@ def _objective(task: Softmax) -> Callable[[Doubles, Any], tuple[Doubles, Doubles
 
 
 def planted(grown: list[dict[str, Any]], columns: Any, prior: Floats) -> Trees:
-    """LightGBM's trees (as `dump_model` has them) as flat arrays; `columns` names the column of each of its features."""
+    """LightGBM's trees (as `dump_model` has them) as flat arrays; `columns`: the column of each of its features."""
     n = len(grown)
     inner, leaves = (n, LEAVES - 1), (n, LEAVES)
     trees = Trees(
