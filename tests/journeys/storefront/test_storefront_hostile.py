@@ -132,7 +132,13 @@ def hostile(shop: Any) -> Any:
         for number, hit in enumerate(answer["hits"]):
             text = PAYLOADS[number % len(PAYLOADS)]
             hit["why"] = [
-                {"source": text, "share": 0.7, "text": text, "because": [text]},
+                {
+                    "source": text,
+                    "share": 0.7,
+                    "text": text,
+                    "because": [text],
+                    "evidence": [{"kind": "word", "text": text, "field": text}, {"kind": text, "text": text}],
+                },
                 {"source": text, "share": "x", "text": ""},
             ]
         return {**answer, **SAID, "corrected": PAYLOADS[3], "degraded": PAYLOADS, "request_id": PAYLOADS[0]}

@@ -77,6 +77,9 @@ def test_search_click_and_the_next_list_is_another(visit: Any, street: Street) -
     expect(page.locator("h1")).to_have_text(f"Results for “{kind}”")
     found = page.locator("#results .card").evaluate_all("all => all.map(card => card.dataset.item)")
     assert set(found) & set(street.world.truth.of_kind(kind)), "the right kind of thing is found"
+    page.locator("#results .why-button").first.click()
+    expect(page.locator("#why-panel .found").first).to_contain_text(kind, ignore_case=True)
+    page.keyboard.press("Escape")
     page.locator("#results .title a").first.click()
     page.wait_for_selector(".product")
     for name in ("similar", "together"):

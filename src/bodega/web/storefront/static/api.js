@@ -8,7 +8,8 @@ import { personal, session, user } from "./state.js";
 import { send } from "./wire.js";
 
 /** @typedef {import("./state.js").Item} Item */
-/** @typedef {{source: string, share: number, text: string, because?: string[]}} Reason */
+/** @typedef {{kind: string, text: string, id?: string, field?: string}} Evidence */
+/** @typedef {{source: string, share: number, text: string, because?: string[], evidence?: Evidence[]}} Reason */
 /** @typedef {{id: string, position: number, score: number, document: Item, why: Reason[]}} Hit */
 /** @typedef {{value: string, count: number, parent?: string, depth?: number}} FacetValue */
 /** @typedef {{field: string, values?: FacetValue[], low?: number, high?: number, ranges?: {low: number, high: number, count: number}[]}} Facet */

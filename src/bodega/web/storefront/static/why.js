@@ -1,9 +1,9 @@
 /**
  * Why is this here? A button on every recommended product opens one shared panel: the reasons in words, each with its share
- * of the score as a bar, and "not interested". The panel is a popover: Escape and a click elsewhere close it.
+ * of the score as a bar, which words of a search stand where in the product, and "not interested". The panel is a popover: Escape and a click elsewhere close it.
  */
 import { byId, h, icon } from "./dom.js";
-import { has, t } from "./words.js";
+import { fieldName, has, t } from "./words.js";
 
 /** @type {HTMLElement | null} */
 let opener = null;
@@ -22,13 +22,22 @@ export function placeNear(box, by) {
 /** Close button of a panel. @param {HTMLElement} box */
 export const closer = (box) => h("button", { class: "round", type: "button", "aria-label": t("close"), onclick: () => box.hidePopover() }, icon("x"));
 
-/** @param {import("./api.js").Reason} reason */
+/** Which words of the search stand where: "Name: red dress, Material: wool". @param {import("./api.js").Reason} reason */
+function found(reason) {
+  const words = (Array.isArray(reason.evidence) ? reason.evidence : []).filter((each) => each.kind === "word" && each.field);
+  const fields = [...new Set(words.map((each) => String(each.field)))];
+  const told = fields.map((field) => `${fieldName(field)}: ${words.filter((each) => each.field === field).map((each) => each.text).join(" ")}`);
+  return told.length ? h("span", { class: "found soft small" }, told.join(" · ")) : null;
+}
+
+/** What fits as all other results do has no share, and no bar. @param {import("./api.js").Reason} reason */
 function line(reason) {
   const share = Math.max(0, Math.min(1, Number(reason.share) || 0));
   const bar = h("i", {});
   bar.style.setProperty("--share", String(share));
   const text = reason.text || (has(`source.${reason.source}`) ? t(`source.${reason.source}`) : reason.source);
-  return h("li", { class: "reason" }, h("span", {}, text), h("span", { class: "share" }, t("percent", { n: Math.round(share * 100) })), h("span", { class: "meter", "aria-hidden": "true" }, bar));
+  const measured = share ? [h("span", { class: "share" }, t("percent", { n: Math.round(share * 100) })), h("span", { class: "meter", "aria-hidden": "true" }, bar)] : [];
+  return h("li", { class: "reason" }, h("span", {}, text), measured, found(reason));
 }
 
 /** @param {import("./api.js").Hit} hit @param {() => void} dismiss */
