@@ -14,8 +14,10 @@ from rich.table import Table
 
 from bodega.bench.result import BenchResult
 
-LOWER_IS_NOT_WORSE: Final = ("popularity", "gini", "novelty")
-"""Metrics that describe a list rather than rank it: nothing is bold."""
+COSTS: Final = ("train_cpu_s", "train_wall_s", "memory_mb", "request_p50_ms", "request_p99_ms", "request_cpu_ms")
+
+LOWER_IS_NOT_WORSE: Final = ("popularity", "gini", "novelty", *COSTS)
+"""Metrics that describe a list or a cost rather than rank it: nothing is bold."""
 
 COMPARISON: Final = "_vs_"
 
