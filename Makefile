@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format slow clean install browser
+.PHONY: help demo demo-check test check format slow peers clean install browser
 
 help:
 	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
@@ -18,6 +18,7 @@ help:
 	@echo "make check       format, lint, types, import contracts, pinned versions"
 	@echo "make slow        quality floors and long fault tests"
 	@echo "make format      put the code into its format, write the generated pages"
+	@echo "make peers       other recommenders, each in its own .venv-peers/NAME, for bodega bench peers"
 	@echo "make clean       remove .venv, caches and the demo shop"
 
 demo: $(STAMP)
@@ -39,6 +40,18 @@ check: $(TAUGHT)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
 	$(PYTEST) -qq tests/architecture/test_pins.py
+
+# Each library of benchmarks/peers in an environment of its own: they want other versions of numpy than we do. torch comes
+# first and alone, so that no library chooses another build of it.
+peers: $(patsubst benchmarks/peers/%.txt,.venv-peers/%/.installed,$(wildcard benchmarks/peers/*.txt))
+
+.venv-peers/%/.installed: benchmarks/peers/%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "installing $* into $(@D)"
+	torch=$$(grep '^torch==' $< || true); \
+	  test -z "$$torch" || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check "$$torch"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 format: $(STAMP)
 	$(BIN)/ruff format .
