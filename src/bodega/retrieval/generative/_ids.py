@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bodega.errors import SnapshotCorrupt
 from bodega.retrieval._neural.sequences import Sequences
 from bodega.retrieval._neural.svd import behaviour_vectors
 from bodega.retrieval._neural.weights import load_weights, save_weights
@@ -36,6 +37,7 @@ TRUST = 2.0
 """Events at which an item's own behaviour counts as much as the guess from its text."""
 RIDGE = 1.0
 
+Shape = tuple[int, int, int]
 Quantise = Callable[[Floats, GenerativeOptions, int], Quantiser]
 """(vectors, options, codes a level) -> what gives them codes."""
 
@@ -111,22 +113,38 @@ class SemanticIds:
         )
 
     @classmethod
-    def load(cls, folder: Path, books: tuple[int, int, int], layers: tuple[tuple[int, int], ...]) -> SemanticIds:
-        """Memory-map what `save` wrote: `books` is the shape of the books, `layers` those of the network before."""
+    def load(cls, folder: Path, n_items: int, books: Shape, layers: tuple[tuple[int, int], ...]) -> SemanticIds:
+        """Memory-map what `save` wrote: `books` is the shape of the books, `layers` those of the network before.
+
+        Raises SnapshotCorrupt for codes that the books do not have, and for anything of another shape.
+        """
         keys = mapped(folder / "words.keys.npy")
         shapes: dict[str, tuple[int, ...]] = {"words.rows": (len(keys), HALF), "guess": (HALF, HALF), "books": books}
         for number, (out, into) in enumerate(layers):
             shapes |= {f"layer{number}.weight": (out, into), f"layer{number}.bias": (out,)}
         held = load_weights(folder, shapes)
         network = tuple((held[f"layer{n}.weight"], held[f"layer{n}.bias"]) for n in range(len(layers)))
-        maker = Maker(Content(keys, held["words.rows"]), held["guess"], Quantiser(held["books"], network))
         return cls(
-            maker,
-            mapped(folder / "codes.npy").astype(np.int32),
-            mapped(folder / "digit.npy").astype(np.int32),
-            mapped(folder / "has_id.npy"),
+            Maker(Content(keys, held["words.rows"]), held["guess"], Quantiser(held["books"], network)),
+            _whole(folder / "codes.npy", (n_items, books[0]), 0, books[1]),
+            _whole(folder / "digit.npy", (n_items,), NEW, 2**15),
+            _whole(folder / "has_id.npy", (n_items,), 0, 2).astype(np.bool_),
             np.empty((0, 2 * HALF), np.float32),
         )
+
+
+def _whole(path: Path, shape: tuple[int, ...], low: int, high: int) -> Ints:
+    """Whole numbers of this shape in [low, high). Raises SnapshotCorrupt."""
+    found = mapped(path)
+    if found.shape != shape or found.dtype.kind not in "bi" or np.any((found < low) | (found >= high)):
+        raise SnapshotCorrupt(
+            "the semantic ids cannot be used",
+            where=str(path),
+            allowed=f"whole numbers from {low} to {high - 1} of shape {shape}",
+            got=f"{found.dtype} of shape {found.shape}",
+            next="bodega learn",
+        )
+    return found.astype(np.int32)
 
 
 def _ridge(text: Floats, own: Floats, counts: Longs) -> Floats:

@@ -80,7 +80,8 @@ class GenerativeTask:
 
     def order(self, epoch: int) -> Sequence[Longs]:
         rng = np.random.default_rng([self.options.seed, epoch, 5])
-        return bucketed(self.windows.guesses, self.options.batch, rng)
+        size = min(self.options.batch, max(SMALLEST, len(self.windows) // BATCHES))
+        return bucketed(self.windows.guesses, size, rng)
 
     def prepare(self, rows: Longs, rng: np.random.Generator) -> Batch:
         pieces = self.windows.take(rows)
@@ -160,6 +161,9 @@ class GenerativeTask:
         assert isinstance(found, Tensor)
         return found + self.side[items] @ weights["side"] if self.options.side else found
 
+
+SMALLEST, BATCHES = 16, 64
+"""A small shop's batches are smaller, so that an epoch has about so many of them (with 2 a network learns nothing)."""
 
 DRAWN = 512
 """Items drawn as strangers for the dense model."""

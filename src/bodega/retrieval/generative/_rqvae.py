@@ -28,6 +28,8 @@ from bodega.schema.arrays import Floats, Longs
 LATENT = 32
 HIDDEN = 96
 STEPS = 2_000
+MOST = 200
+"""Epochs at most, where an epoch is a step or two."""
 BATCH = 512
 COMMITMENT = 0.25
 
@@ -39,7 +41,9 @@ def autoencoded(vectors: Floats, options: GenerativeOptions, n_codes: int) -> Qu
         return _made(start)  # nothing to learn from that few
     task = _Reconstruct(vectors, options)
     steps = -(-len(vectors) // BATCH)
-    plan = Plan(epochs=max(1, STEPS // steps), rate=1e-3, dropout=0.0, seed=options.seed, task="learn semantic ids")
+    plan = Plan(
+        epochs=min(MOST, max(1, STEPS // steps)), rate=1e-3, dropout=0.0, seed=options.seed, task="learn semantic ids"
+    )
     return _made(train(start, task, plan, Training()).weights)
 
 

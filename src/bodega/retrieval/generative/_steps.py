@@ -143,9 +143,9 @@ class Steps:
 
 def _distinct(user: Ints, step: Ints, time: np.ndarray, n_items: int) -> np.ndarray:
     """Which steps count: an item seen again at once is one wish, and a search is not told again by its clicks."""
-    keep = collapsed(step, time)
-    keep[:-1] |= user[1:] != user[:-1]
     is_search = step >= n_items
+    keep = collapsed(step, time) | is_search
+    keep[:-1] |= user[1:] != user[:-1]
     place = np.arange(len(step))
     last = np.maximum.accumulate(np.where(is_search, place, -1))
     before = np.concatenate([[-1], last[:-1]])

@@ -43,9 +43,9 @@ class GenerativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Share of a leaf's probability for its items that nobody has touched."""
     repeats: bool | None = None
     """May what the shopper had be generated again? None: where at least `REPEATS` of all guesses were such."""
-    rescoring: float = 0.0
-    """Weight of the dense model (state x item vector) against the log-probability of the beam; above 0 it is learned
-    with a loss of its own."""
+    rescoring: float = 1.0
+    """Weight of the dense model (state x item vector) beside the log-probability of what the beam reaches; it is taught
+    with a loss of its own. 0: the path alone decides, and scores are exact log-probabilities."""
     people: int = 5
     """A query, or a word of one, is known where so many different people asked it (k-anonymity)."""
 

@@ -150,7 +150,7 @@ class Generative:
         source = cls(facts.options)
         source._items, source._size, source._taught, source.repeats = items, facts.size, facts.taught, facts.repeats
         source._language = Language.load(folder)
-        source._ids = SemanticIds.load(folder, facts.books, facts.layers)
+        source._ids = SemanticIds.load(folder, facts.n_items, facts.books, facts.layers)
         ids = source._ids
         source._trie = Trie.of(ids.codes, ids.digit, ids.has_id, facts.options.newcomers)
         wanted = shapes(facts.options, facts.size) | {"vectors": (facts.n_items, facts.options.dimensions)}
