@@ -1,14 +1,14 @@
-"""What does a training that was killed find again? Its weights and where it was, in a folder that a rename makes whole.
+"""What does a training that was killed find again? Its weights and where it was, in one file that a rename makes whole.
 
-A state is written beside the last one, flushed to disk, renamed, and only then the last one is removed: whatever moment
-the process dies at, one whole state is left. States of other data or other options have another key and are not seen.
+A state is written beside the last one, flushed to disk, and renamed over it: whatever moment the process dies at, one
+whole state is left. Trainings of other data or other options have another key, hence another file.
 Cost: weights and two moments, three times the model; every few hundred steps. Not for: what is served (`weights`).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 
 from bodega.retrieval._neural.weights import Arrays
-from bodega.schema.arrays import Floats
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -37,49 +36,40 @@ class State:
     groups: dict[str, Arrays] = field(default_factory=dict)
 
 
-class Checkpoints:
-    """The states of one training, in `folder/key`. `folder` None: nothing is kept, nothing is found."""
+class Checkpoint:
+    """The newest state of one training, `folder/<key>.npz`. `folder` None: nothing is kept, nothing is found."""
 
     def __init__(self, folder: Path | None, key: str) -> None:
-        self._folder = None if folder is None else folder / key
+        self._path = None if folder is None else folder / f"{key or 'training'}.npz"
 
     def latest(self) -> State | None:
-        """The newest whole state."""
-        for found in reversed(self._whole()):
-            try:
-                return _read(found)
-            except (OSError, ValueError, EOFError, msgspec.DecodeError):
-                continue  # written by a process that lost power: the one before, or from the beginning
-        return None
+        """The last state kept; None where there is none that can be read."""
+        if self._path is None or not self._path.is_file():
+            return None
+        try:
+            with np.load(self._path, allow_pickle=False) as held:
+                place = msgspec.json.decode(held["place"].tobytes(), type=Place)
+                groups: dict[str, Arrays] = {}
+                for name in sorted(set(held.files) - {"place"}):
+                    group, _, own = name.partition(".")
+                    groups.setdefault(group, {})[own] = held[name]
+        except (OSError, ValueError, EOFError, KeyError, msgspec.DecodeError, zipfile.BadZipFile):
+            return None
+        return State(place, groups)
 
     def keep(self, state: State) -> None:
         """Durable when this returns."""
-        if self._folder is None:
+        if self._path is None:
             return
-        before = self._whole()
-        name = f"{state.place.epoch:06d}-{state.place.number:08d}"
-        making = self._folder / f"{name}.making"
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
-        for group, arrays in state.groups.items():
-            for array_name, array in arrays.items():
-                with (making / f"{group}.{array_name}.npy").open("wb") as file:
-                    np.save(file, array)
-                    _flushed(file.fileno())
-        with (making / "place.json").open("wb") as file:
-            file.write(msgspec.json.encode(state.place))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {f"{group}.{name}": array for group, held in state.groups.items() for name, array in held.items()}
+        place = np.frombuffer(msgspec.json.encode(state.place), np.uint8)
+        making = self._path.with_suffix(".making")
+        with making.open("wb") as file:
+            np.savez(file, allow_pickle=False, place=place, **arrays)
             file.flush()
-            _flushed(file.fileno())
-        shutil.rmtree(self._folder / name, ignore_errors=True)
-        making.rename(self._folder / name)
-        for old in before:
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
-
-    def _whole(self) -> list[Path]:
-        if self._folder is None or not self._folder.is_dir():
-            return []
-        return sorted(path for path in self._folder.iterdir() if path.is_dir() and path.suffix != ".making")
+            os.fsync(file.fileno())
+        making.replace(self._path)
 
 
 def key_of(facts: msgspec.Struct, *arrays: object) -> str:
@@ -90,17 +80,3 @@ def key_of(facts: msgspec.Struct, *arrays: object) -> str:
         digest.update(str(held.shape).encode())
         digest.update(held.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _read(folder: Path) -> State:
-    place = msgspec.json.decode((folder / "place.json").read_bytes(), type=Place)
-    groups: dict[str, Arrays] = {}
-    for path in sorted(folder.glob("*.npy")):
-        group, _, name = path.name.removesuffix(".npy").partition(".")
-        array: Floats = np.load(path, allow_pickle=False)
-        groups.setdefault(group, {})[name] = array
-    return State(place, groups)
-
-
-def _flushed(handle: int) -> None:
-    os.fsync(handle)

@@ -18,10 +18,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bodega.protocols import Training
-from bodega.retrieval._neural.checkpoint import Checkpoints, Place, State
+from bodega.retrieval._neural.checkpoint import Checkpoint, Place, State
 from bodega.retrieval._neural.weights import Arrays
 from bodega.schema.arrays import Longs
 
@@ -122,10 +123,10 @@ class _Run(Generic[Batch]):
 
     def __init__(self, start: Arrays, task: Task[Batch], plan: Plan, training: Training) -> None:
         self.task, self.plan, self.training = task, plan, training
-        self.kept = Checkpoints(training.checkpoint, plan.key)
+        self.kept = Checkpoint(training.checkpoint, plan.key)
         state = self.kept.latest() or State(Place(), {"weights": start})
         self.place = state.place
-        self.weights = {name: _leaf(array) for name, array in state.groups["weights"].items()}
+        self.weights = {name: _leaf(state.groups["weights"][name]) for name in start}  # sums depend on their order
         self.optimizer = torch.optim.AdamW(
             list(self.weights.values()), lr=plan.rate, weight_decay=plan.weight_decay, fused=True
         )
@@ -218,8 +219,8 @@ class _Run(Generic[Batch]):
         for name, first in state.groups.get("first", {}).items():
             self.optimizer.state[self.weights[name]] = {
                 "step": torch.tensor(float(state.groups["steps"][name][0])),
-                "exp_avg": torch.from_numpy(first.copy()),
-                "exp_avg_sq": torch.from_numpy(state.groups["second"][name].copy()),
+                "exp_avg": owned(first),
+                "exp_avg_sq": owned(state.groups["second"][name]),
             }
 
 
@@ -237,8 +238,14 @@ def bucketed(lengths: Longs, size: int, rng: np.random.Generator, *, mixed: int 
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
-def _leaf(array: Any) -> Tensor:
-    return torch.from_numpy(np.array(array, np.float32)).requires_grad_()
+def owned(array: NDArray[Any]) -> Tensor:
+    """A copy in torch's own memory, float32. Torch's lies at 64 bytes, numpy's at any 16, and MKL's sums depend on it:
+    the same training in another process ended in other last bits."""
+    return torch.from_numpy(np.asarray(array, np.float32)).clone()
+
+
+def _leaf(array: NDArray[Any]) -> Tensor:
+    return owned(array).requires_grad_()
 
 
 @contextmanager

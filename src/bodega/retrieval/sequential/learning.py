@@ -23,7 +23,7 @@ from torch.nn import functional
 from bodega.protocols import Training
 from bodega.retrieval._index import flat_rows
 from bodega.retrieval._neural.checkpoint import key_of
-from bodega.retrieval._neural.loop import Noise, Plan, Trained, bucketed, train
+from bodega.retrieval._neural.loop import Noise, Plan, Trained, bucketed, owned, train
 from bodega.retrieval._neural.sequences import Windows
 from bodega.retrieval._neural.weights import Arrays
 from bodega.retrieval.sequential.nets import encode
@@ -185,7 +185,7 @@ class NextItem:
             torch.from_numpy(self.material.slot[needed].astype(np.int64)),
             torch.from_numpy(bags.indices[flat].astype(np.int64)),
             torch.from_numpy(np.cumsum(lengths) - lengths),
-            torch.from_numpy(self.material.words[needed]),
+            owned(self.material.words[needed]),
         )
 
     def _vectors(self, weights: Mapping[str, Tensor], batch: Rows) -> Tensor:

@@ -77,14 +77,17 @@ def _feed(own: Weights, y: Floats) -> Floats:
 
 
 def _gated(own: Weights, y: Floats, heads: int) -> Floats:
-    gate, *rest = np.split(_silu(y @ own["read"]), 4, -1)
-    query, key, value = (_heads(part, heads) for part in rest)
+    read = _silu(y @ own["read"])
+    d = y.shape[1]
+    gate, query, key, value = (read[:, part * d : (part + 1) * d] for part in range(4))
+    query, key, value = (_heads(part, heads) for part in (query, key, value))
     steps = len(y)
     back = np.abs(np.arange(steps)[:, None] - np.arange(steps))
     weight = _silu(query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(query.shape[-1])) + own["distance"][:, back])
     seen = np.tril(np.ones((steps, steps), np.float32))
-    weight = weight * (seen / seen.sum(1, keepdims=True))
-    out: Floats = (_normed(_joined(weight @ value), own["inner.gain"], own["inner.bias"]) * gate) @ own["write"]
+    found = (weight * (seen / seen.sum(1, keepdims=True))) @ value
+    calm: Floats = _normed(_joined(found.astype(np.float32, copy=False)), own["inner.gain"], own["inner.bias"])
+    out: Floats = np.multiply(calm, gate, dtype=np.float32) @ own["write"]
     return out
 
 
