@@ -31,6 +31,7 @@ from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Encoder, NoProgress, Progress, Source
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned import Ordering
 from bodega.retrieval.dense import Dense
 from bodega.retrieval.lexical import Lexical
 from bodega.schema import Context, Event, EventType, Filter, ItemTable, Request, World
@@ -112,7 +113,8 @@ def _fitted(table: ItemTable, options: SpeedOptions, progress: Progress) -> tupl
 def _engine(table: ItemTable, sources: dict[str, Source]) -> Engine:
     understanding = parts_of(Settings()).understand
     understood = understanding(World(table, no_log(), 0.0)) if understanding is not None else None
-    learned = Learned(sources, Fusion(DEFAULT_WEIGHTS, backup=DEFAULT_WEIGHTS), repeats=False, understanding=understood)
+    ordering = Ordering(Fusion(DEFAULT_WEIGHTS, backup=DEFAULT_WEIGHTS))
+    learned = Learned(sources, ordering, repeats=False, understanding=understood)
 
     def recent(user: str, session: str, limit: int) -> list[Event]:
         del session

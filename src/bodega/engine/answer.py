@@ -5,11 +5,11 @@
             -> question   what the words say; relaxed step by step while nothing can be shown          finding.py
             -> pool       what could be right: what the words find, the shelf, or the sources' union   pool.py
             -> showable   filters, stock, dismissals, the anchors themselves; topped up if too little  pool.py
-            -> ranked     every source of the place scores the head of the pool, the fusion orders it  ranking/fuse.py
+            -> ranked     every source of the place scores the head of the pool, a sum or a ranker orders  ranking/
             -> mixed      likes apart, the tired down, where the place has a dial for it               ranking/diversify
             -> page       variants collapsed, sorted, pinned, cut, explained; every fallback named     explain.py
 
-No step asks for a model's name: a place names its sources (`places.py`) and the fusion knows their weights.
+No step asks for a model's name: a place names its sources (`places.py`) and what ranks it was learned.
 Cost: printed by `bodega bench serve`. Not for: learning (`learn.py`) or keeping bytes (`adapters`).
 """
 
@@ -32,11 +32,13 @@ from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES, Place
 from bodega.engine.pool import Pool, Pooling
 from bodega.engine.question import Question, Questioning
+from bodega.engine.ranked import OnShelf
 from bodega.engine.resolve import context_of, place_of
 from bodega.engine.shelf import Shelf
 from bodega.protocols import Source
 from bodega.ranking.diversify import Diversify, Shown
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned import Ordering
 from bodega.ranking.rules import RuleBook
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.repeat import Repeat
@@ -52,7 +54,7 @@ class Learned:
     """What an open snapshot holds: the models, their weights, and what the log says of the shop."""
 
     sources: Mapping[str, Source]
-    fusion: Fusion
+    ordering: Ordering
     repeats: bool
     """Do people here buy the same item again? Then `home` may show what the shopper already has."""
     snapshot: str = ""
@@ -97,6 +99,7 @@ class Engine:
         self.merchandise = Merchandise(shelf)
         self.pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
+        self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
         self.mixing = Diversify(self._mixed_from(), {name: place.diversity for name, place in PLACES.items()})
 
@@ -165,10 +168,9 @@ class Engine:
         rows = np.concatenate([ranked.items, work.pool.rows[len(ranked) :]])
         return work.bound.placed(self._ordered(request, work.place, rows), work.asked.keep, request.sort)
 
-    def stage(self, place: Place) -> Fusion:
+    def stage(self, place: Place) -> Fusion | OnShelf:
         """What ranks the head of this place's lists."""
-        del place
-        return self.learned.fusion
+        return self._rankers.get(place.name, self.learned.ordering.fusion)
 
     def _headed(self, place: Place, context: Context, pool: Pool, bound: Bound) -> tuple[Pool, int]:
         """The same pool with what deserves a close look at its head, and the size of that head."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bodega.engine.finding import Finder, Rewords, Understands
-from bodega.engine.places import PLACES, Place
+from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
 from bodega.engine.rewriting import Verdict, judge
 from bodega.engine.shelf import Shelf
 from bodega.evaluation import (
@@ -28,14 +28,19 @@ from bodega.evaluation import (
     per_case,
     place_cases,
 )
-from bodega.protocols import Progress, Source
+from bodega.features import State
+from bodega.protocols import Progress, Source, Stage
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion, gather, scored
+from bodega.ranking.learned import Chosen, Learner, Lessons, LogisticLearner, RankerOptions, Recipe, fit_ranker
+from bodega.ranking.learned.boosting import TreesLearner
 from bodega.ranking.per_query import fit_factors
 from bodega.schema import EVENT_CODES, Candidates, Context, World
 from bodega.schema.arrays import Doubles, Floats
 from bodega.settings import Settings
 
+LEARNERS: tuple[Learner, ...] = (LogisticLearner(), TreesLearner())
+"""Kinds of rankers that are tried, the best one served; one whose library is not installed is left out and named."""
 METRICS = ("ndcg@10", "recall@10", "hit@10", "mrr", "auc")
 REPEATS_FROM = 0.05
 """Part of what shoppers take that they had before, from which on a shop is one where people buy again."""
@@ -56,6 +61,8 @@ class PlaceReport:
     validation: dict[str, float] = field(default_factory=dict)
     """NDCG@10 on the validation window, which the choice rests on."""
     verdict: str = ""
+    ranked: str = ""
+    """What was found of the learned ranker, in a sentence."""
 
 
 @dataclass(slots=True)
@@ -73,6 +80,10 @@ class Trial:
     found: dict[str, Weighted] = field(default_factory=dict)
     factors: dict[str, dict[str, float]] = field(default_factory=dict)
     """{place: {trait of a query: factor on the weight of meaning}}."""
+    ranked: dict[str, Chosen] = field(default_factory=dict)
+    """{place: what was found of a learned ranker}."""
+    state: State | None = None
+    """What was known of items before the windows."""
     verdict: Verdict | None = None
     """May the language model word lost queries anew? None: none was switched on."""
     _finder: Finder | None = None
@@ -82,6 +93,7 @@ class Trial:
         trial = cls(sources, split, settings, repeats=True, weights={}, whole=whole)
         cases = trial.cases(PLACES["home"], split.valid)
         trial.repeats = _repeat_share(cases) >= REPEATS_FROM
+        trial.state = State.fit(World(whole.items, split.train, split.valid.start))
         return trial
 
     def cases(self, place: Place, window: Window) -> list[Case]:
@@ -89,8 +101,7 @@ class Trial:
         assert self.whole is not None
         assert self.split is not None
         options = CaseOptions(
-            # A choice needs more cases than a figure: the gain of a fusion is a small difference of large numbers.
-            limit=self.settings.learn.evaluated_users * (2 if window == self.split.valid else 1),
+            limit=self._most(window),
             seed=self.settings.learn.seed,
             history=self.settings.answer.history,
             mask_seen=place.fresh and not self.repeats,
@@ -101,6 +112,22 @@ class Trial:
         cases = place_cases(log, place.name, window, options)
         check_no_leak(self.split.train, cases, start=self.split.valid.start)
         return cases
+
+    def _most(self, window: Window) -> int:
+        """Cases of a window: a choice needs more than a figure, a ranker more than a choice. The first are the same."""
+        assert self.split is not None
+        learn = self.settings.learn
+        return max(self.weighed, learn.taught_cases) if window == self.split.valid else learn.evaluated_users
+
+    @property
+    def weighed(self) -> int:
+        """Cases that weights are fitted on: the gain of a fusion is a small difference of large numbers."""
+        return 2 * self.settings.learn.evaluated_users
+
+    def fusion(self, place: Place) -> Fusion:
+        """The sum that was found for this place."""
+        weights = self.weights.get(place.name, place.weights)
+        return Fusion({place.name: weights}, backup=DEFAULT_WEIGHTS, factors=self.factors)
 
     def sources_of(self, place: Place) -> list[Source]:
         return [self.sources[name] for name in place.among(self.sources)]
@@ -134,7 +161,8 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
         candidates.append(own)
         asked.append(replace(case, context=context))
         progress.advance()
-    found = fit_weights(place.name, cases, candidates, per_source=trial.settings.answer.candidates)
+    few = slice(trial.weighed)
+    found = fit_weights(place.name, cases[few], candidates[few], per_source=trial.settings.answer.candidates)
     progress.finish()
     if place.proposes and found.chosen not in ("fusion", "rrf"):
         # The matches are found by words: no other source may order them alone, however well it does on few cases.
@@ -142,19 +170,31 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     trial.found[place.name] = found
     trial.weights[place.name] = found.weights or place.weights
     if place.proposes and found.chosen == "fusion":
-        trial.factors[place.name] = fit_factors(found.weights, asked, candidates).factors
+        trial.factors[place.name] = fit_factors(found.weights, asked[few], candidates[few]).factors
+    if trial.settings.learn.taught_cases:
+        trial.ranked[place.name] = _ranked(trial, place, asked, candidates, progress)
+
+
+def _ranked(
+    trial: Trial, place: Place, cases: Sequence[Case], candidates: Sequence[Candidates], progress: Progress
+) -> Chosen:
+    """A learned ranker over this place's sum, where it surely is better."""
+    assert trial.state is not None
+    recipe = Recipe(place.name, trial.fusion(place), trial.state, place.among(trial.sources))
+    lessons = Lessons.of(recipe, cases, candidates, seed=trial.settings.learn.seed)
+    return fit_ranker(lessons, RankerOptions(LEARNERS, seed=trial.settings.learn.seed), progress)
 
 
 def judge_rewording(trial: Trial, model: str, rewords: Rewords) -> Verdict:
     """May this language model word lost queries anew? Judged on the searches of the validation window."""
     assert trial.split is not None
     place = PLACES["search"]
-    fusion = Fusion({place.name: trial.weights.get(place.name, place.weights)}, factors=trial.factors)
+    fusion, cases = trial.fusion(place), trial.cases(place, trial.split.valid)[: trial.weighed]
 
     def ranked(context: Context) -> Candidates:
         return fusion.rank(*trial.candidates(place, context))
 
-    return judge(model, rewords.wordings, ranked, trial.cases(place, trial.split.valid), trial.settings.learn.seed)
+    return judge(model, rewords.wordings, ranked, cases, trial.settings.learn.seed)
 
 
 def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
@@ -180,6 +220,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
         chosen=found.chosen,
         validation={name: round(value, 6) for name, value in found.figures.items()},
         verdict=_verdict(found, best, (gap.mean, gap.low, gap.high)),
+        ranked=_ranked_verdict(trial, place, values, rng),
     )
 
 
@@ -191,16 +232,46 @@ def _defined(values: dict[str, Doubles]) -> dict[str, Doubles]:
 def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
     assert trial.whole is not None
     rows = np.arange(len(trial.whole.items), dtype=np.int32)
-    fusion = Fusion({place.name: trial.weights[place.name]}, factors=trial.factors)
+    stages: dict[str, Stage] = {"fusion": trial.fusion(place)}
+    learned = trial.ranked.get(place.name)
+    if learned is not None and learned.ranker is not None:
+        stages["ranked"] = learned.ranker
     sources = trial.sources_of(place)
+    remembered = _Remembered(trial, place)
 
     def alone(source: Source) -> Callable[[Context], Floats]:
         return lambda context: source.score(context, rows)
 
-    def fused(context: Context) -> Candidates:
-        return fusion.rank(*trial.candidates(place, context))
+    def staged(stage: Stage) -> Callable[[Context], Candidates]:
+        return lambda context: stage.rank(*remembered(context))
 
-    return {**{source.name: alone(source) for source in sources}, "fusion": fused}
+    named: dict[str, Scorer] = {source.name: alone(source) for source in sources}
+    return named | {name: staged(stage) for name, stage in stages.items()}
+
+
+class _Remembered:
+    """`Trial.candidates` of one place, the last context remembered: every stage asks the same."""
+
+    def __init__(self, trial: Trial, place: Place) -> None:
+        self._trial, self._place = trial, place
+        self._last: Context | None = None
+        self._found: tuple[Context, Candidates] | None = None
+
+    def __call__(self, context: Context) -> tuple[Context, Candidates]:
+        if self._last is not context or self._found is None:
+            self._last, self._found = context, self._trial.candidates(self._place, context)
+        return self._found
+
+
+def _ranked_verdict(trial: Trial, place: Place, values: dict[str, dict[str, Doubles]], rng: np.random.Generator) -> str:
+    """Why the ranker is served or not; where it is, what it is worth on the test window."""
+    found = trial.ranked.get(place.name)
+    if found is None:
+        return ""
+    if "ranked" not in values:
+        return found.verdict
+    gap = paired(values["ranked"]["ndcg@10"], values["fusion"]["ndcg@10"], rng)
+    return f"{found.verdict}; on test {gap.mean:+.4f} (95 % interval {gap.low:+.4f} to {gap.high:+.4f})"
 
 
 def _verdict(found: Weighted, best: str, gap: tuple[float, float, float]) -> str:

@@ -10,9 +10,10 @@ Not for: public data sets with their own protocol (`bodega bench recommend`).
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,14 +29,17 @@ from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, MissingExtra, NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
-from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source
+from bodega.features import State
+from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source, Trainable, Training
 from bodega.ranking.fit import FEWEST
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned import Ordering
 from bodega.schema import ItemTable, Log, World
 from bodega.settings import Settings
 
 UNDERSTANDING = "understanding"
-"""Folder of a snapshot."""
+ORDERING = "ordering"
+"""Folders of a snapshot."""
 
 
 class Understanding(Understands, Protocol):
@@ -105,23 +109,38 @@ def learn(
     progress.finish()
     whole = World(items, log, until=_after(log))
     timeless = (*parts.timeless, *(() if _searched(log) else parts.asking))
-    fits = _Fits(parts, progress)
+    shutil.rmtree(snapshots.workbench / "earlier", ignore_errors=True)  # of a learn that was killed
+    fits = _Fits(parts, progress, snapshots.workbench)
     sources = fits.of((name for name in parts.make if name in timeless), whole)
     trial, reports, notes = _weighed(whole, sources, fits)
     sources |= fits.of((name for name in parts.make if name not in sources), whole)
     understanding = _understood(parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
-    made = _Made(items, sources, understanding, fusion, reports)
+    made = _Made(items, sources, understanding, _ordering(trial, fusion, whole), reports)
     progress.start("publish the snapshot")
     snapshot = snapshots.publish(lambda folder: made.write(folder, facts), code=__version__)
     snapshots.prune()
+    shutil.rmtree(snapshots.workbench, ignore_errors=True)
     progress.finish()
     verdict = f"published snapshot {snapshot}: {len(items):,} items, {len(log):,} events"
     seconds = time.perf_counter() - started
     return LearnReport(
         True, verdict, snapshot, reports, facts, (*notes, *fits.lost.values(), *_log_notes(log_facts)), seconds
     )
+
+
+def _ordering(trial: Trial, fusion: Fusion, whole: World) -> Ordering:
+    """What ranks each place: a learned ranker where one surely is better, knowing what everything tells of items."""
+    chosen = {place: found.ranker for place, found in trial.ranked.items() if found.ranker is not None}
+    if not chosen:
+        return Ordering(fusion)
+    state = State.fit(whole)
+    rankers = {
+        place: replace(ranker, recipe=replace(ranker.recipe, fusion=fusion, state=state))
+        for place, ranker in chosen.items()
+    }
+    return Ordering(fusion, rankers, state)
 
 
 def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
@@ -140,6 +159,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     items = ItemTable.load(folder / "items")
     sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items() if name not in absent}
     fusion = Fusion.from_json((folder / "fusion.json").read_bytes())
+    ordering = Ordering.load(folder / ORDERING, fusion, items).with_blank()
     saved = folder / UNDERSTANDING
     understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
     notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
@@ -148,7 +168,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     proven = llm.get("kept") and llm.get("model") == parts.settings.understand.llm
     learned = Learned(
         sources,
-        fusion,
+        ordering,
         bool(manifest.facts["repeats"]),
         folder.name,
         (*warnings, *notes, *later),
@@ -189,10 +209,16 @@ def _understood(parts: Parts, world: World, progress: Progress) -> Understanding
 
 @dataclass(frozen=True, slots=True)
 class _Fits:
-    """Fits sources. One that a shop may do without, and whose encoder is not to be had, is left out and named."""
+    """Fits sources. One that a shop may do without, and whose encoder or library is missing, is left out and named.
+
+    A source whose fit takes minutes finds what it had done where a learn was killed, and its second fit, on everything,
+    starts from the first, which saw all but the windows.
+    """
 
     parts: Parts
     progress: Progress
+    workbench: Path
+    """A folder for what only this learn needs."""
     lost: dict[str, str] = field(default_factory=dict)
 
     def of(self, names: Iterable[str], world: World) -> dict[str, Source]:
@@ -200,15 +226,34 @@ class _Fits:
         for name in names:
             if name in self.lost:
                 continue
-            self.progress.start(f"learn: {name}")
             try:
-                found[name] = self.parts.make[name]().fit(world)
+                found[name] = self._fitted(name, self.parts.make[name](), world)
             except (MissingExtra, EndpointFailed) as error:
                 if name not in self.parts.optional:
                     raise
                 self.lost[name] = f"{name}: left out, {error.what}; next: {error.next}"
-            self.progress.finish()
         return found
+
+    def _fitted(self, name: str, source: Source, world: World) -> Source:
+        if not isinstance(source, Trainable):
+            self.progress.start(f"learn: {name}")
+            try:
+                return source.fit(world)
+            finally:
+                self.progress.finish()
+        earlier = self.workbench / "earlier" / name
+        known = earlier.is_dir()
+        source.training = Training(
+            self.progress,
+            self.workbench / "checkpoints" / name,
+            earlier if known else None,
+            world.items if known else None,
+        )
+        fitted: Source = source.fit(world)
+        if not known:
+            earlier.mkdir(parents=True)
+            fitted.save(earlier)
+        return fitted
 
 
 def _weighed(
@@ -257,7 +302,7 @@ class _Made:
     items: ItemTable
     sources: Mapping[str, Source]
     understanding: Understanding | None
-    fusion: Fusion
+    ordering: Ordering
     reports: tuple[PlaceReport, ...]
 
     def write(self, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +314,9 @@ class _Made:
         if self.understanding is not None:
             (folder / UNDERSTANDING).mkdir()
             self.understanding.save(folder / UNDERSTANDING)
-        (folder / "fusion.json").write_bytes(self.fusion.to_json())
+        (folder / "fusion.json").write_bytes(self.ordering.fusion.to_json())
+        (folder / ORDERING).mkdir()
+        self.ordering.save(folder / ORDERING)
         (folder / "evaluation.json").write_bytes(msgspec.json.encode(self.reports, order="sorted"))
         return facts
 

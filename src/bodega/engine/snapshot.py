@@ -78,6 +78,8 @@ class Snapshots:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.workbench = folder / ".training"
+        """For what a `learn` needs only while it runs."""
 
     def publish(self, build: Callable[[Path], dict[str, Any]], *, code: str) -> str:
         """Let `build` write the files into an empty folder and return the facts; returns the new snapshot's id."""

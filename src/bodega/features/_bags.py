@@ -4,7 +4,7 @@ heavy; the same idea as the source `content`, which keeps only each item's neare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -72,6 +72,10 @@ class Bags:
         ends = np.cumsum(lengths)
         at = np.arange(int(ends[-1])) + np.repeat(first - (ends - lengths), lengths)
         return np.repeat(np.arange(len(items), dtype=np.int32), lengths), self.words[at], self.weights[at]
+
+    def with_blank(self) -> Self:
+        """The same bags and an empty one."""
+        return replace(self, starts=np.append(self.starts, self.starts[-1]))
 
     def save(self, folder: Path) -> None:
         for name in ("starts", "words", "weights"):

@@ -10,7 +10,7 @@ Not for: what one shopper did (the request's `Context` brings that).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -132,6 +132,19 @@ class State:
         low = np.searchsorted(self.reference, own, "left")
         high = np.searchsorted(self.reference, own, "right")
         return ((low + high) / (2 * n)).astype(np.float32)
+
+    def with_blank(self) -> Self:
+        """The same state with one more row: an item of which nothing is known (one that is newer than the state)."""
+        return replace(
+            self,
+            counts=np.concatenate([self.counts, np.zeros((1, _WIDTH), np.float32)]),
+            clock=np.append(self.clock, -np.inf),
+            first=np.append(self.first, np.inf),
+            brand=np.append(self.brand, np.int32(-1)),
+            leaf=np.append(self.leaf, np.int32(-1)),
+            level=np.append(self.level, np.float32(0.5)),
+            bags=self.bags.with_blank(),
+        )
 
     def save(self, folder: Path) -> None:
         """Flat arrays; equal states give equal bytes."""

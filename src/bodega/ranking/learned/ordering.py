@@ -7,7 +7,7 @@ Cost: that of the ranker or of the fusion. Not for: choosing (`fit_ranker` does,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -66,6 +66,16 @@ class Ordering:
         """An event that came since the snapshot was learned (see `State.writes`)."""
         if self.state is not None:
             self.state.writes(item, action, time, value)
+
+    def with_blank(self) -> Self:
+        """The same rankers over a state that ends in a blank item, for those that are newer than it."""
+        if self.state is None:
+            return self
+        state = self.state.with_blank()
+        rankers = {
+            place: replace(ranker, recipe=replace(ranker.recipe, state=state)) for place, ranker in self.rankers.items()
+        }
+        return replace(self, rankers=rankers, state=state)
 
     def save(self, folder: Path) -> None:
         """Rankers and state into the (existing, empty) folder. The fusion is saved by whoever owns it."""

@@ -109,6 +109,11 @@ class Ranker:
         """The same candidates, best first, `score` set (falling; the tail keeps the fusion's order)."""
         if not len(candidates) or not self.serves(candidates):
             return self.recipe.fusion.rank(context, candidates)
+        rows, score = self.order(context, candidates)
+        return Candidates(candidates.items[rows], candidates.scores[rows], score, candidates.sources)
+
+    def order(self, context: Context, candidates: Candidates) -> tuple[Ints, Floats]:
+        """(rows of the candidates, best first, and their falling scores); for candidates that it `serves`."""
         order, total, head = self.recipe.headed(context, candidates)
         score = self._final(head)
         own = np.argsort(-score, kind="stable")
@@ -116,9 +121,7 @@ class Ranker:
         tail = total[rest]
         if len(rest):  # below the head, in steps of the fusion
             tail = score[own[-1]] - 1 - (total[first].max(initial=tail[0]) - tail)
-        rows = np.concatenate([first, rest])
-        final = np.concatenate([score[own], tail]).astype(np.float32)
-        return Candidates(candidates.items[rows], candidates.scores[rows], final, candidates.sources)
+        return np.concatenate([first, rest]), np.concatenate([score[own], tail]).astype(np.float32)
 
     def serves(self, candidates: Candidates) -> bool:
         """Are these the sources it was fitted with, and do they say anything?"""
