@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ import pytest
 
 import bodega
 from bodega import Event, EventType, Filter, Item, Request, Shop, Sort
+from bodega.cli import main
 from bodega.engine.why_not import WhyNot
 from bodega.errors import BadRequest
 from bodega.ranking.diversify import Diversity
@@ -281,3 +284,24 @@ def test_a_mixed_page_holds_the_same_items(shop: Shop) -> None:
 def test_a_request_that_makes_no_sense_is_refused_as_its_page_is(shop: Shop) -> None:
     with pytest.raises(BadRequest):
         shop.why_not(Request(place="nowhere"), "tea1")
+
+
+def test_the_command_line_says_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["bodega", "why-not", *words, "--shop", str(shop.folder)])
+        capsys.readouterr()
+        with suppress(SystemExit):
+            main()
+        return capsys.readouterr().out
+
+    page = shop.search("green tea", k=6)
+    wanted = shop.why_not(Request(place="search", query="green tea", k=2), page.ids[5])
+    assert msgspec.json.decode(run(page.ids[5], "-q", "green tea", "-k", "2", "--json"), type=WhyNot) == wanted
+    told = run(page.ids[5], "-q", "green tea", "-k", "2")
+    assert "outranked" in told
+    assert "lexical" in told
+    assert "filtered" in run("tea2", "--place", "category", "-f", "brand=Rossa")
+    assert "unknown_item" in run("no-such")
+    assert "搜索找不到它" in run("shoe41", "-q", "green tea", "--language", "zh")
