@@ -41,7 +41,7 @@ class Content:
     @classmethod
     def learn(cls, items: ItemTable, dimensions: int, *, seed: int) -> Content:
         """The leading directions of the features that two items or more have."""
-        held = _held(items)
+        keys, held = _held(items)
         frequency = np.bincount(held.indices, minlength=held.shape[1])
         often = np.sort(np.argsort(-frequency, kind="stable")[:FEATURES])
         often = often[frequency[often] > 1]
@@ -52,14 +52,14 @@ class Content:
         rows = np.zeros((len(often), dimensions), np.float32)
         kept = values > 1e-6
         rows[:, : len(values)][:, kept] = directions[:, kept] * values[kept] ** np.float32(-0.5)
-        return cls(_keys_of(items)[often], rows * weight[:, None])
+        return cls(keys[often], rows * weight[:, None])
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def vectors(self, items: ItemTable) -> Floats:
         """(n_items, d) float32, rows of length 1; zeros where an item has no known word or value."""
-        keys, held = _keys_of(items), _held(items)
+        keys, held = _held(items)
         at = np.minimum(np.searchsorted(self.keys, keys), max(len(self) - 1, 0))
         known = self.keys[at] == keys if len(self) else np.zeros(len(keys), np.bool_)
         return unit(np.asarray(held[:, known] @ self.rows[at[known]], np.float32))
@@ -109,17 +109,13 @@ def _features(items: ItemTable) -> tuple[Longs, NDArray[np.uint32], Floats]:
     return rows, names, weights
 
 
-def _keys_of(items: ItemTable) -> NDArray[np.uint32]:
-    return np.unique(_features(items)[1])
-
-
-def _held(items: ItemTable) -> sparse.csr_matrix:
-    """Items x features (columns in order of their keys): 1 for a title word, `ATTRIBUTES` for a value."""
+def _held(items: ItemTable) -> tuple[NDArray[np.uint32], sparse.csr_matrix]:
+    """(keys, ascending; items x features in that order): 1 for a title word, `ATTRIBUTES` for a value."""
     owner, keys, weights = _features(items)
     names, column = np.unique(keys, return_inverse=True)
     held = sparse.csr_matrix((weights, (owner, column)), shape=(len(items), len(names)))
     held.sum_duplicates()
-    return held
+    return names, held
 
 
 def _lengths(rows: sparse.csr_matrix) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from bodega.retrieval.generative._beam import NOTHING, Written, search
 from bodega.retrieval.generative._ids import Quantise, SemanticIds, kmeans
 from bodega.retrieval.generative._lesson import Lesson
 from bodega.retrieval.generative._network import Decoder, Depth, Size, shapes, step_vectors, timeline
-from bodega.retrieval.generative._steps import Language, Steps, read
+from bodega.retrieval.generative._steps import Language, Steps, read, words_of
 from bodega.retrieval.generative._t5 import EncoderDecoder
 from bodega.retrieval.generative._trie import NEW, Trie
 from bodega.retrieval.generative.options import REPEATS, GenerativeOptions
@@ -62,7 +62,12 @@ class Generative:
     def __init__(self, options: GenerativeOptions | None = None) -> None:
         self.options = options or GenerativeOptions()
         self.training = Training()
-        self.notes: tuple[str, ...] = ()
+        self.repeats = False
+        """May what the shopper has be generated again?"""
+        self._taught = False
+        self._items: ItemTable | None = None
+        self._language = Language()
+        self._trie = _nothing(self.options)
         self._latest: tuple[Context, Written] | None = None
         self._main: Generative | None = None
         """Set where this is the part that knows newer items: what was learned is the main part's."""
@@ -70,13 +75,13 @@ class Generative:
     def fit(self, world: World) -> Self:
         """Learn ids, then the network. Raises MissingExtra without torch."""
         self._latest, options = None, self.options
-        self._items: ItemTable | None = world.items
+        self._items = world.items
         self._language = Language.of(world.log, options.people)
         wanted = Sequences.of(world.log, seed=options.seed)
         self._ids = SemanticIds.learn(world.items, wanted, options, _quantise(options))
         self._trie = Trie.of(self._ids.codes, self._ids.digit, self._ids.has_id, options.newcomers)
         again, guesses = _repeated(wanted)
-        self.repeats = options.repeats if options.repeats is not None else again >= REPEATS * max(guesses, 1)
+        self.repeats = again >= REPEATS * max(guesses, 1) if options.repeats is None else options.repeats
         steps = Steps.of(world, self._language, seed=options.seed)
         lesson = Lesson(options, self._ids, steps, self._language, _digits_of(self._trie, len(world.items)))
         self._size = lesson.size
@@ -101,10 +106,10 @@ class Generative:
         if states is None or not main._size.n_queries:
             return []
         chance = (states[-1] @ main._weights["ask"].T) @ main._meant.T + main._weights["asked"]
-        now = " ".join(context.query.split()).casefold()
+        last = context.query or (context.searches[-1][1] if context.searches else "")
+        now = main._language.known.get(" ".join(words_of(last)), -1)
         best = np.argsort(-chance, kind="stable")[: limit + 1]
-        texts = [main._language.queries[row] for row in best.tolist()]
-        return [text for text in texts if text.casefold() != now][:limit]
+        return [main._language.queries[row] for row in best.tolist() if row != now][:limit]
 
     def ids_for(self, items: ItemTable) -> tuple[Ints, Flags]:
         """Semantic ids from content alone: codes (n_items, levels), and which items say anything that is known."""
@@ -189,8 +194,10 @@ class Generative:
 
     def _states(self, context: Context) -> Floats | None:
         """The timeline's states, (n_steps, d); None where nothing was learned or nothing is known of the shopper."""
+        if not self._taught:
+            return None
         steps = read(context, self._language, self.options.length)
-        if not self._taught or not len(steps):
+        if not len(steps):
             return None
         x = step_vectors(self._weights, self._vectors, steps)
         return timeline(self._weights, self.options, x, causal=self.options.decoder == "depth")
@@ -237,6 +244,12 @@ def _quantise(options: GenerativeOptions) -> Quantise:
     except ImportError as error:
         raise MissingExtra.named("neural", needed_for="semantic ids of an autoencoder") from error
     return autoencoded
+
+
+def _nothing(options: GenerativeOptions) -> Trie:
+    """The trie of a source that has not learned yet."""
+    codes = np.empty((0, options.levels), np.int32)
+    return Trie.of(codes, NO_INTS, np.empty(0, np.bool_), options.newcomers)
 
 
 def _repeated(wanted: Sequences) -> tuple[int, int]:
