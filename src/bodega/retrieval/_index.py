@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from bodega.errors import SnapshotCorrupt
 from bodega.schema import EVENT_CODES, Context, Log
 from bodega.schema.arrays import Doubles, Flags, Floats, Ints, Longs
 from bodega.schema.table import mapped
@@ -150,7 +151,14 @@ class Neighbours:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Neighbours:
-        return cls(*(mapped(folder / f"{name}.{part}.npy") for part in ("starts", "items", "weights")))
+        """Raises SnapshotCorrupt where a weight is not finite: one NaN would reach every list it is part of."""
+        starts, items, weights = (mapped(folder / f"{name}.{part}.npy") for part in ("starts", "items", "weights"))
+        if not np.isfinite(weights.sum(dtype=np.float64)):
+            raise SnapshotCorrupt(
+                "the neighbour lists of a model cannot be used", where=str(folder / f"{name}.weights.npy"),
+                allowed="finite numbers", got="NaN or infinity", next="bodega learn",
+            )  # fmt: skip
+        return cls(starts, items, weights)
 
 
 def flat_rows(starts: NDArray[Any], rows: Ints) -> tuple[Longs, Longs]:
