@@ -127,6 +127,17 @@ def test_an_item_newer_than_the_snapshot_is_recommended(shop: tuple[Generative, 
     assert len(changed.retrieve(after(0, 1, 2), 5)) == 0, "what the snapshot knows has its score there"
 
 
+def test_the_reason_is_what_is_like_it(shop: tuple[Generative, World]) -> None:
+    """One tea among nails: it is the reason for the other teas, and the nails are for nails."""
+    source, _ = shop
+    mixed = after(10, 11, 0)
+    assert source.because(mixed, np.array([3, 4, 9, 15, 16, 19], np.int32), 1).ravel().tolist()[:3] == [0, 0, 0]
+    assert np.isin(source.because(mixed, np.array([15, 16, 19], np.int32), 1), [10, 11]).all()
+    newer = source.beside(catalog(["rose tea bags"], first=100))
+    assert newer.because(mixed, np.zeros(1, np.int32), 1).tolist() == [[0]]
+    assert (source.because(Context(), np.array([3], np.int32), 2) == -1).all()
+
+
 def test_newcomers_take_their_share_and_no_more(shop: tuple[Generative, World]) -> None:
     """Paths are log-probabilities: all items but the three that the shopper has stay below 1 together."""
     _, world = shop

@@ -4,7 +4,7 @@ Other sources compare the shopper with items; this one writes the id of the next
 beam that cannot leave the catalog. Items that are alike have ids that are alike, so what is learned about one is known
 of its neighbours, and an item that nobody has touched has an id too: from its text alone.
 Cost: Beauty (22,363 shoppers, 12,101 items) 200 CPU s to learn on one core, about 1.5 ms a request, in numpy.
-Not for: a shop with hardly any events (it stays silent), or to explain why (its states name no item).
+Not for: a shop with hardly any events (it stays silent), or an exact reason (`because` is an approximation).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bodega.retrieval._index import load_facts, save_facts, top_k
 from bodega.retrieval._neural.sequences import Sequences
 from bodega.retrieval._neural.weights import Arrays, load_weights, save_weights
 from bodega.retrieval.generative._beam import NOTHING, Written, search
+from bodega.retrieval.generative._content import unit
 from bodega.retrieval.generative._ids import Quantise, SemanticIds, kmeans
 from bodega.retrieval.generative._lesson import Lesson
 from bodega.retrieval.generative._network import Decoder, Depth, Size, shapes, step_vectors, timeline
@@ -98,6 +99,21 @@ class Generative:
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Log-probability of each item, NaN where the beam does not reach it."""
         return self._written(context).of(np.asarray(items, np.int32))
+
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """The steps nearest to each item in the model's own space, nearest first: see `protocols.Explains`.
+
+        An approximation: the state mixes all steps, and this asks which of them the item is most like.
+        """
+        main = self._main or self
+        out = np.full((len(items), limit), -1, np.int32)
+        steps = read(context, main._language, main.options.length).items if main._taught else NO_INTS
+        steps = np.unique(steps[steps >= 0])
+        near = unit(self._vectors[items]) @ unit(main._vectors[steps]).T if main._taught else np.empty((len(items), 0))
+        best = np.argsort(-near, axis=1, kind="stable")[:, :limit]
+        named = np.where(np.take_along_axis(near, best, axis=1) > 0, steps[best], -1)
+        out[:, : named.shape[1]] = named
+        return out
 
     def next_queries(self, context: Context, limit: int = 5) -> list[str]:
         """What this shopper will search next, likeliest first, of the queries that enough people have asked."""
