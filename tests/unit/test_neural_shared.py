@@ -258,6 +258,9 @@ def test_batches_hold_each_row_once_and_rows_of_like_length() -> None:
     assert np.array_equal(np.sort(np.concatenate(batches)), np.arange(2_000))
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.3 * lengths.sum()
+    small = bucketed(lengths, 32, np.random.default_rng(1), most=100)
+    assert np.array_equal(np.sort(np.concatenate(small)), np.arange(2_000))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= 100 for batch in small)
 
 
 def test_without_torch_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

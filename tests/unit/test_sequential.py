@@ -143,6 +143,13 @@ def test_anchors_are_the_newest_steps_and_no_answer(small: Sequential) -> None:
     assert not np.allclose(np.delete(both, 5), np.delete(without, 5))
 
 
+def test_the_reason_is_a_step_that_people_want_with_the_item(small: Sequential) -> None:
+    named = small.because(asked(3, 20, 30), np.array([31, 4], np.int32), 2)
+    assert named.shape == (2, 2)
+    assert named[:, 0].tolist() == [30, 3]
+    assert (small.because(asked(), np.array([31], np.int32), 2) == -1).all()
+
+
 def test_an_unused_action_is_neutral(small: Sequential) -> None:
     """Nobody viewed anything here: an anchor read as a view scores as one put into a basket."""
     everything = np.arange(40, dtype=np.int32)
@@ -265,6 +272,10 @@ def test_another_kind_of_model_is_no_warm_start(small: Sequential, tmp_path: Pat
     other.fit(world())
     alone = Sequential(msgspec.structs.replace(SMALL, encoder="gru")).fit(world())
     assert other.notes == ()
+    (tmp_path / "facts.json").write_text('{"encoder": "mamba"}')
+    broken = Sequential(SMALL)
+    broken.training = Training(previous=tmp_path, known=catalog(40))
+    assert broken.fit(world()).notes == ()
     everything = np.arange(40, dtype=np.int32)
     assert np.array_equal(other.score(asked(1), everything), alone.score(asked(1), everything))
 

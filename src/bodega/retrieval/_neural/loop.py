@@ -224,18 +224,30 @@ class _Run(Generic[Batch]):
             }
 
 
-def bucketed(lengths: Longs, size: int, rng: np.random.Generator, *, mixed: int = 50) -> list[Longs]:
+def bucketed(
+    lengths: Longs, size: int, rng: np.random.Generator, *, most: int | None = None, mixed: int = 50
+) -> list[Longs]:
     """Batches of `size` rows of similar length, so that little is padding; which rows meet, and the order, is drawn.
 
-    Rows are shuffled, sorted by length within groups of `mixed` batches, and the batches shuffled.
+    Rows are shuffled, sorted by length within groups of `mixed` batches, and the batches shuffled. `most` bounds rows x
+    longest of a batch: where all rows are long (a supermarket), `size` of them are too few steps a pass.
     """
     drawn = rng.permutation(len(lengths))
     batches = []
     for low in range(0, len(drawn), size * mixed):
         group = drawn[low : low + size * mixed]
         group = group[np.argsort(lengths[group], kind="stable")]
-        batches += [group[start : start + size] for start in range(0, len(group), size)]
+        start = 0
+        while start < len(group):
+            count = size if most is None else min(size, _fitting(lengths[group[start : start + size]], most))
+            batches.append(group[start : start + count])
+            start += count
     return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _fitting(lengths: Longs, most: int) -> int:
+    """How many of these rows (ascending lengths) make a block of at most `most` places; at least one."""
+    return max(1, int(np.count_nonzero(np.arange(1, len(lengths) + 1) * lengths <= most)))
 
 
 def owned(array: NDArray[Any]) -> Tensor:

@@ -79,7 +79,7 @@ class Sequential:
             if warm is not None:
                 self.notes = (f"sequential: started from the last snapshot, {self.options.warm:.0%} of the epochs",)
         trained = learn(material, warm or start, self.training, warm=warm is not None)
-        known = material.described if self.options.cold else np.zeros(len(world.items), np.bool_)
+        known = material.described & self.options.cold
         known[material.known] = True
         self._take(trained.weights, material.vectors(trained.weights), known)
         return self
@@ -91,6 +91,20 @@ class Sequential:
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._scores(context)[items]
+
+    def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
+        """The steps whose vectors are nearest to each item's, nearest first (see `protocols.Explains`).
+
+        Approximate: a network has no exact shares. Items near each other are those that people want together.
+        """
+        out = np.full((len(items), limit), -1, np.int32)
+        steps = np.unique(self._steps(context)[0])
+        if len(steps) and len(items):
+            near = self._vectors[items] @ self._vectors[steps].T
+            order = np.argsort(-near, axis=1, kind="stable")[:, :limit]
+            chosen = np.take_along_axis(near, order, 1)
+            out[:, : order.shape[1]] = np.where(chosen > 0, steps[order], -1)
+        return out
 
     def save(self, folder: Path) -> None:
         save_weights(folder, {**self._learned, "vectors": self._vectors})

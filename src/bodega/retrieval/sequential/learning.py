@@ -114,7 +114,7 @@ class NextItem:
 
     def order(self, epoch: int) -> Sequence[Longs]:
         rng = np.random.default_rng([self.options.seed, 4, epoch])
-        return bucketed(self.windows.guesses, self.options.batch, rng)
+        return bucketed(self.windows.guesses, self.options.batch, rng, most=self.options.places)
 
     def prepare(self, rows: Longs, rng: np.random.Generator) -> Rows:
         columns, windows = self.material.sequences, self.windows.take(rows)

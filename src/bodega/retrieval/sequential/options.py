@@ -20,7 +20,9 @@ class SequentialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Steps of a history that are read."""
     dropout: float = 0.5
     batch: int = 128
-    """Rows a step."""
+    """Rows a step, ..."""
+    places: int = 2_048
+    """... but no more than this many places in all of them: rows of 50 come 40 at a time."""
     epochs: int = 16
     guesses: int = 2_500_000
     """At most so many next items are guessed in all: a large log has fewer epochs, then less than one, newest first."""

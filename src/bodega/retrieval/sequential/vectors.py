@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from scipy import sparse
 
@@ -124,7 +125,7 @@ def _previous(folder: Path, known: ItemTable, options: SequentialOptions) -> Arr
         tables = {"vectors": (len(known), d), "title": (options.titles, d)}
         tables["attribute"] = (len(attribute_names(known)) if options.attributes else 0, d)
         return load_weights(folder, encoder_shapes(options) | tables)
-    except (OSError, ValueError, SnapshotCorrupt):
+    except (OSError, ValueError, msgspec.MsgspecError, SnapshotCorrupt):
         return None
 
 
