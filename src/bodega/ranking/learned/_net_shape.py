@@ -15,7 +15,7 @@ Papers: Ma et al. 2018 (MMoE), Tang et al. 2020 (PLE), Zhou et al. 2018 (DIN), S
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ from bodega.schema.arrays import Doubles, Flags, Floats, Ints
 
 Array = NDArray[np.floating]
 N_ACTIONS = len(EVENT_CODES)
-CLIP = 5.0
+CLIP = 8.0
 """Standardised columns end here: one wild number must not decide."""
 
 
@@ -112,8 +112,9 @@ class Columns:
     deviation: Floats
 
     @classmethod
-    def of(cls, values: Floats) -> Columns:
-        """`values` (n, n_columns), NaN = missing. A column whose logarithm is less skewed is squeezed."""
+    def of(cls, values: Floats, straight: Sequence[int] = ()) -> Columns:
+        """`values` (n, n_columns), NaN = missing. A column whose logarithm is less skewed is squeezed, but for the
+        `straight` ones."""
         known: Flags = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
         filled = np.where(known, values, 0).astype(np.float64)
@@ -121,6 +122,7 @@ class Columns:
         squeezed = np.where(known, np.sign(filled) * np.log1p(np.abs(filled) / scale), 0)
         plain, logged = _moments(filled, known, count), _moments(squeezed, known, count)
         long = np.abs(logged[2]) < 0.8 * np.abs(plain[2])
+        long[list(straight)] = False
         return cls(
             flagged=np.asarray(~known.all(axis=0)),
             long=long,

@@ -47,6 +47,8 @@ class Recipe:
     places: str
     patience: int
     seed: int
+    key: str
+    """Of a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +218,13 @@ class Ranking:
         return -total / max(count, 1)
 
 
-def learn(shape: Shape, recipe: Recipe, lists: Lists, training: Training, key: str) -> tuple[Arrays, tuple[float, ...]]:
-    """The trained parameters by name, and the loss on the lists held out after each epoch."""
+def learn(
+    shape: Shape, recipe: Recipe, lists: Lists, training: Training, start: Arrays
+) -> tuple[Arrays, tuple[float, ...]]:
+    """(the trained parameters by name, the loss on the lists held out after each epoch).
+
+    `start`: what to begin with instead of what `begin` draws, by name.
+    """
     task = Ranking(shape, recipe, lists)
     plan = Plan(
         epochs=recipe.epochs,
@@ -226,10 +233,10 @@ def learn(shape: Shape, recipe: Recipe, lists: Lists, training: Training, key: s
         dropout=recipe.dropout,
         patience=recipe.patience,
         seed=recipe.seed,
-        key=key,
+        key=recipe.key,
         task="learn to rank",
     )
-    start = begin(shape, lists.examples.labels, recipe.seed)
+    start = begin(shape, lists.examples.labels, recipe.seed) | start
     if recipe.places == "tower":
         start[BIAS] = np.zeros(int(min(lists.examples.position.max(initial=0), 99)) + 1, np.float32)
     done = train(start, task, plan, training)
@@ -244,7 +251,8 @@ def begin(shape: Shape, labels: Floats, seed: int) -> Arrays:
         spread = np.sqrt(2.0 / size[0]) if len(size) == 2 else 0.0
         out[name] = (rng.standard_normal(size) * spread).astype(np.float32)
     for task, name in enumerate(shape.tasks):
-        out[f"t{task}.v"] = (rng.standard_normal(shape.tower) / np.sqrt(shape.tower)).astype(np.float32)
+        out[f"t{task}.v"] = (rng.standard_normal(shape.tower) * 0.1).astype(np.float32)
+        out[f"t{task}.line"] = np.zeros(shape.inputs, np.float32)
         rate = np.clip(np.nanmean(labels[:, task]), 1e-4, 1 - 1e-4)
         if name in shape.chained:
             rate = np.clip(rate / np.clip(np.nanmean(labels[:, 0]), 1e-4, 1), 1e-4, 1 - 1e-3)

@@ -36,11 +36,26 @@ from bodega.ranking.learned._net_model import Network, NetworkReport
 from bodega.ranking.learned._net_shape import Columns, Forward, Shape, sigmoid
 from bodega.ranking.learned.lessons import Lessons
 from bodega.ranking.learned.position import Examination, examination_of
+from bodega.ranking.learned.softmax import Softmax
 from bodega.ranking.learned.tasks import FEWEST, RECENT, TASKS, Examples, newest_of
 from bodega.retrieval._neural.checkpoint import key_of
 from bodega.schema.arrays import Floats
 
-__all__ = ["Network", "NetworkLearner", "NetworkOptions", "NetworkReport", "examples_of_lessons", "fit_network"]
+__all__ = [
+    "Given",
+    "Network",
+    "NetworkLearner",
+    "NetworkOptions",
+    "NetworkReport",
+    "examples_of_lessons",
+    "fit_network",
+]
+
+MOST = 20_000
+"""Cases that a network learns from."""
+
+SUM = "sum.score"
+"""The column of the fusion's score."""
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,14 +88,33 @@ class NetworkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 7
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What is known beside the examples."""
+
+    vectors: Floats | None = None
+    """(n_items, d) item vectors for the attention, of any length; None: no attention."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """{task: what one of it is worth}; empty: a purchase 1, or what comes nearest to it."""
+    examination: Examination | None = None
+    """Which places are looked at; None: estimated from the examples."""
+    line: Mapping[str, float] = field(default_factory=dict)
+    """{column: weight}: the order that every task begins with: what is good already, e.g. the fusion's sum."""
+
+
 @dataclass(frozen=True)
 class NetworkLearner:
-    """The network among the learners that a ranker is chosen from (`ranking.learned.fitting`): one task, a purchase."""
+    """The network among the learners that a ranker is chosen from (`ranking.learned.fitting`): one task, a purchase.
+
+    It begins at the fusion's sum, and learns from the first `width` candidates of the cases that have something right
+    there. (What is right further down must not be added alone: then low places would mean right.)
+    """
 
     options: NetworkOptions = field(default_factory=NetworkOptions)
     vectors: Floats | None = None
     """(n_items, d) item vectors for the attention; None: no attention."""
     training: Training = field(default_factory=Training)
+    width: int = 60
 
     @property
     def kind(self) -> str:
@@ -88,8 +122,10 @@ class NetworkLearner:
 
     def fit(self, lessons: Lessons) -> dict[int, Network]:
         """One network. Raises MissingExtra without torch."""
-        examples = examples_of_lessons(lessons.rows(lessons.teaches))
-        return {1: fit_network(examples, self.options, vectors=self.vectors, training=self.training)}
+        told = lessons.narrowed(self.width).sample(MOST, self.width)
+        line = {SUM: Softmax.of(told).temperature(told.sum) if len(told) else 0.0}
+        examples = examples_of_lessons(told)
+        return {1: fit_network(examples, self.options, Given(vectors=self.vectors, line=line), self.training)}
 
 
 def examples_of_lessons(lessons: Lessons) -> Examples:
@@ -117,28 +153,23 @@ def examples_of_lessons(lessons: Lessons) -> Examples:
 def fit_network(
     examples: Examples,
     options: NetworkOptions | None = None,
-    *,
-    vectors: Floats | None = None,
-    values: Mapping[str, float] | None = None,
-    examination: Examination | None = None,
+    given: Given | None = None,
     training: Training | None = None,
 ) -> Network:
-    """Learn from examples. `vectors` (n_items, d): item vectors for the attention, any length; None: no attention.
-
-    `values` {task: what one is worth} (default: a purchase 1, or what comes nearest to it); `examination`: None
-    estimates it from the examples. Raises MissingExtra without torch, BadRequest where no task is told.
-    """
+    """Learn from examples. Raises MissingExtra without torch, BadRequest where no task is told."""
     if find_spec("torch") is None:
         raise MissingExtra.named("neural", needed_for="learning the network ranker")
     from bodega.ranking.learned._net_torch import Lists, Recipe, learn
 
-    options, training = options or NetworkOptions(), training or Training()
+    options, given, training = options or NetworkOptions(), given or Given(), training or Training()
+    vectors, line = given.vectors, given.line
     examples = _usable(examples)
     most, rest = _parts(examples, options)
     unit = _unit(vectors) if options.attention and vectors is not None and len(vectors) else None
-    columns = Columns.of(most.values)
+    straight = [examples.columns.index(name) for name in line]
+    columns = Columns.of(most.values, straight)
     shape = shape_of(examples, options, columns, 0 if unit is None else unit.shape[1])
-    looked = examination or (
+    looked = given.examination or (
         _examination(examples) if options.places in ("examination", "weights") else Examination.flat()
     )
     lists = Lists(most, rest, columns, unit, (looked.at(most.position), looked.at(rest.position)))
@@ -153,15 +184,15 @@ def fit_network(
         places=options.places,
         patience=options.patience,
         seed=options.seed,
+        key=key_of(options, most.values, most.labels, most.item, most.recent),
     )
-    key = key_of(options, most.values, most.labels, most.item, most.recent)
-    held, losses = learn(shape, recipe, lists, training, key)
+    held, losses = learn(shape, recipe, lists, training, _lines(shape, columns, line))
     forward = Forward(shape, held, columns)
     plain = Network(
         forward,
         tuple(Curve.identity() for _ in shape.tasks),
         np.zeros((0, 0), np.float32) if unit is None else unit,
-        dict(values or {_dearest(shape.tasks): 1.0}),
+        dict(given.values or {_dearest(shape.tasks): 1.0}),
     )
     return _calibrated(plain, examples, rest, looked, options, losses)
 
@@ -184,6 +215,15 @@ def shape_of(examples: Examples, options: NetworkOptions, columns: Columns, dime
         chained=tuple(task for task in examples.tasks if examples.tasks[0] == "click" and task in ("cart", "purchase")),
         **kinds[options.experts],
     )
+
+
+def _lines(shape: Shape, columns: Columns, line: Mapping[str, float]) -> dict[str, Floats]:
+    """Each task's plain weighted sum, so that it begins with `line`."""
+    begins = np.zeros(shape.inputs, np.float32)
+    for name, weight in line.items():
+        column = shape.columns.index(name)
+        begins[column] = weight * columns.deviation[column]
+    return {f"t{task}.line": begins.copy() for task in range(len(shape.tasks))} if line else {}
 
 
 def _usable(examples: Examples) -> Examples:
