@@ -38,27 +38,15 @@ class Opinions:
         return (*own, *(f"sum.{what}" for what in JOINT))
 
     def value(self, asked: Asked) -> Floats:
-        scores, n = asked.candidates.scores, len(asked.items)
-        wide = scores.shape[1]
-        out = np.zeros((len(OWN) * wide + len(JOINT), n), np.float32)
-        if n == 0 or wide == 0:
-            return out
+        return self.heard(asked).of(np.arange(len(asked.items), dtype=np.int32))
+
+    def heard(self, asked: Asked) -> Heard:
+        """All candidates on the common scale; the columns of some of them are then made by `Heard.of`."""
         parts, weight = self.fusion.parts(asked.context, asked.candidates)
-        known = np.isfinite(scores).T
         z = np.ascontiguousarray(parts.T)
-        rank = _ranks(np.where(known, scores.T, -np.inf))
-        out[:wide] = z
-        out[wide : 2 * wide] = np.where(known, 1 / (RRF_K + rank), 0)
-        out[2 * wide : 3 * wide] = _raw(scores.T, known)
-        out[3 * wide : 4 * wide] = known
-        joint = out[4 * wide :]
-        joint[0] = weight @ z
-        joint[1] = 1 / (RRF_K + _ranks(joint[:1])[0])
-        joint[2] = joint[0].max() - joint[0]
-        joint[3] = known.sum(axis=0)
-        joint[4] = z.max(axis=0)
-        joint[5] = out[wide : 2 * wide].max(axis=0)
-        return out
+        scores = np.ascontiguousarray(asked.candidates.scores.T)
+        known = np.isfinite(scores)
+        return Heard(z, weight @ z, np.where(known, scores, np.float32(-np.inf)), known)
 
     @staticmethod
     def owners(sources: Sequence[str]) -> Ints:
@@ -67,18 +55,51 @@ class Opinions:
         return np.concatenate([own, np.full(len(JOINT), -1, np.int32)])
 
 
-def _ranks(scores: Floats) -> Floats:
-    """Places (1 = best) in each row; equal scores share the best of their places."""
-    out = np.empty(scores.shape, np.float32)
-    for row, own in enumerate(scores):
-        ordered = np.sort(own)
-        out[row] = len(own) - np.searchsorted(ordered, own, "right") + 1
-    return out
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What all sources say of all candidates of one request."""
+
+    z: Floats
+    """(n_sources, n)"""
+    total: Floats
+    """(n,) the fusion's score."""
+    scores: Floats
+    """(n_sources, n) -inf where unknown."""
+    known: Flags
+    """(n_sources, n)"""
+
+    def of(self, rows: Ints) -> Floats:
+        """(n_columns, len(rows)) the columns of these candidates, seen among all."""
+        wide = len(self.z)
+        out = np.zeros((len(OWN) * wide + len(JOINT), len(rows)), np.float32)
+        if not len(rows) or not wide:
+            return out
+        known = self.known[:, rows]
+        out[:wide] = self.z[:, rows]
+        for source, scores in enumerate(self.scores):
+            out[wide + source] = _closeness(scores, rows)
+        out[wide : 2 * wide] *= known
+        out[2 * wide : 3 * wide] = self._raw(rows)
+        out[3 * wide : 4 * wide] = known
+        joint = out[4 * wide :]
+        joint[0] = self.total[rows]
+        joint[1] = _closeness(self.total, rows)
+        joint[2] = self.total.max() - joint[0]
+        joint[3] = known.sum(axis=0)
+        joint[4] = out[:wide].max(axis=0)
+        joint[5] = out[wide : 2 * wide].max(axis=0)
+        return out
+
+    def _raw(self, rows: Ints) -> Floats:
+        """The scores, squeezed by a signed logarithm; what is unknown is the lowest known."""
+        low = np.where(self.known, self.scores, np.float32(np.inf)).min(axis=1, keepdims=True)
+        filled = np.where(self.known[:, rows], self.scores[:, rows], np.where(np.isfinite(low), low, np.float32(0)))
+        squeezed: Floats = np.sign(filled) * np.log1p(np.abs(filled))
+        return squeezed
 
 
-def _raw(scores: Floats, known: Flags) -> Floats:
-    """The scores, squeezed by a signed logarithm; what is unknown is the lowest known."""
-    low = np.where(known, scores, np.inf).min(axis=1, keepdims=True)
-    filled = np.where(known, scores, np.where(np.isfinite(low), low, 0))
-    squeezed: Floats = np.sign(filled) * np.log1p(np.abs(filled))
-    return squeezed
+def _closeness(scores: Floats, rows: Ints) -> Floats:
+    """1 / (20 + place among all), places from 1; equal scores share the best of their places."""
+    place = len(scores) - np.sort(scores).searchsorted(scores[rows], "right") + 1
+    near: Floats = (1 / (RRF_K + place)).astype(np.float32)
+    return near

@@ -14,7 +14,7 @@ import numpy as np
 from bodega.ranking.learned.lessons import Lessons
 from bodega.schema.arrays import Doubles, Floats, Longs
 
-TEMPERATURES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.25, 0.32, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
