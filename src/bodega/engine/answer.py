@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 
 from bodega.engine import browse
+from bodega.engine.cold import started
 from bodega.engine.completing import Completing
 from bodega.engine.explain import Explainer, accounted
 from bodega.engine.finding import Finder, Rewords, Understands, beside
@@ -151,6 +152,7 @@ class Engine:
         browse.check(tables, request.facets, where="facets")
         chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
+        context, cold = started(request, place, context, (self.learned.sources, self.shelf, self.shoppers))
         said, bound = self._questions.understood(request, context, rules)
         asked = self._questions.question(request, place, context, (said, bound), chosen)
         pool = asked.found.only(asked.keep)
@@ -160,7 +162,7 @@ class Engine:
         fused = bound.ranked(self._ranked(place, asked.context, pool, size))
         mixing = request.sort is Sort.RELEVANCE and not request.sort_by
         ranked = self.mixing.rank(asked.context, fused) if mixing else fused
-        work = Worked(place, tuple(notes), chosen, asked, bound, pool, fused, ranked)
+        work = Worked(place, (*notes, *cold), chosen, asked, bound, pool, fused, ranked)
         return replace(work, rows=self.listed(request, work, ranked))
 
     def listed(self, request: Request, work: Worked, ranked: Candidates) -> Ints:

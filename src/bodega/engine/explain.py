@@ -16,6 +16,8 @@ from typing import Protocol, runtime_checkable
 import msgspec
 import numpy as np
 
+from bodega.engine.cold import basis_of
+from bodega.engine.places import FALLBACK
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Explains, Source
 from bodega.retrieval.lexical import Lexical
@@ -50,6 +52,8 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "transition:basket": ("Often bought with {titles}", "Often bought along"),
         "collaborative": ("Shoppers who chose {titles} chose this too", "Chosen by shoppers with a similar taste"),
         "content": ("Like {titles}", "Like what you looked at"),
+        "dense:home": ("Like {titles}", "Like what you looked at"),
+        "dense:similar": ("Like {titles}", "Like this item"),
         "repeat": ("You have bought this before", "You have bought this before"),
         "popular": ("Popular right now", "Popular right now"),
         "recent": ("You looked at this recently", "You looked at this recently"),
@@ -68,6 +72,8 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "transition:basket": ("常与{titles}一起购买", "常一起购买"),
         "collaborative": ("选了{titles}的顾客也选了它", "口味相近的顾客选了它"),
         "content": ("与{titles}相似", "与您浏览过的商品相似"),
+        "dense:home": ("与{titles}相似", "与您浏览过的商品相似"),
+        "dense:similar": ("与{titles}相似", "与此商品相似"),
         "repeat": ("您以前买过", "您以前买过"),
         "popular": ("近期热门", "近期热门"),
         "recent": ("您最近看过", "您最近看过"),
@@ -107,15 +113,21 @@ class Explainer:
                 name, led = names[column], seeds[names[column]]
                 seen = self._items(led[place], row) if led is not None else ()
                 evidence = self.found(words, row) if name == Lexical.name else seen
-                part = _Part(name, float(shares[place, column]) / total, float(own[place, column]), evidence)
+                part = _Part(
+                    self._told_as(name), float(shares[place, column]) / total, float(own[place, column]), evidence
+                )
                 reasons.append(_reason(context, part))
             if words and Lexical.name not in {reason.source for reason in reasons}:
                 reasons += self._also(context, words, row)
             known = self._shelf.known_as[row] != GONE
-            alone = _Part("popular" if known else "catalog", 1.0)
+            alone = _Part(self._told_as(FALLBACK) if known else "catalog", 1.0)
             told = [] if any(reason.share for reason in reasons) else [_reason(context, alone)]
             out.append((*told, *reasons))
         return out
+
+    def _told_as(self, name: str) -> str:
+        """Where nothing has happened yet nothing is popular: the order is that of the catalog, newest first."""
+        return "catalog" if name == FALLBACK and basis_of(self._sources) != "events" else name
 
     def _also(self, context: Context, words: Mapping[str, str], row: int) -> list[Reason]:
         """That the words match, where all hits match them alike, so that they decided nothing: share 0."""

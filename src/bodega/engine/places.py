@@ -58,7 +58,7 @@ PLACES: dict[str, Place] = {
     for place in (
         Place(
             "home",
-            {"transition": 1.0, "collaborative": 0.5, "content": 0.5, "repeat": 1.0, "popular": 0.1},
+            {"transition": 1.0, "collaborative": 0.5, "content": 0.5, "dense": 0.3, "repeat": 1.0, "popular": 0.1},
             fresh=True,
             fitted=True,
         ),
@@ -74,7 +74,7 @@ PLACES: dict[str, Place] = {
         ),
         Place(
             "similar",
-            {"content": 1.0, "transition": 0.15, "collaborative": 0.05, "popular": 0.05},
+            {"content": 1.0, "dense": 0.5, "transition": 0.15, "collaborative": 0.05, "popular": 0.05},
             anchored=True,
             personal=False,
             fitted=True,

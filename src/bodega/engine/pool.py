@@ -117,7 +117,9 @@ class Pooling:
         names = place.among(self.sources)
         lists = [self.sources[name].retrieve(context, self.per_source).items for name in names]
         rows = self.shelf.current(np.unique(np.concatenate([NO_INTS, *lists])))
-        rows = rows[rows != GONE]
+        beside = [self.newer[name].retrieve(context, self.per_source).items for name in names if name in self.newer]
+        rows = np.unique(np.concatenate([rows[rows != GONE], *(found + len(self.shelf.base) for found in beside)]))
+        rows = rows[self.shelf.is_current[rows]].astype(np.int32)
         return Pool(rows, np.full(len(rows), np.nan, np.float32))
 
     def _by_popularity(self, context: Context, rows: Ints) -> Pool:

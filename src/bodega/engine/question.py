@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bodega.engine.browse import Narrowing
+from bodega.engine.cold import anchors_beside
 from bodega.engine.finding import Finder
 from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.places import Place
@@ -81,7 +82,10 @@ class Questioning:
     ) -> Question:
         """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
         said, bound = read
-        allowed = bound.allowed(showable(self.pooling.shelf, place, context, seen_too=self.repeats))
+        shelf = self.pooling.shelf
+        shown = showable(shelf, place, context, seen_too=self.repeats)
+        shown[anchors_beside(request, shelf) if place.anchored else []] = False
+        allowed = bound.allowed(shown)
         masks, where = _Masks(allowed, chosen.all), chosen.where
         if said is None:
             return self._asked(context, self.pooling.pool(place, context), masks, where, bound)

@@ -49,7 +49,7 @@ def context_of(
     asked = request.personal and bool(request.user or request.session)
     history = shoppers.history(request.user, request.session, table) if asked else History()
     anchors = table.rows(request.items)
-    notes = _missing(request, place, n_history=len(history.items), n_anchors=len(anchors))
+    notes = _missing(request, place)
     context = Context(
         place=request.place,
         now=request.time.timestamp() if request.time else time.time(),
@@ -66,14 +66,11 @@ def context_of(
     return context, notes
 
 
-def _missing(request: Request, place: Place, *, n_history: int, n_anchors: int) -> list[str]:
+def _missing(request: Request, place: Place) -> list[str]:
+    """What is not there (for what is not *known*: `cold`)."""
     notes = []
-    if place.anchored and n_anchors == 0:
-        notes.append("cold_item: nothing is known yet about the items asked around; popular items instead")
     if place.personal and not request.personal:
         notes.append("not_personal: personalisation is switched off for this list")
-    elif place.personal and n_history == 0 and not (request.query or place.anchored):
-        notes.append("cold_shopper: no history of this shopper yet; popular items first")
     if request.image:
         notes.append("image: pictures are not searched by yet; searched by the words alone")
     if len(request.query) > QUERY_LIMIT:

@@ -83,6 +83,16 @@ def likeness(index: VectorIndex, background: Floats, context: Context) -> Likene
     return Likeness(direction, distinct.astype(np.int32), weight, own, np.unique(context.items).astype(np.int32))
 
 
+def towards(vectors: Floats, weights: Floats, background: Floats) -> Likeness | None:
+    """The direction of items that the index does not hold: their own `vectors` (m, d), weighted."""
+    direction = weights @ (vectors - (background.mean(axis=0) if len(background) else 0))
+    length = float(np.linalg.norm(direction))
+    if length < 1e-6:
+        return None
+    none = np.empty(0, np.float32)
+    return Likeness((direction / length).astype(np.float32), NO_INTS, none, none, NO_INTS)
+
+
 def led_by(like: Likeness, index: VectorIndex, items: Ints, limit: int) -> Ints:
     """For each item the seeds nearest to it, the strongest first: (len(items), limit), -1 = no more."""
     out = np.full((len(items), limit), -1, np.int32)

@@ -22,7 +22,7 @@ import numpy as np
 
 from bodega.errors import BodegaError, NotLearned
 from bodega.protocols import Encoder, EncoderInfo
-from bodega.retrieval._likeness import Likeness, led_by, likeness
+from bodega.retrieval._likeness import HISTORY_DECAY, Likeness, led_by, likeness, towards
 from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Ints
@@ -197,7 +197,13 @@ class Dense:
         if self._main is not None:  # newer items are compared with seeds of the snapshot, and are none themselves
             like = self._main._like(context)
             return None if like is None else like.elsewhere()
-        return likeness(self._index, self._background, context)
+        return likeness(self._index, self._background, context) or self._described(context)
+
+    def _described(self, context: Context) -> Likeness | None:
+        """Where no item says what is meant: the texts that stand for items which are not here, the newest heaviest."""
+        vectors = [vector for text in context.like[::-1] if (vector := self.question(text)) is not None]
+        weights = HISTORY_DECAY ** np.arange(len(vectors), dtype=np.float32)
+        return towards(np.stack(vectors), weights, self._background) if vectors else None
 
     def match(self, query: str, *, limit: int = 1_000, floor: float | None = None, keep: Flags | None = None) -> Near:
         """The neighbours of a query above a cosine, at most `limit`; without `floor`, those above chance."""

@@ -103,6 +103,8 @@ class Context:
     """What the shopper searched before this request, oldest first: (seconds, words as typed)."""
     meanings: tuple[Meaning, ...] = ()
     """What else the query says (prices, brands, categories, exclusions), and how sure that is."""
+    like: tuple[str, ...] = ()
+    """Texts that stand for items which the models do not know yet, the newest last: what reads like them is meant."""
     alternatives: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Synonyms: (words of `query`, other ways to say them), words folded."""
     traits: tuple[str, ...] = ()
