@@ -36,7 +36,7 @@ def ids(candidates: Candidates) -> list[str]:
 def brute_dpp(relevance: np.ndarray, alike: np.ndarray, strength: float) -> list[int]:
     """Greedy by determinants, as the definition says."""
     quality = np.exp((1 - strength) * relevance / (2 * strength))
-    kernel = quality[:, None] * alike * quality[None, :]
+    kernel = quality[:, None] * (0.8 * alike + 0.2 * np.eye(len(alike))) * quality[None, :]
     order: list[int] = []
     while len(order) < len(relevance):
         rest = [item for item in range(len(relevance)) if item not in order]
@@ -76,6 +76,14 @@ def test_the_dpp_is_the_greedy_one_of_the_definition(rng: np.random.Generator) -
         alike = (vectors @ vectors.T).astype(np.float64)
         relevance = np.sort(rng.random(7))[::-1].copy()
         assert dpp(relevance, alike, 0.4).tolist() == brute_dpp(relevance, alike, 0.4)  # type: ignore[arg-type]
+
+
+def test_a_copy_costs_as_much_with_both_methods() -> None:
+    """A copy costs the strength, .2: a stranger whose relevance (times .8) is .16 less goes before it, .24 less not."""
+    alike = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32)
+    for choose in (mmr, dpp):
+        behind = [choose(np.array([1.0, 1.0, 1.0 - gap]), alike, 0.2).tolist() for gap in (0.2, 0.3)]
+        assert behind == [[0, 2, 1], [0, 1, 2]], choose.__name__
 
 
 def test_mmr_is_the_one_of_the_definition(rng: np.random.Generator) -> None:
