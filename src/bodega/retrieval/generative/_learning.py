@@ -47,7 +47,8 @@ def taught(lesson: Lesson, training: Training) -> Arrays:
     task, options = GenerativeTask(lesson), lesson.options
     rows = lesson.steps.rows
     fewest, most = options.epochs
-    epochs = min(most, max(fewest, round(options.guesses / max(int(task.windows.guesses.sum()), 1))))
+    an_epoch = len(task.windows) if options.decoder == "t5" else int(task.windows.guesses.sum())
+    epochs = min(most, max(fewest, round(options.guesses / max(an_epoch, 1))))
     plan = Plan(
         epochs=epochs,
         rate=options.rate,
