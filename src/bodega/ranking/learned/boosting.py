@@ -42,6 +42,8 @@ class TreesLearner:
     part: float = 0.5
     """Part of the columns that a tree may use."""
     seed: int = 1
+    blind: tuple[str, ...] = ()
+    """Columns beginning with one of these are left out (what is a group of features worth?)."""
     kind: ClassVar[str] = Trees.kind
 
     def fit(self, lessons: Lessons) -> Mapping[int, Model]:
@@ -53,7 +55,7 @@ class TreesLearner:
         told = lessons.narrowed(self.width).sample(MOST, self.width)
         task = Softmax.of(told)
         factor = task.temperature(told.sum) if len(told) else 0.0
-        own = usable(told)
+        own = usable(told, self.blind)
         settings: dict[str, Any] = {
             "objective": _objective(task),
             "learning_rate": self.rate,
@@ -83,10 +85,10 @@ class TreesLearner:
         return {stage: planted(grown[:stage], np.flatnonzero(own).astype(np.int32), prior) for stage in self.stages}
 
 
-def usable(lessons: Lessons) -> Flags:
-    """Columns that trees may split on: all that vary, but for the sum's own."""
+def usable(lessons: Lessons, blind: tuple[str, ...] = ()) -> Flags:
+    """Columns that trees may split on: all that vary, but for the sum's own and the `blind` ones."""
     varies = lessons.values.max(axis=0, initial=-np.inf) > lessons.values.min(axis=0, initial=np.inf)
-    of_sum = np.array([name.startswith("sum.") for name in lessons.recipe.columns])
+    of_sum = np.array([name.startswith(("sum.", *blind)) for name in lessons.recipe.columns])
     flags: Flags = varies & ~of_sum
     return flags
 
