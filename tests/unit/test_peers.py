@@ -142,6 +142,15 @@ def test_tuning_happens_on_validation_and_says_what_it_tried(folder, homes, monk
     assert "fake-counts-tuned.mrr" not in peers.run(options(folder, homes, tune_users=SHOPPERS)).figures
 
 
+def test_defaults_that_take_hours_are_left_out_and_named(folder, homes, monkeypatch):
+    large = replace(fake("counts", {"sign": -1}), default_seconds=3_600.0)
+    monkeypatch.setattr(peers, "ENTRANTS", (large,))
+    got = peers.run(options(folder, homes, limit_seconds=60.0))
+    assert {name.split(".")[0] for name in got.figures} == {"fake-counts-small"}
+    assert any("defaults are left out" in note for note in got.notes)
+    assert any("not tuned; sign=-1" in note for note in got.notes)
+
+
 def test_the_bench_goes_on_without_whoever_fails(folder, homes, monkeypatch):
     absent = Entrant("other-als", "other", "als", {ITEM: ({},)})
     twin = Entrant("other-bpr", "other", "bpr", {ITEM: ({},)})

@@ -161,22 +161,38 @@ def _who(bench: _Bench, entrant: Entrant, trial: _Desk | None, kind: str) -> Ite
             bench.notes.append(f"{entrant.library}: left out, not installed; next: {process.INSTALL}")
         return
     default, *others = entrant.settings[kind]
-    if entrant.runs_default:
+    tried = [default, *others]
+    if bench.options.limit_seconds >= entrant.default_seconds:
         yield entrant.name, default
-    if not others or trial is None:
-        return
-    found: list[tuple[float, Settings]] = []
-    for settings in [default, *others]:
+    else:
+        tried = others
+        bench.notes.append(
+            f"{entrant.name} ({kind}): its defaults are left out, they need more than "
+            f"{bench.options.limit_seconds:,.0f} s on one thread; next: a limit of {entrant.default_seconds:,.0f} s"
+        )
+    if trial is not None and others:
+        best = _best(bench, entrant, tried, trial)
+        if best is not None and best != default:
+            yield f"{entrant.name}-tuned", best
+    elif default not in tried:
+        bench.notes.append(f"{entrant.name} ({kind}): not tuned; {_shown(tried[0])}")
+        yield f"{entrant.name}-small", tried[0]
+
+
+def _best(bench: _Bench, entrant: Entrant, tried: Sequence[Settings], trial: _Desk) -> Settings | None:
+    """What does best on validation, the first among equals; None where nothing gave an answer."""
+    kind, found = trial.task.spec.kind, []
+    for settings in tried:
         outcome = _judged(bench, f"{entrant.name} {_shown(settings)} (validation)", entrant, settings, trial)
         if outcome is not None:
             found.append((float(metric(outcome.masked, BY).mean()), settings))
-    if found:
-        tried = ", ".join(f"{_shown(settings)} {value:.4f}" for value, settings in found)
-        best = max(found, key=lambda pair: pair[0])[1]
-        bench.notes.append(f"{entrant.name} ({kind}): validation {BY}: {tried}")
-        bench.facts[f"{kind}.{entrant.name}.tuned"] = best
-        if best != default:
-            yield f"{entrant.name}-tuned", best
+    if not found:
+        return None
+    shown = ", ".join(f"{_shown(settings)} {value:.4f}" for value, settings in found)
+    best = max(found, key=lambda pair: pair[0])[1]
+    bench.notes.append(f"{entrant.name} ({kind}): validation {BY}: {shown}")
+    bench.facts[f"{kind}.{entrant.name}.tuned"] = best
+    return best
 
 
 def _shown(settings: Settings) -> str:
