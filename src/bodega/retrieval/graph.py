@@ -1,10 +1,10 @@
 """What does a walk from here come to? A random walk over shoppers, items and what items are, with a return home.
 
 Items are joined through the shoppers who took both, and through the tags, categories and brands that both bear. One
-step of the walk goes from an item to another over one of these; the mass that reaches bestsellers is divided by
-popularity^`damping` (RP3-beta). Each item keeps the best few goals of one step; a request walks `steps` of them from
-its seeds and returns home with probability `home` at each: the second step reaches what nobody had together with the
-history, through what others had, or what is alike.
+step of the walk goes from an item to another over one of these: by who took it where many did, by what it is where few
+did. Goals are divided by popularity^`damping` (RP3-beta), and each item keeps the best few goals of one step. A request
+walks `steps` of them from its seeds and returns home with chance `home` before each further one: the second step
+reaches what nobody had together with the history, through what others had, or what is alike.
 Cost: one sparse product a block of items at fit (Beauty 3 CPU s); a request reads 200 entries a seed for the first
 step and those of the best `wide` goals for the next (.5 ms).
 Not for: the order of things; items without events or attributes.
@@ -33,20 +33,20 @@ TRAITS = ("brand", "category", "tags")
 class GraphOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The few numbers, chosen on validation items (docs/decisions/0023-item-item-family.md)."""
 
-    traits: float = 0.4
-    """Part of a step that goes over what items are, instead of over shoppers."""
-    damping: float = 0.4
+    believed: float = 20.0
+    """Takers that an item needs for its step to go over shoppers half the time; the rest goes over what items are."""
+    damping: float = 0.1
     """Beta: exponent of popularity by which the goal of a step is divided."""
-    long_tastes: float = 0.5
+    long_tastes: float = 0.75
     """Exponent of a shopper's number of items in the step from shopper to items: 1 is the plain walk."""
     home: float = 0.3
     """Chance to return home before each further step."""
     steps: int = 2
     wide: int = 50
     """Goals of a step from which the next one sets out."""
-    newest: int = 200
+    newest: int = 50
     """Distinct items of a shopper that are walked over, newest first."""
-    history_decay: float = 0.7
+    history_decay: float = 0.65
     """Weight of a seed for each step that it lies before the newest one."""
     pairs: float = 2e7
     """At most this many pairs of items that bear the same value: the most frequent values are left out beyond it."""
@@ -127,15 +127,17 @@ def _traits(columns: list[Coded], n_items: int, options: GraphOptions) -> sparse
 
 def _steps(tastes: sparse.csr_matrix, borne: sparse.csr_matrix, options: GraphOptions) -> Iterator[sparse.csr_matrix]:
     """Blocks of rows of the one-step walk, popularity damped, without the diagonal."""
-    takers = _scaled(tastes.T.tocsr(), 1.0)
+    taken = np.bincount(tastes.indices, minlength=tastes.shape[1]).astype(np.float32)
+    bearing = np.diff(borne.indptr) > 0
+    over_traits = (bearing * options.believed / np.maximum(options.believed + taken, 1e-12)).astype(np.float32)
+    takers = sparse.csr_matrix(sparse.diags(1 - over_traits) @ _scaled(tastes.T.tocsr(), 1.0))
     tasted = _scaled(tastes, options.long_tastes)
-    bearers, bears = _scaled(borne, 1.0), _scaled(borne.T.tocsr(), 1.0)
-    popular = np.asarray(tastes.sum(axis=0)).ravel()
-    damp = (np.maximum(popular, 1) ** -options.damping).astype(np.float32)
+    bearers = sparse.csr_matrix(sparse.diags(over_traits) @ _scaled(borne, 1.0))
+    bears = _scaled(borne.T.tocsr(), 1.0)
+    damp = (np.maximum(taken, 1) ** -options.damping).astype(np.float32)
     work = _ones(takers) @ np.diff(tasted.indptr) + _ones(bearers) @ np.diff(bears.indptr) + 1
     for low, high in item_blocks(work):
-        block = takers[low:high] @ tasted * np.float32(1 - options.traits)
-        block = sparse.csr_matrix(block + bearers[low:high] @ bears * np.float32(options.traits))
+        block = sparse.csr_matrix(takers[low:high] @ tasted + bearers[low:high] @ bears)
         owner = np.repeat(np.arange(low, high), np.diff(block.indptr))
         block.data *= damp[block.indices] * (owner != block.indices)
         yield block

@@ -118,7 +118,7 @@ class Matrix:
 
     def _normal(self, held: Floats, weights: Floats) -> Floats:
         """The matrix of the shopper's normal equations."""
-        own: Floats = (held * weights[:, None]).T @ held
+        own: Floats = np.asarray((held * weights[:, None]).T @ held, np.float32)
         own += self.gram
         own[np.diag_indices(len(own))] += _ridge(len(held), len(self.items), self.options)
         return own

@@ -90,6 +90,9 @@ def _examples(steps: Steps, until: float, options: SlimOptions) -> tuple[sparse.
     n = len(steps)
     reach = max(1, round(options.window * n / max(steps.held.nnz, 1)))
     age = np.exp2(-np.maximum(until - steps.time, 0) / (options.half_life_days * DAY))
+    age /= (
+        max(float(age.mean()), 1e-30) if n else 1.0
+    )  # else the ridge would weigh more in a shop that was quiet lately
     pasts, thens = [steps.held[:0]], [steps.held[:0]]
     for way, weight in ((-1, 1.0), (1, options.reverse)):
         near = _near(steps.user, way, reach, options.history_decay)
