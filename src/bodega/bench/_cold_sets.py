@@ -123,8 +123,10 @@ def _last(data: Sequences, back: int) -> tuple[Log, list[Case]]:
 
 
 def _strangers(data: Sequences, limit: int, seed: int) -> tuple[Log, list[Case]]:
-    """`limit` shoppers of whom nothing is learned: their first item is known, their second is asked for."""
-    drawn = np.random.default_rng([seed, 3]).permutation(len(data.sequences))[:limit]
+    """At most `limit` shoppers, and a fifth of all, of whom nothing is learned: their first item is known, their second
+    is asked for."""
+    count = min(limit, max(1, len(data.sequences) // 5))
+    drawn = np.random.default_rng([seed, 3]).permutation(len(data.sequences))[:count]
     out = set(drawn.tolist())
     log = sequence_log([own[:-1] for user, own in enumerate(data.sequences) if user not in out])
     now = float(log.time[-1]) + 60.0
