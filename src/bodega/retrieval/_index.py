@@ -151,14 +151,24 @@ class Neighbours:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Neighbours:
-        """Raises SnapshotCorrupt where a weight is not finite: one NaN would reach every list it is part of."""
+        """Raises SnapshotCorrupt where a weight is not finite (one NaN would reach every list it is part of), or
+        where the lists are cut short or point to items that are not there."""
         starts, items, weights = (mapped(folder / f"{name}.{part}.npy") for part in ("starts", "items", "weights"))
-        if not np.isfinite(weights.sum(dtype=np.float64)):
+        whole = len(starts) > 0 and starts[0] == 0 and starts[-1] == len(items) == len(weights)
+        lists = whole and bool((np.diff(starts) >= 0).all())
+        if not lists or not np.isfinite(weights.sum(dtype=np.float64)) or _strangers(items, len(starts) - 1):
             raise SnapshotCorrupt(
-                "the neighbour lists of a model cannot be used", where=str(folder / f"{name}.weights.npy"),
-                allowed="finite numbers", got="NaN or infinity", next="bodega learn",
-            )  # fmt: skip
+                "the neighbour lists of a model cannot be used",
+                where=str(folder / f"{name}.weights.npy"),
+                allowed="finite weights of items of the catalog, one list an item",
+                got="NaN or infinity" if lists and not _strangers(items, len(starts) - 1) else "lists that do not fit",
+                next="bodega learn",
+            )
         return cls(starts, items, weights)
+
+
+def _strangers(items: Ints, n_items: int) -> bool:
+    return len(items) > 0 and not 0 <= int(items.min()) <= int(items.max()) < n_items
 
 
 def flat_rows(starts: NDArray[Any], rows: Ints) -> tuple[Longs, Longs]:
