@@ -57,9 +57,12 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seed of every random draw: same data, same seed, same snapshot."""
     ease_items: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     """Catalogs up to this many sold items use EASE, larger ones cosine item-kNN (measured switch)."""
+    more: bool = False
+    """Learn the whole family of item-to-item sources: graph, matrix, slim, substitutes, complements. Minutes more on a
+    million events; `learn` weighs them like all others."""
     neural: bool = False
-    """Learn the neural sources too (extra `neural`): a CPU half hour on a million events. Where the extra is missing they
-    are left out, and the report names them."""
+    """Learn the neural sources too (extra `neural`): a CPU half hour on a million events. Where the extra is missing
+    they are left out, and the report names them."""
     taught_cases: Annotated[int, msgspec.Meta(ge=0)] = 2_000
     """At most this many cases of the validation window teach a list's learned ranker; 0: weighted sums everywhere."""
 

@@ -20,11 +20,17 @@ from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
 from bodega.retrieval.dense import Dense
+from bodega.retrieval.generative import Generative
+from bodega.retrieval.graph import Graph
 from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
+from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular, PopularOptions
 from bodega.retrieval.recent import Recent
+from bodega.retrieval.relations import Complements, Substitutes
 from bodega.retrieval.repeat import Repeat, RepeatOptions
+from bodega.retrieval.sequential import Sequential
+from bodega.retrieval.slim import Slim
 from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
 from bodega.settings import Settings, Understand
@@ -92,6 +98,7 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
     `folder` is where vectors of a pretrained encoder are kept, so that no text is encoded twice (None: in memory only).
     """
     by_meaning, models = _by_meaning(settings, folder), settings.models
+    chosen = _chosen(settings)
     return Parts(
         make={
             "lexical": lambda: Lexical(people=settings.understand.people),
@@ -114,6 +121,7 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
             ),
             "repeat": lambda: Repeat(_turned(RepeatOptions(), {"half_life_days": models.repeat_half_life_days})),
             "recent": Recent,
+            **{name: each[0] for name, each in chosen.items()},
         },
         load={
             "lexical": Lexical.load,
@@ -126,10 +134,11 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
             "collaborative": Collaborative.load,
             "repeat": Repeat.load,
             "recent": Recent.load,
+            **{name: each[1] for name, each in chosen.items()},
         },
         timeless=("content", "intent"),
         asking=("lexical", *by_meaning),
-        optional=tuple(by_meaning),
+        optional=(*by_meaning, *chosen),
         settings=settings,
         understand=lambda world: Understanding().fit(world, settings),
         reopen=Understanding.load,
@@ -147,6 +156,22 @@ def _turned(options: Options, numbers: Mapping[str, float]) -> Options:
 
 Made = tuple[Callable[[], Source], Callable[[Path, ItemTable], Source]]
 """How a fresh source is made, and how a saved one is opened."""
+
+
+def _chosen(settings: Settings) -> dict[str, Made]:
+    """Sources that a shop may have learned beside the usual ones."""
+    more: dict[str, Made] = {
+        "graph": (Graph, Graph.load),
+        "matrix": (Matrix, Matrix.load),
+        "slim": (Slim, Slim.load),
+        "substitutes": (Substitutes, Substitutes.load),
+        "complements": (Complements, Complements.load),
+    }
+    neural: dict[str, Made] = {
+        "sequential": (Sequential, Sequential.load),
+        "generative": (Generative, Generative.load),
+    }
+    return (more if settings.learn.more else {}) | (neural if settings.learn.neural else {})
 
 
 def _by_meaning(settings: Settings, folder: Path | None) -> dict[str, Made]:
