@@ -23,7 +23,8 @@ Models = Annotated[str, typer.Option(help="fast (what needs no torch), or all.")
 Users = Annotated[int, typer.Option(help="Test a seeded draw of this many; 0 = all.", min=0)]
 
 
-def _show(run: Callable[[Progress], BenchResult], as_json: bool) -> None:
+def run_and_show(run: Callable[[Progress], BenchResult], as_json: bool) -> None:
+    """Run with progress bars, then print the table or one JSON object."""
     from bodega.bench._table import print_result
     from bodega.schema import to_plain
 
@@ -50,7 +51,7 @@ def recommend(
     from bodega.bench.recommend import RecommendOptions, run
 
     options = RecommendOptions(data=data, ties=ties, seed=seed, users=users or None, models=models)
-    _show(lambda progress: run(options, progress), as_json)
+    run_and_show(lambda progress: run(options, progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench basket --json`")
@@ -64,7 +65,7 @@ def basket(
     from bodega.bench.basket import BasketOptions, run
 
     options = BasketOptions(data=data, seed=seed, users=users or None)
-    _show(lambda progress: run(options, progress), as_json)
+    run_and_show(lambda progress: run(options, progress), as_json)
 
 
 @bench.command(
@@ -95,7 +96,7 @@ def search(
     if items is not None and queries is not None and judgments is not None:
         files = JudgedFiles(items, queries, judgments, clicks)
         options = JudgedOptions(files, seed=seed, encoder=encoder, beside=beside)
-        _show(lambda progress: run_judged(options, progress), as_json)
+        run_and_show(lambda progress: run_judged(options, progress), as_json)
         return
     if items or queries or judgments or clicks:
         raise BadRequest(
@@ -104,7 +105,7 @@ def search(
             allowed="--items, --queries and --judgments together, and --clicks if there are any",
         )
     known = SearchOptions(data=data, seed=seed, encoder=encoder, beside=beside)
-    _show(lambda progress: run(known, progress), as_json)
+    run_and_show(lambda progress: run(known, progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench understand --data ../shared/data --json`")
@@ -118,7 +119,7 @@ def understand(
     """Spelling, category intent, names in titles, Chinese: each beside its baselines."""
     from bodega.bench.understand import UnderstandOptions, run
 
-    _show(lambda progress: run(UnderstandOptions(data=data, seed=seed), progress), as_json)
+    run_and_show(lambda progress: run(UnderstandOptions(data=data, seed=seed), progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench personal --json`")
@@ -132,7 +133,7 @@ def personal(
     from bodega.bench.personal import PersonalOptions, run
 
     options = PersonalOptions(data=data, seed=seed, users=users or None)
-    _show(lambda progress: run(options, progress), as_json)
+    run_and_show(lambda progress: run(options, progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench serve --shop demo-shop --seconds 20 --json`")
@@ -146,7 +147,7 @@ def serve(
     from bodega.bench.serve import ServeOptions, run
 
     options = ServeOptions(shop=shop, seconds=seconds, concurrency=concurrency)
-    _show(lambda _: run(options), as_json)
+    run_and_show(lambda _: run(options), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench speed --items 1000000 --json`")
@@ -161,7 +162,7 @@ def speed(
     from bodega.bench.speed import SpeedOptions, run
 
     options = SpeedOptions(items=items, queries=queries, seed=seed, peers=peers)
-    _show(lambda progress: run(options, progress), as_json)
+    run_and_show(lambda progress: run(options, progress), as_json)
 
 
 @bench.command(epilog="Example: `bodega bench vectors --size 200000 --dimensions 128 --json`")
@@ -180,4 +181,4 @@ def vectors(
         dimensions=tuple(dimensions) if dimensions else usual.dimensions,
         seed=seed,
     )
-    _show(lambda _: run(options), as_json)
+    run_and_show(lambda _: run(options), as_json)
