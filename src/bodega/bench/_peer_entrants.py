@@ -43,7 +43,6 @@ _SMALL: Final[Settings] = {
     "dropout_rate": 0.5,
     "loss": "sampled_softmax",
     "n_negatives": 64,
-    "epochs": 5,
 }
 """SASRec in the sizes of Kang & McAuley 2018, told apart from 64 items drawn for each step instead of from all."""
 
