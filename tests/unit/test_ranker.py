@@ -29,6 +29,7 @@ from bodega.ranking.learned import (
     TreesLearner,
     fit_ranker,
 )
+from bodega.ranking.learned.fitting import steady
 from bodega.schema import EVENT_CODES, Candidates, Context, Item, ItemTable, World
 from bodega.schema.arrays import Floats
 
@@ -336,3 +337,13 @@ def test_calibration_learns_the_chance_of_a_score(positives: int) -> None:
     wide = found.probability(np.linspace(-50, 50, 400).astype(np.float32))
     assert (np.diff(wide) >= 0).all()
     assert 0 <= wide.min() <= wide.max() <= 1
+
+
+def test_the_number_of_trees_is_chosen_steadily() -> None:
+    """The smallest within half a standard error of the best: noise of a lucky stage does not grow the model."""
+    rng = np.random.default_rng(3)
+    level = rng.random(4_000)
+    judged = {50: level, 100: level + 0.01 + rng.normal(0, 0.1, 4_000), 200: level + 0.01 + rng.normal(0, 0.1, 4_000)}
+    assert steady(judged)[0] == 100
+    assert steady({1: level, 25: level + 0.05})[0] == 25
+    assert steady({7: level})[0] == 7
