@@ -2,8 +2,8 @@
 
 The cases are cut into folds by shopper. Every learner is fitted on all folds but one and scores the one, so that each
 case is judged by a model that never saw its shopper. A learner may offer stages (numbers of trees): the smallest is
-taken that lies within half a standard error of the best. The best learner is served where the paired 95 % interval of its
-gain over the fusion's sum lies above 0; else the sum stays, and the verdict says why. Deterministic.
+taken that lies within half a standard error of the best. The best learner is served where the paired 95 % interval of
+its gain over the fusion's sum lies above 0; else the sum stays, and the verdict says why. Deterministic.
 Cost: folds + 1 fits. Not for: test data, ever.
 """
 
