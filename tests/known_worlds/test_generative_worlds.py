@@ -105,7 +105,7 @@ def shop() -> tuple[Generative, World]:
 def test_an_item_nobody_has_touched_is_recommended(shop: tuple[Generative, World]) -> None:
     source, world = shop
     assert not np.isin(world.log.item, [9, 19]).any()
-    tea, nails = source.retrieve(after(0, 1, 2), 8).items, source.retrieve(after(10, 11, 12), 8).items
+    tea, nails = source.retrieve(after(0, 1, 2), 7).items, source.retrieve(after(10, 11, 12), 7).items
     assert 9 in tea
     assert 19 not in tea
     assert 19 in nails

@@ -21,7 +21,7 @@ from bodega.protocols import Training
 from bodega.retrieval._neural.checkpoint import key_of
 from bodega.retrieval._neural.loop import Noise, Plan, bucketed, train
 from bodega.retrieval._neural.weights import Arrays
-from bodega.retrieval.generative._lesson import Lesson
+from bodega.retrieval.generative._lesson import OWN, Lesson
 from bodega.schema.arrays import Longs
 
 Held = Mapping[str, Tensor]
@@ -94,7 +94,7 @@ class GenerativeTask:
             row, place = np.arange(len(rows)), lengths - 1
         else:
             row, place = np.nonzero(np.arange(steps.shape[1] - 1) < lengths[:, None])
-        count = min(DRAWN, self.n_items) if self.options.rescoring else 0
+        count = min(self.options.strangers, self.n_items) if self.options.rescoring else 0
         return Batch(
             torch.from_numpy(np.maximum(steps[:, :-1], 0)),
             torch.from_numpy(actions[:, :-1]),
@@ -160,14 +160,15 @@ class GenerativeTask:
         codes = self.codes[items]
         found = sum(embedding(codes[..., level], weights[f"code{level}"]) for level in range(codes.shape[-1]))
         assert isinstance(found, Tensor)
-        return found + self.side[items] @ weights["side"] if self.options.side else found
+        if self.options.side:
+            found = found + self.side[items] @ weights["side"]
+        if OWN in weights:
+            found = found + embedding(items.clamp(max=self.n_items - 1), weights[OWN])
+        return found
 
 
 SMALLEST, BATCHES = 16, 64
 """A small shop's batches are smaller, so that an epoch has about so many of them (with 2 a network learns nothing)."""
-
-DRAWN = 512
-"""Items drawn as strangers for the dense model."""
 
 
 def bag_vectors(words: Tensor, bags: Tensor, held: Tensor) -> Tensor:

@@ -23,6 +23,9 @@ SPREAD = 0.1
 """Deviation of the embeddings at the start."""
 OTHERS = 0.02
 
+OWN = "own"
+"""The weight that holds one vector an item; it is only there while learning (served vectors hold the sum)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
@@ -70,6 +73,8 @@ class Lesson:
                 found[name] = (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
             else:
                 found[name] = (rng.standard_normal(shape) * OTHERS).astype(np.float32)
+        if len(self.ids.codes) <= self.options.own_items:
+            found[OWN] = np.zeros((len(self.ids.codes), self.options.dimensions), np.float32)
         for level in range(self.options.levels):
             known = self._centroids(level, turn)
             for name in (f"code{level}", f"path{level}", f"out{level}"):

@@ -27,6 +27,10 @@ class GenerativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Newest steps that are read."""
     side: bool = True
     """Also read the item's own vector, not only its codes."""
+    own_items: int = 100_000
+    """Up to so many items each also has a vector of its own, learned from nothing (0: none)."""
+    strangers: int = 1_024
+    """Items drawn evenly for the dense model's loss, once a batch."""
     batch: int = 128
     guesses: int = 2_600_000
     """Guesses that training makes in all: the number of epochs is this over the guesses of one, within `epochs`."""

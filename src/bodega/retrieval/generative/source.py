@@ -24,7 +24,7 @@ from bodega.retrieval._neural.weights import Arrays, load_weights, save_weights
 from bodega.retrieval.generative._beam import NOTHING, Written, search
 from bodega.retrieval.generative._content import unit
 from bodega.retrieval.generative._ids import Quantise, SemanticIds, kmeans
-from bodega.retrieval.generative._lesson import Lesson
+from bodega.retrieval.generative._lesson import OWN, Lesson
 from bodega.retrieval.generative._network import Decoder, Depth, Size, shapes, step_vectors, timeline
 from bodega.retrieval.generative._steps import Language, Steps, read, words_of
 from bodega.retrieval.generative._t5 import EncoderDecoder
@@ -88,7 +88,8 @@ class Generative:
         self._size = lesson.size
         self._taught = guesses >= FEWEST
         self._weights: Arrays = _learned(lesson, self.training) if self._taught else lesson.start()
-        self._settle(self._item_vectors(self._ids.vectors))
+        own = self._weights.pop(OWN, np.zeros((1, options.dimensions), np.float32))
+        self._settle(self._item_vectors(self._ids.vectors) + own)
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
