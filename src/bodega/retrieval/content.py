@@ -139,12 +139,9 @@ class _Bags:
 
     def reading(self, table: ItemTable) -> sparse.csr_matrix:
         """Bags of other items; a word that the snapshot does not know counts in their length alone."""
-        words = Coded.of(_worded(table))
-        parts = [self._known(words, self._code_of)]
-        for name, values in self.columns:
-            code_of = {value: code for code, value in enumerate(values)}
-            empty = Coded(np.zeros(len(table) + 1, np.int32), np.empty(0, np.int32), Texts.of([]))
-            parts.append(self._known(table.coded.get(name, empty), code_of))
+        empty = Coded(np.zeros(len(table) + 1, np.int32), np.empty(0, np.int32), Texts.of([]))
+        held = [Coded.of(_worded(table)), *(table.coded.get(name, empty) for name, _ in self.columns)]
+        parts = [self._known(column, code_of) for column, code_of in zip(held, self._code_of, strict=True)]
         flags = sparse.hstack([part for part, _ in parts], format="csr", dtype=np.float32)
         strange = parts[0][1] * np.log1p(self.rows.shape[0]) ** 2
         rows = _weighed(flags, self.rare)
@@ -167,8 +164,9 @@ class _Bags:
         return cls(rows, rare, words, _attributes(items))
 
     @cached_property
-    def _code_of(self) -> dict[str, int]:
-        return {word: code for code, word in enumerate(self.words)}
+    def _code_of(self) -> list[dict[str, int]]:
+        """{word or value: its column within its part}, part by part; built once, when the first new item arrives."""
+        return [{text: code for code, text in enumerate(part)} for part in (self.words, *(p for _, p in self.columns))]
 
     @staticmethod
     def _known(column: Coded, code_of: Mapping[str, int]) -> tuple[sparse.csr_matrix, Doubles]:
