@@ -20,7 +20,8 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """`settings[task][0]` are the defaults; under a shorter limit than `default_seconds` they are left out by name."""
+    """`settings[task][0]` are the defaults; under a shorter limit than `default_seconds` they are left out by name.
+    Who has no settings for a task does not take part in it."""
 
     name: str
     library: str
@@ -49,6 +50,7 @@ _SMALL: Final[Settings] = {
 ENTRANTS: Final = (
     _own("popular"),
     _own("transition"),
+    Entrant(f"{OWN}-repeat", OWN, "repeat", {BASKET: ({},)}),
     _own("collaborative"),
     _own("matrix"),
     _own("sequential"),

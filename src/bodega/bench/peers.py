@@ -135,7 +135,7 @@ def _run_task(bench: _Bench, kind: str) -> None:
     if trial is not None:
         write_rows(trial.task, trial.rows)
     outcomes: dict[str, Outcome] = {}
-    for entrant in bench.entrants:
+    for entrant in (own for own in bench.entrants if kind in own.settings):
         for name, settings in _who(bench, entrant, trial, kind):
             outcome = _judged(bench, name, entrant, settings, desk)
             if outcome is not None:
