@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bodega.bench.family import FamilyOptions, _part, run
+from bodega.bench.family import FamilyOptions, _part, last_days, run
 from bodega.errors import BadFeed, BadRequest
-from bodega.schema import Candidates
+from bodega.evaluation.splits import sequence_log
+from bodega.schema import Candidates, Context, Item, ItemTable, World
 
 
 @pytest.fixture
@@ -24,7 +25,18 @@ def tribes(tmp_path, rng):
 
 def test_every_source_and_every_sum_has_its_figures(tribes):
     result = run(FamilyOptions(tribes, users=60))
-    for name in ("popular", "transition", "slim", "graph", "matrix", "base", "with_slim", "with_graph", "with_all"):
+    for name in (
+        "popular",
+        "popular_7_days",
+        "transition",
+        "slim",
+        "graph",
+        "matrix",
+        "base",
+        "with_slim",
+        "with_graph",
+        "with_all",
+    ):
         assert 0 <= result.figures[f"{name}.ndcg@10"] <= 1
         low, high = result.intervals[f"{name}.ndcg@10"]
         assert low <= result.figures[f"{name}.ndcg@10"] <= high
@@ -48,6 +60,14 @@ def test_a_part_is_what_its_members_gather():
     long = Candidates(np.arange(300, dtype=np.int32), many, np.full(300, np.nan, np.float32), ("one",))
     assert _part(long, ("one",)).items.tolist() == list(range(100, 300)), "the 200 best"
     assert len(_part(found.take(np.zeros(0, np.int64)), ("one",))) == 0
+
+
+def test_the_last_week_counts_and_nothing_before():
+    """Two shoppers, one item every four days: of days 0, 4, 8 and 12 the last week before day 12.1 holds two."""
+    table = ItemTable.of(Item(id=str(row)) for row in range(5))
+    log = sequence_log([np.array([0, 1, 2, 3]), np.array([0, 0, 2, 2])], step=4 * 86_400.0)
+    counts = last_days(World(table, log, 12.1 * 86_400))(Context())
+    assert np.array_equal(counts, [np.nan, np.nan, 3, 1, np.nan], equal_nan=True)
 
 
 def test_what_cannot_be_run_is_said(tmp_path, tribes):
