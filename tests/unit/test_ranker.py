@@ -347,3 +347,15 @@ def test_the_number_of_trees_is_chosen_steadily() -> None:
     assert steady(judged)[0] == 100
     assert steady({1: level, 25: level + 0.05})[0] == 25
     assert steady({7: level})[0] == 7
+
+
+@pytest.mark.parametrize("learner", [LogisticLearner(width=30), QUICK], ids=["logistic", "trees"])
+def test_the_number_of_threads_changes_no_byte(learner: Learner, lessons: Lessons, tmp_path: Path) -> None:
+    threads = pytest.importorskip("threadpoolctl", reason="comes with the extra `trees`")
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        with threads.threadpool_limits(number):
+            list(learner.fit(lessons).values())[-1].save(tmp_path / str(number))
+    files = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert files
+    assert all((tmp_path / "1" / f).read_bytes() == (tmp_path / "2" / f).read_bytes() for f in files)

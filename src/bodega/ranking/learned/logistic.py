@@ -38,16 +38,17 @@ class LogisticLearner:
         mean = lessons.values.mean(axis=0, dtype=np.float64)
         deviation = lessons.values.std(axis=0, dtype=np.float64)
         scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
-        x = np.clip((told.values - mean.astype(np.float32)) * scale.astype(np.float32), -CLIP, CLIP)
+        x = np.clip((told.values - mean) * scale, -CLIP, CLIP)
         task = Softmax.of(told)
         start = np.zeros(x.shape[1])
         start[told.recipe.sum_at] = task.temperature(told.sum) * deviation[told.recipe.sum_at]
         pull = 1 / (self.prior * max(len(told), 1))
 
         def cost(weights: Doubles) -> tuple[float, Doubles]:
-            loss, slope = task.loss((x @ weights.astype(np.float32)).astype(np.float64))
+            # einsum, not a product of matrices: that one adds up in an order that depends on the number of threads.
+            loss, slope = task.loss(np.einsum("nk,k->n", x, weights))
             away = weights - start
-            gradient = (slope.astype(np.float32) @ x).astype(np.float64) + pull * away
+            gradient = np.einsum("n,nk->k", slope, x) + pull * away
             return loss + 0.5 * pull * float(away @ away), gradient
 
         found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
