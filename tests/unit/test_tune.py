@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -277,3 +278,40 @@ def test_the_command_refuses_a_shop_without_events(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["tune", "--shop", str(tmp_path / "shop"), "--json"])
     assert isinstance(told.exception, BadRequest)
     assert "no span of time" in told.exception.what
+
+
+def test_the_command_tells_a_diff_and_changes_nothing_by_itself(shop_of_fashion: World, tmp_path: Path) -> None:
+    import bodega
+
+    folder, log = tmp_path / "shop", shop_of_fashion.log
+    with bodega.open(folder) as shop:
+        shop.catalog.upsert([shop_of_fashion.items.item(row) for row in range(GROUPS * EACH)])
+        rows = [
+            {
+                "id": f"e{row}",
+                "time": 1.7e9 + float(log.time[row]),
+                "type": "purchase",
+                "user": f"u{log.user[row]}",
+                "session": f"s{row}",
+                "item": f"i{log.item[row]}",
+            }
+            for row in range(len(log))
+        ]
+        shop.events.add(rows)
+    file = folder / FILE
+    file.write_text("[models]\npopular_half_life_days = 170.0\n[learn]\nvalidation_days = 7.0\n", "utf-8")
+    before = file.read_text("utf-8")
+    told = CliRunner().invoke(
+        app, ["tune", "--shop", str(folder), "--trials", "2", "--folds", "1", "--cases", "40", "--json"]
+    )
+    assert told.exit_code == 0, told.output
+    answer = json.loads(told.stdout)
+    assert answer["trials"] == 2
+    assert answer["applied"] is False
+    assert set(answer["windows"]) == {"fold 1", "confirm", "test, untouched"}
+    assert "dense" in answer["left_out"]
+    assert file.read_text("utf-8") == before
+    assert (folder / "tuning.db").is_file()
+    plain = CliRunner().invoke(app, ["tune", "--shop", str(folder), "--trials", "2", "--folds", "1", "--cases", "40"])
+    assert plain.exit_code == 0, plain.output
+    assert "2 settings tried" in plain.stdout
