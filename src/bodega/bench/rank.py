@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from bodega.bench._contest import Fused, Tally, fuse
-from bodega.bench._models import fit, fresh
+from bodega.bench._models import fresh
 from bodega.bench._ranking import latency, without
 from bodega.bench._sequences import Sequences, read_sequences
 from bodega.bench.result import BenchResult
@@ -108,7 +108,10 @@ def _fitted(data: Sequences, log: Log, options: RankOptions, progress: Progress)
             "no such source", where="--sources", allowed=", ".join(sorted(known)), got=", ".join(options.sources)
         )
     made = [source for source in made if not options.sources or source.name in options.sources]
-    fit(made, world, progress)
+    for source in made:
+        progress.start(f"learn {source.name}")
+        source.fit(world)
+        progress.finish()
     return made, world
 
 
