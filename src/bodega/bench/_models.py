@@ -7,9 +7,9 @@ A model that takes minutes may start from what it learned before (`previous`), a
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from bodega.errors import BadRequest
 from bodega.protocols import Progress, Source, Trainable
@@ -40,26 +40,36 @@ def fresh(models: str, *, repeats: bool) -> list[Source]:
     return made
 
 
-def fit(made: list[Source], world: World, progress: Progress, previous: Path | None = None) -> dict[str, float]:
-    """Fit them in place; returns CPU seconds a source. `previous`: a folder of what `keep` wrote, of the same items."""
-    spent = {}
-    for source in made:
-        progress.start(f"learn {source.name}")
-        began = time.process_time()
-        if isinstance(source, Trainable):
-            old = previous / source.name if previous is not None else None
-            source.training = replace(source.training, previous=old, known=world.items if old else None)
-        source.fit(world)
-        spent[source.name] = time.process_time() - began
-        progress.finish()
-    return spent
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Sources and what they learned from."""
 
+    sources: list[Source]
+    world: World
+    spent: dict[str, float]
+    """{source: CPU seconds}."""
 
-def keep(sources: list[Source], folder: Path) -> Path:
-    """Save those that can start from it."""
-    for source in sources:
-        if isinstance(source, Trainable):
-            own = folder / source.name
-            own.mkdir(parents=True)
-            source.save(own)
-    return folder
+    @classmethod
+    def on(
+        cls, world: World, models: str, progress: Progress, previous: Path | None = None, *, repeats: bool = True
+    ) -> Self:
+        """`previous`: a folder of what `keep` wrote, of the same items."""
+        sources, spent = fresh(models, repeats=repeats), {}
+        for source in sources:
+            progress.start(f"learn {source.name}")
+            began = time.process_time()
+            if isinstance(source, Trainable):
+                old = previous / source.name if previous is not None else None
+                source.training = replace(source.training, previous=old, known=world.items if old else None)
+            source.fit(world)
+            spent[source.name] = time.process_time() - began
+            progress.finish()
+        return cls(sources, world, spent)
+
+    def keep(self, folder: Path) -> None:
+        """Save those that can start from it."""
+        for source in self.sources:
+            if isinstance(source, Trainable):
+                own = folder / source.name
+                own.mkdir(parents=True)
+                source.save(own)

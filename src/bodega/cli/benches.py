@@ -58,13 +58,14 @@ def recommend(
 def basket(
     data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,
     users: Users = 0,
+    models: Models = "fast",
     seed: Seed = 7,
     as_json: AsJson = False,
 ) -> None:
     """Next basket of a real supermarket, split by time; repeat and explore recall apart."""
     from bodega.bench.basket import BasketOptions, run
 
-    options = BasketOptions(data=data, seed=seed, users=users or None)
+    options = BasketOptions(data=data, seed=seed, users=users or None, models=models)
     run_and_show(lambda progress: run(options, progress), as_json)
 
 
