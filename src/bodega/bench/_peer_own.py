@@ -22,7 +22,7 @@ import numpy as np
 
 from bodega import __version__
 from bodega.bench._choice import choose
-from bodega.bench._models import fit, fresh, keep
+from bodega.bench._models import Fitted, fresh
 from bodega.bench._peer_process import Job, Report
 from bodega.bench._peer_tasks import Task, TaskSpec, build
 from bodega.errors import BadRequest
@@ -79,12 +79,10 @@ def _single(name: str, task: Task) -> Learned:
 def _served(models: str, task: Task) -> Learned:
     earlier = build(msgspec.structs.replace(task.spec, validation=True, limit=0))
     with tempfile.TemporaryDirectory(prefix="bodega-peer-") as folder:
-        sources = fresh(models, repeats=task.repeats)
-        fit(sources, earlier.world, NoProgress())
-        choice = choose("home", sources, earlier.world, earlier.cases, NoProgress())
-        old = keep(sources, Path(folder))
-        sources = fresh(models, repeats=task.repeats)
-        fit(sources, task.world, NoProgress(), old)
+        old = Fitted.on(earlier.world, models, NoProgress(), repeats=task.repeats)
+        choice = choose("home", old.sources, old.world, earlier.cases, NoProgress())
+        old.keep(Path(folder))
+        sources = Fitted.on(task.world, models, NoProgress(), Path(folder), repeats=task.repeats).sources
     stage = choice.stages(task.world)["ranked"]
 
     def ranked(context: Context, k: int) -> Candidates:
