@@ -66,7 +66,7 @@ class Slim(ItemToItem):
     def fit(self, world: World) -> Self:
         self._forget()
         steps = Steps.of(interest(world.log), len(world.items))
-        past, then = _examples(steps, world.until, self.options)
+        past, then = _examples(steps, self.options)
         self.near = _regressed(past, then, self.options)
         return self
 
@@ -85,14 +85,12 @@ class Slim(ItemToItem):
         return source
 
 
-def _examples(steps: Steps, until: float, options: SlimOptions) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+def _examples(steps: Steps, options: SlimOptions) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """(what was taken lately, what was taken then): examples x items, rows already weighted by their age."""
     n = len(steps)
     reach = max(1, round(options.window * n / max(steps.held.nnz, 1)))
-    age = np.exp2(-np.maximum(until - steps.time, 0) / (options.half_life_days * DAY))
-    age /= (
-        max(float(age.mean()), 1e-30) if n else 1.0
-    )  # else the ridge would weigh more in a shop that was quiet lately
+    age = np.exp2((steps.time - steps.time.max(initial=-np.inf)) / (options.half_life_days * DAY))
+    age = age / age.mean() if n else age  # on average 1: else the ridge would weigh more in a long log
     pasts, thens = [steps.held[:0]], [steps.held[:0]]
     for way, weight in ((-1, 1.0), (1, options.reverse)):
         near = _near(steps.user, way, reach, options.history_decay)
