@@ -29,7 +29,8 @@ Held = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """(rows, longest) blocks; `end` (rows,): the last position that is read (encoder-decoder form: the drawn cut)."""
+    """(rows, longest) blocks of steps and actions; `lengths` (rows,): steps that are read (encoder-decoder form: up to
+    the drawn cut)."""
 
     steps: Tensor
     actions: Tensor

@@ -54,7 +54,8 @@ class Generative:
     query is the newest step). Needs: some thousand events, the extra `neural` to learn (not to answer).
     Good for: what comes next, new items, tail items that are like others. Not for: a handful of events.
     Cost: see the top of the file; 12 MB for Beauty. Relations: `transition` knows pairs exactly, `content` words;
-    this generalises over both. `score` is the log-probability of an item that the beam reaches, NaN of all others.
+    this generalises over both. `score` is the log-probability of an item that the beam reaches, plus `rescoring` x
+    state x item vector; NaN of all others.
     Paper: Rajput et al. 2023 (TIGER); the depth decoder at every position is ours, 10 times cheaper to teach.
     """
 
@@ -98,7 +99,7 @@ class Generative:
         return Candidates.of(self.name, found.items[best], found.score[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Log-probability of each item, NaN where the beam does not reach it."""
+        """Log-probability of each item's path plus the dense model's word; NaN where the beam does not reach it."""
         return self._written(context).of(np.asarray(items, np.int32))
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
