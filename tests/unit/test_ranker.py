@@ -34,7 +34,7 @@ from bodega.schema import EVENT_CODES, Candidates, Context, Item, ItemTable, Wor
 from bodega.schema.arrays import Floats
 
 N_ITEMS = 240
-N_CASES = 900
+N_CASES = 700
 SOURCES = ("tail", "head")
 QUICK = TreesLearner(width=30, stages=(10, 40))
 BOTH = RankerOptions((LogisticLearner(width=30), QUICK), folds=2)
@@ -248,7 +248,7 @@ def test_probabilities_are_calibrated_on_cases_that_were_not_learned_from(chosen
     fresh_state, cases, candidates = planted()
     del fresh_state
     promised, came = [], []
-    for case, found in zip(cases[:300], candidates[:300], strict=True):
+    for case, found in zip(cases[:250], candidates[:250], strict=True):
         ranked = ranker.rank(case.context, found)
         chance = ranker.probability(case.context, found)[np.searchsorted(found.items, ranked.items[:10])]
         assert (np.diff(chance) <= 1e-6).all(), "the order by probability is the order by score"
