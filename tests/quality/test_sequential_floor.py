@@ -1,4 +1,4 @@
-"""The sequential source on Beauty as papers measure it: a floor, the time of learning, the time of a request. Minutes."""
+"""The sequential source on Beauty as papers measure it: a floor, and what learning and answering cost. Minutes."""
 
 from __future__ import annotations
 
