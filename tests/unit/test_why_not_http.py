@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_refused(caller: Caller, body: object) -> None:
 
 def test_both_languages_have_every_sentence_with_the_same_gaps() -> None:
     assert set(TEXTS["en"]) == set(TEXTS["zh"])
-    facts = {name: f"<{name}>" for name in ("title", "details", "instead", "position", "total", "by")}
+    facts = {name: f"<{name}>" for name in ("title", "details", "instead", "position", "total", "by", "depth")}
     for stage, text in TEXTS["en"].items():
         filled = {name for name in facts if f"<{name}>" in text.format_map(facts)}
         assert {name for name in facts if f"<{name}>" in TEXTS["zh"][stage].format_map(facts)} == filled, stage

@@ -18,6 +18,7 @@ app.add_typer(snapshots, name="snapshots", rich_help_panel="Learn and ask")
 
 User = Annotated[str, typer.Option("--user", "-u", help="Who asks (id).")]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, max=1000, help="How many hits.")]
+Explain = Annotated[bool, typer.Option("--explain", help="What every feature of the ranking added to each hit.")]
 
 
 @app.command(rich_help_panel="Learn and ask", epilog="Example: `bodega learn --shop my-shop --json`")
@@ -57,24 +58,28 @@ def search(
     ] = [],  # noqa: B006 - typer reads the default
     filters: Annotated[list[str], typer.Option("--filter", "-f", help="field=value, or field=low..high.")] = [],  # noqa: B006
     facets: Annotated[list[str], typer.Option("--facet", help="Count the values of this field.")] = [],  # noqa: B006
+    explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
     """Search the shop and show what was understood; an empty query browses everything."""
-    from bodega.schema import to_plain
+    from bodega.schema import Request, to_plain
 
+    request = Request(
+        place="search" if query.strip() else "category",
+        query=query,
+        user=user,
+        k=k,
+        offset=offset,
+        filters=tuple(_filter(text) for text in filters),
+        facets=tuple(facets),
+        where=where,
+        verbatim=verbatim,
+        language=language,
+        segments=tuple(segments),
+        explain=explain,
+    )
     with shop_at(shop) as opened:
-        page = opened.search(
-            query,
-            user=user,
-            k=k,
-            offset=offset,
-            filters=tuple(_filter(text) for text in filters),
-            facets=tuple(facets),
-            where=where,
-            verbatim=verbatim,
-            language=language,
-            segments=tuple(segments),
-        )
+        page = opened.answer(request)
     if as_json:
         show.json(to_plain(page))
     else:
@@ -136,13 +141,14 @@ def recommend(
     user: User = "",
     items: Annotated[list[str], typer.Option("--item", "-i", help="Asked around these items (ids).")] = [],  # noqa: B006
     k: Count = 10,
+    explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
     """A list for a shopper, or around items; with the reason of every hit."""
     from bodega.schema import Request, to_plain
 
     with shop_at(shop) as opened:
-        page = opened.answer(Request(place=place, user=user, items=tuple(items), k=k))
+        page = opened.answer(Request(place=place, user=user, items=tuple(items), k=k, explain=explain))
     if as_json:
         show.json(to_plain(page))
     else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bodega.engine.snapshot import SnapshotInfo
     from bodega.engine.why_not import WhyNot
     from bodega.protocols import EventSummary, ImportReport
-    from bodega.schema import Completion, Meaning, Page, Reason
+    from bodega.schema import Completion, Contribution, Meaning, Page, Reason
 
 console = Console()
 stderr = Console(stderr=True)
@@ -105,6 +105,11 @@ def page(answer: Page) -> None:
         console.print(_hits(answer))
     else:
         _nothing(answer)
+    for hit in answer:
+        if hit.contributions:
+            console.print(
+                f"[dim]{hit.position + 1:>3}[/] " + escape("  ".join(_added(each) for each in hit.contributions))
+            )
     for facet in answer.facets:
         values = ", ".join(f"{value.value} ({value.count:,})" for value in facet.values[:8])
         if facet.low is not None and facet.high is not None:
@@ -160,6 +165,11 @@ def says(meaning: Meaning) -> str:
     else:
         held = " or ".join(meaning.values[:3]) or meaning.text
     return " ".join(part for part in ("without" if meaning.excludes else "", meaning.field, held) if part)
+
+
+def _added(each: Contribution) -> str:
+    """What one feature added; `~` before what is only estimated."""
+    return f"{each.name} {'' if each.exact else '~'}{each.value:+.3g} ({each.share:.0%})"
 
 
 def _share(reason: Reason) -> str:

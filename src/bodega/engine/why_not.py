@@ -152,6 +152,7 @@ class _Inquiry:
             "position": str((found.position or 0) + 1),
             "total": str(len(work.rows)),
             "by": lost_by,
+            "depth": str(self.engine.pooling.per_source),
         }
         return WhyNot(
             item=self.item_id,
