@@ -10,7 +10,8 @@ import pytest
 
 import bodega
 from bodega import Event, EventType, Item, Request, Shop
-from bodega.engine.explain import ACCOUNTED, accounted, contributions, told
+from bodega.engine.explain import ACCOUNTED, TEXTS, accounted, contributions, told
+from bodega.engine.places import PLACES
 from bodega.ranking.fuse import Fusion
 from bodega.schema import Boost, Candidates, Context, Rule, When
 from bodega.schema.arrays import Floats, Ints
@@ -171,3 +172,10 @@ def test_what_was_not_ranked_closely_and_later_hits_are_not_accounted_for() -> N
 def test_features_that_add_nothing_are_left_out() -> None:
     assert told(("a", "b"), np.zeros(2, np.float32), exact=True) == ()
     assert [each.name for each in told(("a", "b"), np.array([0, -1], np.float32), exact=True)] == ["b"]
+
+
+def test_every_source_of_every_place_has_a_sentence_in_both_languages() -> None:
+    used = {name for place in PLACES.values() for name in place.sources}
+    for language, texts in TEXTS.items():
+        assert used <= set(texts), f"{language}: {used - set(texts)}"
+    assert set(TEXTS["en"]) == set(TEXTS["zh"])
