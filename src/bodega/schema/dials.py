@@ -21,8 +21,8 @@ class Diversity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     (True, False)
     """
 
-    method: Literal["mmr", "dpp"] = "mmr"
-    """How likeness is avoided: `mmr` (no item like one above it) or `dpp` (the whole list spans much)."""
+    method: Literal["mmr", "dpp"] = "dpp"
+    """How likeness is avoided: `dpp` (the whole list spans much) or `mmr` (no item like one above it)."""
     strength: Part = 0.0
     """How much unlikeness counts against the score."""
     novelty: Part = 0.0
