@@ -26,7 +26,7 @@ class SequentialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     epochs: int = 16
     guesses: int = 2_500_000
     """At most so many next items are guessed in all: a large log has fewer epochs, then less than one, newest first."""
-    rate: float = 2e-3
+    rate: float = 4e-3
     weight_decay: float = 0.0
     negatives: int = 1_024
     """Items that every guess of a batch is told from: drawn once a batch, the same for all of it."""
