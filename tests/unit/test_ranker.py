@@ -29,7 +29,8 @@ from bodega.ranking.learned import (
     TreesLearner,
     fit_ranker,
 )
-from bodega.ranking.learned.fitting import steady
+from bodega.ranking.learned.fitting import lesson_table, steady
+from bodega.ranking.learned.linear import CLIP
 from bodega.schema import EVENT_CODES, Candidates, Context, Item, ItemTable, World
 from bodega.schema.arrays import Floats
 
@@ -359,3 +360,20 @@ def test_the_number_of_threads_changes_no_byte(learner: Learner, lessons: Lesson
     files = sorted(path.name for path in (tmp_path / "1").iterdir())
     assert files
     assert all((tmp_path / "1" / f).read_bytes() == (tmp_path / "2" / f).read_bytes() for f in files)
+
+
+@pytest.mark.parametrize(
+    "learner", [LogisticLearner(width=1), TreesLearner(width=1, stages=(5,))], ids=["line", "trees"]
+)
+def test_hits_that_all_lie_too_deep_leave_the_order_of_the_sum(learner: Learner, lessons: Lessons) -> None:
+    first = np.zeros(len(lessons.items), np.bool_)
+    first[lessons.starts[:-1]] = True
+    deep = lessons.rows(np.bincount(lessons.case[first & lessons.relevant], minlength=len(lessons)) == 0)
+    model = list(learner.fit(deep).values())[-1]
+    scores = np.concatenate(
+        [model.score(lesson_table(deep, n, int(deep.starts[n]), int(deep.starts[n + 1]))) for n in range(5)]
+    )
+    summed = deep.sum[: len(scores)]
+    if isinstance(learner, LogisticLearner):
+        summed = np.clip(summed, -CLIP, CLIP)
+    np.testing.assert_allclose(scores, summed, rtol=1e-5, atol=1e-6)

@@ -54,7 +54,12 @@ class TreesLearner:
             raise MissingExtra.named("trees", needed_for="learning to rank with trees") from error
         told = lessons.narrowed(self.width).sample(MOST, self.width)
         task = Softmax.of(told)
-        factor = task.temperature(told.sum) if len(told) else 0.0
+        prior = np.zeros(told.values.shape[1], np.float32)
+        if not len(told):  # every hit lies behind the first places: the sum is all there is
+            prior[told.recipe.sum_at] = 1
+            return {stage: planted([], np.empty(0, np.int32), prior) for stage in self.stages}
+        factor = task.temperature(told.sum)
+        prior[told.recipe.sum_at] = factor
         own = usable(told, self.blind)
         settings: dict[str, Any] = {
             "objective": _objective(task),
@@ -80,8 +85,6 @@ class TreesLearner:
         )
         booster = lightgbm.train(settings, rows, num_boost_round=max(self.stages))
         grown = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
-        prior = np.zeros(told.values.shape[1], np.float32)
-        prior[told.recipe.sum_at] = factor
         return {stage: planted(grown[:stage], np.flatnonzero(own).astype(np.int32), prior) for stage in self.stages}
 
 
