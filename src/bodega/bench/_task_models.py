@@ -120,5 +120,5 @@ def _regress(x: Doubles, label: Floats) -> Doubles:
         loss = float(np.sum(np.logaddexp(0, odds) - y * odds)) + 0.5 * float(penalty @ weights**2)
         return loss, x.T @ (sigmoid(odds) - y) + penalty * weights
 
-    found: Doubles = minimize(cost, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    found: Doubles = minimize(cost, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
     return found

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from bodega.bench._biased_clicks import BiasedClicks, Minds
@@ -50,6 +51,10 @@ DAY: Final = 86_400.0
 TASKS: Final = ("click", "cart", "purchase")
 DRAWS: Final = 400
 VECTOR: Final = 32
+EACH: Final = 30
+"""Candidates of each source for a visit: more would be most of a generated shop."""
+WEEKS: Final = 3
+"""Parts of the window that is learned from; a shopper's first visit in each is a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,25 +222,27 @@ def _visits(stand: _Stand, options: TasksOptions, tally: _Tally, progress: Progr
     """The table over next visits: all items ranked by the chance of a purchase."""
     log = stand.world.log
     sources, known = stand.sources(stand.learn.start)
-    cases = stand.cases(stand.learn, 4)
+    cases = stand.cases(stand.learn, WEEKS)
     progress.start("examples of visits", len(cases))
-    found = [gather(sources, case.context) for case in cases]
-    weighted = fit_weights("home", cases, found)
+    found = [gather(sources, case.context, EACH) for case in cases]
+    weighted = fit_weights("home", cases, found, per_source=EACH)
     weights = weighted.weights or dict.fromkeys((source.name for source in sources), 1.0)
-    describes = AsOf(sources, known, weights)
+    describes = AsOf(sources, known, weights, per_source=EACH)
     examples = examples_of_cases(log, describes, cases, lambda case: describes.candidates(case.context)).only(TASKS)
     again, later = stand.sources(stand.test.start)
-    told = AsOf(again, later, weights)
+    told = AsOf(again, later, weights, per_source=EACH)
     judged = stand.cases(stand.test, 1)
     test = examples_of_cases(log, told, judged, lambda case: told.candidates(case.context)).only(TASKS)
     progress.finish()
     total = examples.columns.index("sum.score")
+    own = msgspec.structs.replace(options.network, epochs=min(options.network.epochs, 8), negatives=32)
     values = {"sum": _ndcg(judged, test, test.values[:, total], options.items)}
     vectors = title_vectors(stand.world.table, VECTOR)
     line = {"sum.score": 1.0}
-    for name, fit in contestants(options.network, vectors, Examination.flat(), line).items():
+    for name, fit in contestants(own, vectors, Examination.flat(), line).items():
         progress.start(f"learn {name}")
-        values[name] = _ndcg(judged, test, fit(examples).likely(test)[:, -1], options.items)
+        wanted = examples.only(("purchase",)) if name == "single" else examples
+        values[name] = _ndcg(judged, test, fit(wanted).likely(test)[:, -1], options.items)
         progress.finish()
     rng = np.random.default_rng([options.seed, 73])
     draws = bootstrap(np.column_stack(list(values.values())), rng, DRAWS)
