@@ -49,8 +49,7 @@ def test_the_environment_has_the_pinned_versions() -> None:
         pytest.skip("not running in the project's own .venv")
     # torch calls its build for processors alone "+cpu": the same version
     here = {
-        canonicalize_name(found.metadata["Name"]): found.version.partition("+")[0]
-        for found in metadata.distributions()
+        canonicalize_name(found.metadata["Name"]): found.version.partition("+")[0] for found in metadata.distributions()
     }
     unpinned = set(here) - set(pins()) - {"bodega", "pip", "setuptools", "wheel"}
     assert not unpinned, f"installed but not pinned: {sorted(unpinned)}"
