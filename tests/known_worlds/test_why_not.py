@@ -200,8 +200,6 @@ def test_an_item_that_the_words_do_not_find(shop: Shop) -> None:
 
 
 def test_an_item_that_no_source_proposes(shop: Shop) -> None:
-    found = asked(shop, "shoe41", place="together", items=("pasta1",), k=1)
-    assert found.stage in ("not_proposed", "outranked")
     found = asked(shop, "shoe41", place="repeat", user="u1")
     assert found.stage == "not_proposed"
     assert [each.rank for each in found.sources] == [None]
