@@ -39,8 +39,6 @@ from bodega.understanding.text.training import TrainingOptions, train
 
 METRICS: Final = ("ndcg@10", "recall@10", "recall@50", "mrr")
 FEWER: Final = ("ndcg@10", "recall@10")
-VALIDATION: Final = 2_000
-"""Validation cases that weights are fitted on."""
 TEXTLESS: Final = ("popular", "transition")
 
 
@@ -124,7 +122,7 @@ def _teams(texts: Sequence[Source]) -> dict[str, tuple[str, ...]]:
 def _choose(data: ColdSet, texts: Sequence[Source], progress: Progress) -> dict[str, Fused]:
     """The weights of every fusion, from validation cases."""
     sources = {source.name: source for source in (*_behaviour(data, data.valid.log), *texts)}
-    cases = data.valid.cases[:VALIDATION]
+    cases = data.valid.cases
     if data.hides:
         kept = [case for case in cases if not np.isin(case.relevant, case.context.history).any()]
         cases = [Case(case.context, case.relevant, np.unique(case.context.history)) for case in kept]
