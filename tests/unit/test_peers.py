@@ -51,11 +51,20 @@ class Greedy(Counts):
     def fit(self):
         np.ones((1_000, 1_000, 1_000_000))
 
+class Aborted(Counts):
+    def fit(self):
+        print("thread 'main' panicked", "memory allocation of 9 bytes failed", "note: more is omitted",
+              sep=chr(10), file=sys.stderr, flush=True)
+        import os
+        os.abort()
+
 class Broken(Counts):
     def fit(self):
         raise ValueError("the dial is stuck")
 
-main("numpy", {{"counts": Counts, "lists": Lists, "slow": Slow, "greedy": Greedy, "broken": Broken}})
+main("numpy", {{
+    "counts": Counts, "lists": Lists, "slow": Slow, "greedy": Greedy, "broken": Broken, "aborted": Aborted,
+}})
 '''
 
 
@@ -154,11 +163,14 @@ def test_defaults_that_take_hours_are_left_out_and_named(folder, homes, monkeypa
 def test_the_bench_goes_on_without_whoever_fails(folder, homes, monkeypatch):
     absent = Entrant("other-als", "other", "als", {ITEM: ({},)})
     twin = Entrant("other-bpr", "other", "bpr", {ITEM: ({},)})
-    monkeypatch.setattr(peers, "ENTRANTS", (absent, twin, fake("broken"), fake("greedy"), fake("slow"), fake("counts")))
+    monkeypatch.setattr(
+        peers, "ENTRANTS", (absent, twin, *map(fake, ("broken", "aborted", "greedy", "slow", "counts")))
+    )
     got = peers.run(options(folder, homes, limit_seconds=8.0, memory_gb=4.0))
     notes = "\n".join(got.notes)
     assert notes.count("other: left out, not installed; next: make peers") == 1
     assert "fake-broken (item): failed, ValueError: the dial is stuck" in notes
+    assert "fake-aborted (item): failed, killed by signal 6: memory allocation of 9 bytes failed" in notes
     assert "fake-greedy (item): failed, " in notes
     assert "Memory" in notes
     assert "fake-slow (item): failed, stopped after 8 s" in notes

@@ -101,9 +101,12 @@ def ask(library: str, job: Job, seconds: float, environments: Path = ENVIRONMENT
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """Why a process ended without a report, in one line."""
+    """Why a process ended without a report, in one line: what names memory, else the last error, else the last line."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    told = lines[-1][:300] if lines else "no message"
+    telling = (
+        [line for line in lines if "memory" in line.lower()] or [line for line in lines if "Error" in line] or lines
+    )
+    told = telling[-1][:300] if telling else "no message"
     return f"killed by signal {-done.returncode}: {told}" if done.returncode < 0 else told
 
 
