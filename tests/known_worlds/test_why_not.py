@@ -89,8 +89,8 @@ def shop(learned: Shop) -> Iterator[Shop]:
 
 
 def asked(shop: Shop, item: str, **request: object) -> WhyNot:
-    """Ask, and see that asking changed nothing."""
-    wanted = Request(**request)  # type: ignore[arg-type]
+    """Ask, and see that asking changed nothing (at one moment: what is popular fades by the second)."""
+    wanted = Request(time=NOW, **request)  # type: ignore[arg-type]
     before = _bytes(shop.answer(wanted))
     found = shop.why_not(wanted, item)
     assert _bytes(shop.answer(wanted)) == before
