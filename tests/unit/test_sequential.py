@@ -143,7 +143,8 @@ def test_anchors_are_the_newest_steps_and_no_answer(small: Sequential) -> None:
     assert not np.allclose(np.delete(both, 5), np.delete(without, 5))
 
 
-def test_the_reason_is_a_step_that_people_want_with_the_item(small: Sequential) -> None:
+def test_the_reason_is_a_step_that_people_want_with_the_item() -> None:
+    small = Sequential(msgspec.structs.replace(SMALL, attributes=False, titles=0)).fit(world(n_shoppers=300))
     named = small.because(asked(3, 20, 30), np.array([31, 4], np.int32), 2)
     assert named.shape == (2, 2)
     assert named[:, 0].tolist() == [30, 3]

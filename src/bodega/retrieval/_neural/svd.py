@@ -3,7 +3,7 @@
 Items a few steps apart in one shopper's row vote for each other; the matrix is divided by the root of its row and
 column sums and cut to its leading directions by randomised subspace iteration. On Beauty a Transformer that starts
 here is after two epochs where it is after ten from noise (docs/decisions/0021-sequential.md).
-Cost: sparse products, 66,000 items to 64 dimensions in 4 s. Deterministic: seeded, signs fixed.
+Cost: sparse products, 12,000 items to 64 dimensions in 1 s. Deterministic: seeded, signs fixed.
 Not for: serving by itself (`transition` reads the same counts better).
 Paper: Halko, Martinsson & Tropp 2011 (randomised range finder).
 """
@@ -18,6 +18,11 @@ from bodega.retrieval._neural.sequences import Sequences
 from bodega.schema.arrays import Floats
 
 WINDOW = 10
+"""Steps apart that two items may lie; fewer in a long log (`VOTES`)."""
+
+VOTES = 4_000_000
+"""At most so many pairs vote (at least two steps apart): a supermarket's 1.5M lines x 10 took a minute to factor."""
+
 DECAY = 0.8
 """Vote of two items for each step that lies between them."""
 
@@ -39,6 +44,7 @@ def behaviour_vectors(sequences: Sequences, n_items: int, dimensions: int, *, se
 def together(sequences: Sequences, n_items: int, *, window: int = WINDOW, decay: float = DECAY) -> sparse.csr_matrix:
     """Symmetric votes of items near each other in a row, divided by the root of row and column sums."""
     owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    window = min(window, max(2, VOTES // max(len(owner), 1)))
     total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
     for gap in range(1, window + 1):
         same = owner[gap:] == owner[:-gap]

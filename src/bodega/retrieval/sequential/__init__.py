@@ -100,7 +100,8 @@ class Sequential:
         out = np.full((len(items), limit), -1, np.int32)
         steps = np.unique(self._steps(context)[0])
         if len(steps) and len(items):
-            near = self._vectors[items] @ self._vectors[steps].T
+            seeds = self._vectors[steps]
+            near = self._vectors[items] @ (seeds / np.maximum(np.linalg.norm(seeds, axis=1, keepdims=True), 1e-12)).T
             order = np.argsort(-near, axis=1, kind="stable")[:, :limit]
             chosen = np.take_along_axis(near, order, 1)
             out[:, : order.shape[1]] = np.where(chosen > 0, steps[order], -1)
