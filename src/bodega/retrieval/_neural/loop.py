@@ -251,8 +251,8 @@ def _fitting(lengths: Longs, most: int) -> int:
 
 
 def owned(array: NDArray[Any]) -> Tensor:
-    """A copy in torch's own memory, float32. Torch's lies at 64 bytes, numpy's at any 16, and MKL's sums depend on it:
-    the same training in another process ended in other last bits."""
+    """A copy in torch's own memory, float32. Torch's lies at 64 bytes, numpy's at any 16, and MKL promises equal sums
+    only for equal alignment: a precaution."""
     return torch.from_numpy(np.asarray(array, np.float32)).clone()
 
 
