@@ -40,14 +40,14 @@ class GenerativeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     dropout: float = 0.3
     weight_decay: float = 0.01
     seed: int = 7
-    beam: int = 40
+    beam: int = 100
     leaves: int = 400
     """Leaves that are opened after the last code, at most."""
     newcomers: float = 0.05
     """Share of a leaf's probability for its items that nobody has touched."""
     repeats: bool | None = None
     """May what the shopper had be generated again? None: where at least `REPEATS` of all guesses were such."""
-    rescoring: float = 1.0
+    rescoring: float = 4.0
     """Weight of the dense model (state x item vector) beside the log-probability of what the beam reaches; it is taught
     with a loss of its own. 0: the path alone decides, and scores are exact log-probabilities."""
     people: int = 5
