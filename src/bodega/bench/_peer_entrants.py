@@ -81,7 +81,7 @@ def chosen_from(entrants: Sequence[Entrant], wanted: Sequence[str]) -> tuple[Ent
         if not any(entrant.name.startswith(word) for entrant in entrants):
             raise BadRequest(
                 "nobody of that name takes part",
-                where="--peers",
+                where="--only",
                 allowed=", ".join(entrant.name for entrant in entrants),
                 got=word,
             )
