@@ -168,7 +168,8 @@ def _who(bench: _Bench, entrant: Entrant, trial: _Desk | None, kind: str) -> Ite
         tried = others
         bench.notes.append(
             f"{entrant.name} ({kind}): its defaults are left out, they need more than "
-            f"{bench.options.limit_seconds:,.0f} s on one thread; next: PeersOptions(limit_seconds={entrant.default_seconds:.0f})"
+            f"{bench.options.limit_seconds:,.0f} s on one thread; next: "
+            f"PeersOptions(limit_seconds={entrant.default_seconds:.0f})"
         )
     if trial is not None and others:
         best = _best(bench, entrant, tried, trial)
