@@ -5,7 +5,7 @@ step of the walk goes from an item to another over one of these: by who took it 
 did. Goals are divided by popularity^`damping` (RP3-beta), and each item keeps the best few goals of one step. A request
 walks `steps` of them from its seeds and returns home with chance `home` before each further one: the second step
 reaches what nobody had together with the history, through what others had, or what is alike.
-Cost: one sparse product a block of items at fit (Beauty 3 CPU s); a request reads 200 entries a seed for the first
+Cost: one sparse product a block of items at fit (Beauty 1.5 CPU s); a request reads 200 entries a seed for the first
 step and those of the best `wide` goals for the next (.5 ms).
 Not for: the order of things; items without events or attributes.
 """

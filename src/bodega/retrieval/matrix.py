@@ -4,7 +4,7 @@ Every item gets a vector of `factors` numbers such that shopper . item is 1 wher
 what was never seen counts `unseen`, so that the zeros do not drown the ones. Shoppers and items are solved for in
 turns, each a ridge regression in closed form, many at once. Shoppers are not kept: at request time the history is
 folded in, the newest heaviest, which is one more such regression and knows the click of a second ago.
-Cost: Beauty (198k events, 12k items, 64 factors) 12 CPU s and 3 MB; a request with a history of 50 .4 ms at 12k items
+Cost: Beauty (198k events, 12k items, 64 factors) 10 CPU s and 3 MB; a request with a history of 50 .4 ms at 12k items
 (64 products an item, so 20 ms at a million). Equal bytes whatever the number of threads: no product is large enough
 for the BLAS to split it. Not for: the order of things; items nobody has touched; shops of some hundred shoppers.
 """

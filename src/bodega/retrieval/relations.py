@@ -7,7 +7,7 @@ that was looked at together and is not one of them is never a complement. So the
 Complements have a direction: from the torch to the batteries, hardly back. What is bought is divided by how popular it
 is, and a pair is kept only from the side on which it is the likelier continuation (`direction`).
 Both answer lists around anchors only. Cost: one sparse product a relation (the supermarket, 1.2M lines of 66k items:
-40 CPU s); a request reads 100 entries an anchor. Not for: a shopper's taste; items nobody has touched.
+10 CPU s); a request reads 100 entries an anchor. Not for: a shopper's taste; items nobody has touched.
 """
 
 from __future__ import annotations
