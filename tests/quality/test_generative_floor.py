@@ -16,8 +16,8 @@ from bodega.schema import World
 
 pytest.importorskip("torch")
 
-FLOOR = 0.026
-"""Validation NDCG@10; .0305 +- .0016 when it was set."""
+FLOOR = 0.030
+"""Validation NDCG@10; .0355 +- .0018 when it was set (with a lighter dense model)."""
 
 
 @pytest.mark.slow
