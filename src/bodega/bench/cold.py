@@ -23,6 +23,7 @@ import numpy as np
 from bodega.bench._cold_sets import RARE, Asked, ColdSet, first_day, read_cold
 from bodega.bench._contest import Fused, Tally, fuse
 from bodega.bench.result import BenchResult
+from bodega.engine.places import DEFAULT_WEIGHTS
 from bodega.errors import BadRequest
 from bodega.evaluation import Case, Outcome, Ranked, evaluate
 from bodega.protocols import Encoder, NoProgress, Progress, Source
@@ -161,13 +162,13 @@ def _first_day(data: ColdSet, texts: Sequence[Source], seed: int, progress: Prog
     scorers: dict[str, Callable[[Context], Floats | Candidates]] = {
         "random": lambda _: rng.random(len(rows), np.float32),
         **{source.name: lambda context, own=source: own.score(context, rows) for source in sources},  # type: ignore[misc]
-        "fusion": lambda context: _ranked(sources, EQUAL, context, hides=False),
+        "fusion": lambda context: _ranked(sources, UNFITTED, context, hides=False),
     }
     return evaluate(scorers, cases, len(rows), progress=progress)
 
 
-EQUAL: Final = Fusion({"similar": {"content": 1.0, "dense": 1.0, "sentences": 1.0, "popular": 0.05}})
-"""Nothing can be fitted on the first day."""
+UNFITTED: Final = Fusion({"similar": DEFAULT_WEIGHTS["similar"]})
+"""Nothing can be fitted on the first day: what a shop serves then."""
 
 
 def _ranked(sources: Sequence[Source], fusion: Fusion, context: Context, hides: bool) -> Candidates:
