@@ -1,6 +1,7 @@
 """How is a fitted network asked? Chances, one score, and approximate reasons, from plain arrays; no torch.
 
-See `network` for what it is and how it is learned, `_net_shape` for the sums. Cost: 500 candidates .9 ms, with attention 1.1.
+See `network` for what it is and how it is learned, `_net_shape` for the sums.
+Cost: 500 candidates .9 ms, with attention 1.1.
 """
 
 from __future__ import annotations
