@@ -10,7 +10,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -38,6 +38,8 @@ port = 8080
 
 def _named(kind: Any) -> str:
     """`float, 0 to 1` for a bounded type, else its name."""
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
     base, *bounds = get_args(kind) or (kind,)
     said = [text for bound in bounds if isinstance(bound, msgspec.Meta) for text in _bounds(bound)]
     return ", ".join([base.__name__, *said])
@@ -58,7 +60,12 @@ def page() -> str:
     for field in msgspec.structs.fields(settings.Settings):
         if _is_table(field.type):
             parts += ["", f"## `[{field.name}]`", "", inspect.getdoc(field.type) or "", ""]
-            parts += _table(field.name, field.type)
+            inner = [each for each in msgspec.structs.fields(field.type) if _is_table(each.type)]
+            if inner:  # a table of tables, all alike: told once
+                parts += [f"Places: {', '.join(each.name for each in inner)}.", ""]
+                parts += _table(f"{field.name}.<place>", inner[0].type)
+            else:
+                parts += _table(field.name, field.type)
     return "\n".join(parts) + "\n"
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from bodega.errors import BadSettings
+from bodega.schema import Diversity
 
 FILE = "bodega.toml"
 
@@ -153,6 +154,30 @@ class Algolia(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names of the same index, newest first."""
 
 
+class Mixing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How mixed the lists of each place are: one table a place, such as `[diversity.home]`. All are off by default;
+    what each dial costs and buys is printed by `bodega bench diversity`."""
+
+    home: Diversity = Diversity()
+    category: Diversity = Diversity()
+    search: Diversity = Diversity()
+    similar: Diversity = Diversity()
+    together: Diversity = Diversity()
+    basket: Diversity = Diversity()
+    popular: Diversity = Diversity()
+    trending: Diversity = Diversity()
+    repeat: Diversity = Diversity()
+    recent: Diversity = Diversity()
+
+    def of(self, place: str) -> Diversity:
+        """The dial of a place; off for one that has none."""
+        dial: Diversity = getattr(self, place, OFF)
+        return dial
+
+
+OFF = Diversity()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -167,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learn: Learn = Learn()
     models: Models = Models()
     answer: Answer = Answer()
+    diversity: Mixing = Mixing()
     understand: Understand = Understand()
     serve: Serve = Serve()
     algolia: Algolia = Algolia()
@@ -196,12 +222,19 @@ def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings
 
 def _overlay(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
     """Put BODEGA_LEARN_SEED=3 at tree["learn"]["seed"]; only names of known settings are looked at."""
-    for spec in msgspec.structs.fields(Settings):
-        name = f"BODEGA_{spec.name.upper()}"
+    for path in _paths(Settings):
+        key = "_".join(("BODEGA", *path)).upper()
+        if key in environment:
+            at = tree
+            for name in path[:-1]:
+                at = at.setdefault(name, {})
+            at[path[-1]] = environment[key]
+
+
+def _paths(struct: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
+    """Where every plain key lies in the tree."""
+    for spec in msgspec.structs.fields(struct):
         if isinstance(spec.type, type) and issubclass(spec.type, msgspec.Struct):
-            for inner in msgspec.structs.fields(spec.type):
-                key = f"{name}_{inner.name.upper()}"
-                if key in environment:
-                    tree.setdefault(spec.name, {})[inner.name] = environment[key]
-        elif name in environment:
-            tree[spec.name] = environment[name]
+            yield from ((spec.name, *rest) for rest in _paths(spec.type))
+        else:
+            yield (spec.name,)

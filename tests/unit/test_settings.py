@@ -86,3 +86,18 @@ def test_values_out_of_range_are_refused_and_the_key_is_named(tmp_path: Path, te
     with pytest.raises(BadSettings) as error:
         load(tmp_path, {})
     assert text.split("\n")[1].split(" ")[0] in error.value.got
+
+
+def test_a_place_has_its_own_dial_by_file_and_by_environment(tmp_path: Path) -> None:
+    (tmp_path / "bodega.toml").write_text("[diversity.home]\nmethod = 'mmr'\nstrength = 0.2\n")
+    chosen = load(tmp_path, {"BODEGA_DIVERSITY_BASKET_PER_BRAND": "2"})
+    assert (chosen.diversity.home.method, chosen.diversity.home.strength) == ("mmr", 0.2)
+    assert chosen.diversity.of("basket").per_brand == 2
+    assert chosen.diversity.search.off
+    assert chosen.diversity.of("no such place").off
+
+
+def test_a_dial_of_an_unknown_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bodega.toml").write_text("[diversity.hmoe]\nstrength = 0.2\n")
+    with pytest.raises(BadSettings, match="hmoe"):
+        load(tmp_path, {})

@@ -102,7 +102,7 @@ class Engine:
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
-        self.mixing = Diversify(self._mixed_from(), {name: place.diversity for name, place in PLACES.items()})
+        self.mixing = Diversify(self._mixed_from(), {name: settings.diversity.of(name) for name in PLACES})
 
     def _mixed_from(self) -> Shown:
         """What the mixing of lists knows of the shelf; read when a place is mixed at all."""

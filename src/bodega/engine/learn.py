@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -157,7 +157,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
             next="bodega learn",
         )
     items = ItemTable.load(folder / "items")
-    sources = {name: load(folder / "sources" / name, items) for name, load in parts.load.items() if name not in absent}
+    sources = _loaded(parts, folder, items, absent)
     fusion = Fusion.from_json((folder / "fusion.json").read_bytes())
     ordering = Ordering.load(folder / ORDERING, fusion, items).with_blank()
     saved = folder / UNDERSTANDING
@@ -176,6 +176,21 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
         parts.rewords() if proven and parts.rewords is not None else None,
     )
     return Opened(learned, items, int(manifest.facts["catalog_cursor"]))
+
+
+def _loaded(parts: Parts, folder: Path, items: ItemTable, absent: Container[str]) -> dict[str, Source]:
+    """The sources of a snapshot. Raises NotLearned where one was kept by a version that kept less of it."""
+    try:
+        wanted = {name: load for name, load in parts.load.items() if name not in absent}
+        return {name: load(folder / "sources" / name, items) for name, load in wanted.items()}
+    except FileNotFoundError as error:  # every file that was kept has been verified: this one never was
+        raise NotLearned(
+            "this snapshot was learned by a version of Bodega that kept less than this one needs",
+            where=str(folder),
+            allowed=f"a snapshot of version {__version__}",
+            got=f"none of {Path(error.filename).relative_to(folder) if error.filename else error}",
+            next="bodega learn",
+        ) from error
 
 
 @runtime_checkable

@@ -6,9 +6,7 @@ The weights of a place's sources are fitted on validation by `learn`; a source t
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
-
-from bodega.schema import Diversity
+from dataclasses import dataclass
 
 FALLBACK = "popular"
 """The source that always has an answer: the last rung of every ladder but the plain order of the catalog."""
@@ -41,8 +39,6 @@ class Place:
     together; it says nothing of what could stand in for it."""
     proposes: tuple[str, ...] = ()
     """The sources that may propose candidates (all of them when empty); the others only score."""
-    diversity: Diversity = field(default_factory=Diversity)
-    """How mixed its lists are; by default not at all."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -93,7 +89,7 @@ PLACES: dict[str, Place] = {
                 "graph": 0.2,
                 "transition": 0.15,
                 "collaborative": 0.05,
-                "popular": 0.05,
+                "popular": 0.01,
             },
             anchored=True,
             personal=False,
