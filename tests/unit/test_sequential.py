@@ -268,13 +268,13 @@ def renamed(held: World, high: int) -> Log:
 
 def test_another_kind_of_model_is_no_warm_start(small: Sequential, tmp_path: Path) -> None:
     small.save(tmp_path)
-    other = Sequential(msgspec.structs.replace(SMALL, encoder="gru"))
+    other = Sequential(msgspec.structs.replace(SMALL, encoder="gru", warm=0.5))
     other.training = Training(previous=tmp_path, known=catalog(40))
     other.fit(world())
     alone = Sequential(msgspec.structs.replace(SMALL, encoder="gru")).fit(world())
     assert other.notes == ()
     (tmp_path / "facts.json").write_text('{"encoder": "mamba"}')
-    broken = Sequential(SMALL)
+    broken = Sequential(msgspec.structs.replace(SMALL, warm=0.5))
     broken.training = Training(previous=tmp_path, known=catalog(40))
     assert broken.fit(world()).notes == ()
     everything = np.arange(40, dtype=np.int32)

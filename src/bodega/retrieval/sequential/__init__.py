@@ -74,7 +74,7 @@ class Sequential:
         from bodega.retrieval.sequential.learning import learn
 
         start, warm = material.cold_start(), None
-        if self.training.previous is not None and self.training.known is not None:
+        if self.options.warm and self.training.previous is not None and self.training.known is not None:
             warm = material.warm_start(self.training.previous, self.training.known)
             if warm is not None:
                 self.notes = (f"sequential: started from the last snapshot, {self.options.warm:.0%} of the epochs",)

@@ -51,8 +51,8 @@ class SequentialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     epsilon: float = 0.5
     patience: int = 0
     """Early stopping after so many epochs without gain on held-out newest items; 0: off."""
-    warm: float = 0.5
-    """Share of the epochs after a warm start."""
+    warm: float = 0.0
+    """Share of the epochs after a warm start; 0: begin anew even where there is a previous snapshot."""
     seed: int = 7
 
     def epochs_for(self, guesses: int) -> int:
