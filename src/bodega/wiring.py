@@ -20,7 +20,7 @@ from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
 from bodega.retrieval.dense import Dense
-from bodega.retrieval.generative import Generative
+from bodega.retrieval.generative import Generative, GenerativeOptions
 from bodega.retrieval.graph import Graph
 from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
@@ -169,7 +169,10 @@ def _chosen(settings: Settings) -> dict[str, Made]:
     }
     neural: dict[str, Made] = {
         "sequential": (Sequential, Sequential.load),
-        "generative": (Generative, Generative.load),
+        "generative": (
+            lambda: Generative(GenerativeOptions(people=settings.understand.people)),
+            Generative.load,
+        ),
     }
     return (more if settings.learn.more else {}) | (neural if settings.learn.neural else {})
 

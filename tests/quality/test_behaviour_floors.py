@@ -63,7 +63,7 @@ def figures(task: Task, fitted: dict[str, Source]) -> dict[str, float]:
     return ndcg(task, fitted)
 
 
-def stands(name: str, found: dict[str, float]) -> None:
+def check_ratio(name: str, found: dict[str, float]) -> None:
     assert found[name] >= FLOORS[name] * found["transition"], found
     assert found[name] >= OVER_POPULAR * found["popular"], found
 
@@ -74,16 +74,16 @@ def test_transition_stands_far_above_popularity(figures: dict[str, float]) -> No
 
 @pytest.mark.parametrize("name", ["content", "graph", "matrix", "slim"])
 def test_ratio_of_what_learns_in_seconds(name: str, figures: dict[str, float]) -> None:
-    stands(name, figures)
+    check_ratio(name, figures)
 
 
 def test_ratio_of_the_collaborative_source(task: Task, figures: dict[str, float]) -> None:
-    stands("collaborative", figures | ndcg(task, {"collaborative": Collaborative().fit(task.world)}))
+    check_ratio("collaborative", figures | ndcg(task, {"collaborative": Collaborative().fit(task.world)}))
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs torch to learn (pip install 'bodega[neural]')")
 def test_ratio_of_the_sequential_source(task: Task, figures: dict[str, float]) -> None:
-    stands("sequential", figures | ndcg(task, {"sequential": Sequential().fit(task.world)}))
+    check_ratio("sequential", figures | ndcg(task, {"sequential": Sequential().fit(task.world)}))
 
 
 def test_the_fusion_beats_its_best_source_on_other_cases(task: Task, fitted: dict[str, Source]) -> None:

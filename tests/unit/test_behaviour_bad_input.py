@@ -122,7 +122,7 @@ def after(history: np.ndarray, place: str = "home", items: tuple[int, ...] = ())
     )
 
 
-def sound(source: Source, context: Context) -> Candidates:
+def checked(source: Source, context: Context) -> Candidates:
     """The answer, checked: finite, in order, without repeats, and equal to what `score` says."""
     got = source.retrieve(context, N_ITEMS)
     assert np.isfinite(got.score).all()
@@ -138,37 +138,37 @@ def sound(source: Source, context: Context) -> Candidates:
 @pytest.mark.parametrize("place", ["home", "similar", "together", "basket", "repeat"])
 def test_a_history_of_one_item(taught: Taught, place: str) -> None:
     anchors = () if place in ("home", "repeat") else (5,)
-    sound(taught.source, after(ITEMS[5:6], place, anchors))
+    checked(taught.source, after(ITEMS[5:6], place, anchors))
 
 
 def test_a_history_of_ten_thousand_items(taught: Taught, rng: np.random.Generator) -> None:
     """The newest still decide: what lies 10,000 items back may be anything else."""
     newest = rng.integers(8, N_ITEMS, 1_200)
     one, two = (np.concatenate([rng.integers(8, N_ITEMS, 8_800), newest]) for _ in range(2))
-    got = sound(taught.source, after(one))
+    got = checked(taught.source, after(one))
     if taught.source.name in ("transition", "slim", "sequential", "generative", "matrix", "collaborative", "graph"):
-        assert np.array_equal(got.items[:10], sound(taught.source, after(two)).items[:10])
+        assert np.array_equal(got.items[:10], checked(taught.source, after(two)).items[:10])
 
 
 def test_a_history_of_unknown_items_is_no_history(taught: Taught) -> None:
     """Ids that nobody knows are gone before a source is asked: it sees a guest, and says so or falls back."""
-    got = sound(taught.source, after(ITEMS[:0]))
+    got = checked(taught.source, after(ITEMS[:0]))
     guests = {"popular", "generative"}  # the second reads searches as well
     assert len(got) == 0 or taught.source.name in guests
 
 
 def test_an_item_that_left_the_catalog(taught: Taught) -> None:
     """A row without events scores like what nobody knows, and as a history of its own it breaks nothing."""
-    sound(taught.source, after(np.array([GONE])))
-    sound(taught.source, after(np.array([3, GONE, 9])))
-    sound(taught.source, after(ITEMS[:0], "similar", (GONE,)))
+    checked(taught.source, after(np.array([GONE])))
+    checked(taught.source, after(np.array([3, GONE, 9])))
+    checked(taught.source, after(ITEMS[:0], "similar", (GONE,)))
     if taught.source.name in ("transition", "collaborative", "slim", "substitutes", "complements"):
         assert np.isnan(taught.source.score(after(np.array([3, 9])), np.array([GONE], np.int32)))[0]
 
 
 def test_a_shopper_who_bought_everything(taught: Taught, rng: np.random.Generator) -> None:
     for place, anchors in (("home", ()), ("repeat", ()), ("basket", tuple(range(N_ITEMS)))):
-        got = sound(taught.source, after(rng.permutation(ITEMS), place, anchors))
+        got = checked(taught.source, after(rng.permutation(ITEMS), place, anchors))
         if anchors and taught.source.name not in ("popular", "repeat", "content"):
             assert len(got) == 0, "nobody needs what lies in the basket already"
 
@@ -186,7 +186,7 @@ def test_equal_scores_are_ordered_by_the_lower_index() -> None:
     assert len(even.time) != len(log.time)
     world = World(ItemTable.of(Item(id=str(row)) for row in range(N_ITEMS)), even, 2 * DAY)
     for make in (Popular, Transition, lambda: Collaborative(ease_items=0)):
-        got = sound(make().fit(world), after(ITEMS[4:5]))
+        got = checked(make().fit(world), after(ITEMS[4:5]))
         level = got.items[got.score == got.score[0]]
         assert len(level) >= N_ITEMS - 2, "the world is not as even as it should be"
         assert (np.diff(level) > 0).all()
@@ -273,7 +273,7 @@ def test_nothing_starts_warm_from_a_nan(name: str, tmp_path: Path, rng: np.rando
             np.save(tmp_path / name, array)
         source = small_sequential()
         source.training = Training(previous=tmp_path, known=world.items)
-        got = sound(source.fit(world), after(ITEMS[3:6]))
+        got = checked(source.fit(world), after(ITEMS[3:6]))
         assert len(got)
         started.append(bool(source.notes))
     assert started == [True, False]

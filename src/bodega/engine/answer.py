@@ -138,7 +138,7 @@ class Engine:
             redirect=bound.plan.redirect,
             banners=bound.plan.banners,
             rules=bound.rules(asked.found.rows),
-            related=self.finder.related(request.query) if asked.context.query else (),
+            related=self.finder.related(request.query, asked.context) if asked.context.query else (),
             facets=self._facets(request, asked.found.only(asked.may), work.chosen),
             degraded=(*self.learned.warnings, *work.notes, *pool.notes, *bound.notes, *lost),
             snapshot=self.learned.snapshot,

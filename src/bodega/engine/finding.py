@@ -32,6 +32,8 @@ from bodega.understanding.query.spelling import Speller
 
 NEIGHBOURS = 200
 """Neighbours asked of each source that goes by meaning."""
+RELATED = 5
+"""Searches that are proposed beside a query, at least where so many are known."""
 READ = 1_000
 """Titles that are read, of those which hold a refused word, to see whether they refuse it as well (5 ms)."""
 CHOSEN = 50
@@ -49,6 +51,13 @@ class Besides(Protocol):
     """A source that can also know items which are newer than the snapshot."""
 
     def beside(self, table: ItemTable) -> Source: ...
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """A source that also guesses what a shopper searches next."""
+
+    def next_queries(self, context: Context, limit: int) -> list[str]: ...
 
 
 @runtime_checkable
@@ -123,6 +132,7 @@ class Finder:
             source: object = sources.get(name)
             if isinstance(source, Near):
                 self._meaning.append(source)
+        self._foreseeing = [source for source in sources.values() if isinstance(source, Foresees)]
         self._newer = newer if newer is not None else beside(sources, shelf)
         self._asked = sources.get(ASKED)
         self._shelf = shelf
@@ -135,9 +145,11 @@ class Finder:
             return Understood(query, query, language)
         return self._understanding.understand(query, language=language, verbatim=verbatim)
 
-    def related(self, query: str) -> tuple[str, ...]:
-        """What people search after this query, or instead of it."""
-        return () if self._understanding is None else self._understanding.related(query)
+    def related(self, query: str, context: Context) -> tuple[str, ...]:
+        """What people search after this query, or instead of it; then what this shopper is likely to search next."""
+        mined = () if self._understanding is None else self._understanding.related(query)
+        told = (next_query for source in self._foreseeing for next_query in source.next_queries(context, RELATED))
+        return tuple(dict.fromkeys((*mined, *told)))[: max(len(mined), RELATED)]
 
     @property
     def troubles(self) -> tuple[str, ...]:

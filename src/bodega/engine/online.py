@@ -34,6 +34,8 @@ _SHOWN = EVENT_CODES["impression"]
 _COUNTED_CODES = _ACTIVE_CODES | _AWAY_CODES | {_SHOWN}
 IMPRESSIONS = 200
 """Newest impressions of a shopper that are kept: ten pages of twenty."""
+SEARCHES = 20
+"""Newest searches of a shopper that are kept."""
 LIKED = 3.0
 """A rating below this many stars is not interest."""
 
@@ -48,6 +50,16 @@ class History:
     disliked: Ints = field(default_factory=lambda: NO_INTS)
     shown: Ints = field(default_factory=lambda: NO_INTS)
     shown_times: Doubles = field(default_factory=lambda: NO_DOUBLES)
+    searches: Searches = ()
+
+    @property
+    def known(self) -> bool:
+        """Is there anything in it?"""
+        return bool(len(self.items) or len(self.disliked) or len(self.shown) or self.searches)
+
+
+Searches = tuple[tuple[float, str], ...]
+"""(seconds, words as typed), oldest first; words that stay the same are one search."""
 
 
 @dataclass(order=True, frozen=True, slots=True)
@@ -62,13 +74,15 @@ class _Moment:
 class _Shopper:
     """One shopper's moments, and the arrays last made of them."""
 
-    __slots__ = ("history", "known", "looked", "moments", "shown", "table")
+    __slots__ = ("history", "known", "looked", "moments", "searches", "shown", "table")
 
     def __init__(self) -> None:
         self.moments: list[_Moment] = []
         self.known: set[_Moment] = set()
         self.shown: list[tuple[float, str]] = []
         """(time, item) of the newest impressions, sorted, each once."""
+        self.searches: list[tuple[float, str]] = []
+        """(time, words) of the newest searches, sorted, each once."""
         self.table: ItemTable | None = None
         self.looked = False
         """Are the impressions in `history`?"""
@@ -86,6 +100,15 @@ class _Shopper:
             self.known.discard(self.moments.pop(0))
         self.table = None
 
+    def ask(self, time: float, words: str) -> None:
+        """What was searched, or searched for what was then clicked."""
+        place = bisect_right(self.searches, (time, words))
+        if place and self.searches[place - 1][1] == words:
+            return
+        self.searches.insert(place, (time, words))
+        if len(self.searches) > SEARCHES:
+            self.searches.pop(0)
+
     def _see(self, seen: tuple[float, str]) -> None:
         place = bisect_right(self.shown, seen)
         if place and self.shown[place - 1] == seen:
@@ -100,7 +123,16 @@ class _Shopper:
             self.history, self.table, self.looked = _resolve(self.moments, table), table, False
         if not self.looked:
             self.history, self.looked = _looked(self.history, self.shown, table), True
+        if len(self.searches) != len(self.history.searches) or self.searches[-1:] != [*self.history.searches[-1:]]:
+            self.history = replace(self.history, searches=tuple(self.searches))
         return self.history
+
+    def take(self, event: Event, limit: int) -> None:
+        """Everything of an event that this state keeps."""
+        if event.query:
+            self.ask(event.time.timestamp(), event.query)
+        if _counts(event):
+            self.add(_moment(event), limit)
 
 
 class Shoppers:
@@ -123,15 +155,15 @@ class Shoppers:
         with self._lock:
             for event in events:
                 shopper = self._known.get(_key(event.user, event.session))
-                if shopper is not None and _counts(event):
-                    shopper.add(_moment(event), self._limit)
+                if shopper is not None:
+                    shopper.take(event, self._limit)
 
     def history(self, user: str, session: str, table: ItemTable) -> History:
         """What this shopper did, newest last, as indices of `table`; empty for nobody."""
         with self._lock:
             own = self._shopper("user", user).resolved(table) if user else None
             guest = self._shopper("session", session).resolved(table) if session else None
-        if own is None or guest is None or not (len(guest.items) or len(guest.disliked) or len(guest.shown)):
+        if own is None or guest is None or not guest.known:
             return own or guest or History()
         return _merged(own, guest)
 
@@ -155,8 +187,8 @@ class Shoppers:
         shopper = _Shopper()
         user, session = (name, "") if kind == "user" else ("", name)
         for event in self._recent(user, session, self._limit):
-            if _counts(event) and _key(event.user, event.session) == (kind, name):
-                shopper.add(_moment(event), self._limit)
+            if _key(event.user, event.session) == (kind, name):
+                shopper.take(event, self._limit)
         return shopper
 
 
@@ -213,6 +245,7 @@ def _merged(own: History, guest: History) -> History:
         np.insert(own.times, places, guest.times),
         np.insert(own.actions, places, guest.actions),
         np.union1d(own.disliked, guest.disliked).astype(np.int32),
+        searches=tuple(sorted({*own.searches, *guest.searches})),
     )
     if not (len(own.shown) or len(guest.shown)):
         return both

@@ -138,6 +138,9 @@ class Pooling:
         score[known] = self.sources[name].score(context, known_as[known])
         if newer is not None and not known.all():
             score[~known] = newer.score(context, (rows[~known] - n_base).astype(np.int32))
+            old = self.shelf.known_as[rows]
+            changed = ~known & np.isnan(score) & (old != GONE)  # a changed item that only its older self is known as
+            score[changed] = self.sources[name].score(context, old[changed])
         return score
 
 

@@ -60,6 +60,7 @@ def context_of(
         disliked=history.disliked,
         shown=history.shown,
         shown_times=history.shown_times,
+        searches=history.searches,
         query=request.query[:QUERY_LIMIT].strip(),
         language=request.language or settings.language,
     )
