@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -43,7 +43,7 @@ from bodega.ranking.learned import Ordering
 from bodega.ranking.rules import RuleBook
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.repeat import Repeat
-from bodega.schema import Candidates, Context, Facet, Hit, Page, Request, Sort
+from bodega.schema import EVENT_CODES, Candidates, Context, Event, Facet, Hit, Page, Request, Sort
 from bodega.schema.arrays import NO_INTS, Floats, Ints
 from bodega.settings import Settings
 
@@ -119,6 +119,14 @@ class Engine:
     def restocked(self, shelf: Shelf) -> Engine:
         """The same engine over a newer shelf."""
         return Engine(self.learned, shelf, self.shoppers, self.settings)
+
+    def observe(self, events: Sequence[Event]) -> None:
+        """Let the features of the learned rankers know what happened since the snapshot was learned."""
+        for event in events:
+            row = self.shelf.base.index.get(event.item, -1)
+            if row >= 0:
+                value = float("nan") if event.value is None else event.value
+                self.learned.ordering.writes(row, EVENT_CODES[event.type], event.time.timestamp(), value)
 
     def answer(self, request: Request, rules: RuleBook = NO_RULES) -> Page:
         """The page for a request. Raises BadRequest for an unknown place or field, or a page out of range."""

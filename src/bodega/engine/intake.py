@@ -62,6 +62,7 @@ class Shop(Protocol):
     @property
     def learned(self) -> bool: ...
     def restock(self) -> None: ...
+    def observe(self, events: Sequence[Event]) -> None: ...
     def search(self, query: str, *, k: int = 20) -> Page: ...
 
 
@@ -165,7 +166,7 @@ class Events:
             try:
                 written = stored.result()
                 refused = set(written.conflicts)
-                self._shop.shoppers.observe(event for event in events if event.id not in refused)
+                self._shop.observe([event for event in events if event.id not in refused])
                 done.set_result(written)
             except BaseException as error:
                 done.set_exception(error)

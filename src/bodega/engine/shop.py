@@ -7,6 +7,7 @@ replaced, never changed, when the catalog changes or a new snapshot is published
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,10 +26,12 @@ from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
 from bodega.protocols import KeyStore, NoProgress, Progress, Summarises
-from bodega.schema import Completion, Context, Filter, ItemTable, Page, Request, Sort
+from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
 
+COUNTED = 100_000
+"""Newest events whose second delivery is told apart by counters in memory (the store tells all)."""
 DELTA_LIMIT = 20_000
 """More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
 
@@ -58,6 +61,8 @@ class Shop:
         self._cursor = 0
         self._waiting: set[str] = set()
         """Items whose newest state waits for the next `learn`."""
+        self._counted: OrderedDict[str, None] = OrderedDict()
+        """Ids of the newest events that counters hold: one that is delivered twice counts once."""
         self._lock = threading.RLock()
 
     # -- learning -------------------------------------------------------------------------------------------------
@@ -100,6 +105,17 @@ class Shop:
                 self.settings,
             )
             self._engine, self._cursor, self._waiting = engine, cursor, waiting
+
+    def observe(self, events: Sequence[Event]) -> None:
+        """Take in events that are durable: the next answer knows them."""
+        self.shoppers.observe(events)
+        fresh = [event for event in events if event.id not in self._counted]
+        for event in fresh:
+            self._counted[event.id] = None
+        while len(self._counted) > COUNTED:
+            self._counted.popitem(last=False)
+        if self._engine is not None:
+            self._engine.observe(fresh)
 
     @property
     def learned(self) -> bool:
