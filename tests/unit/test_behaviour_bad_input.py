@@ -35,8 +35,8 @@ ITEMS = np.arange(N_ITEMS, dtype=np.int32)
 torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch to learn (pip install 'bodega[neural]')")
 
 
-def small_sequential() -> Sequential:
-    return Sequential(SequentialOptions(dimensions=8, layers=1, epochs=1, negatives=16, titles=4))
+def small_sequential(warm: float = 0.0) -> Sequential:
+    return Sequential(SequentialOptions(dimensions=8, layers=1, epochs=1, negatives=16, titles=4, warm=warm))
 
 
 def small_generative() -> Generative:
@@ -263,7 +263,7 @@ def test_a_nan_in_any_weight_is_refused(taught: Taught, tmp_path: Path) -> None:
 @torch
 @pytest.mark.parametrize("name", ["attribute.npy", "title.npy"])
 def test_nothing_starts_warm_from_a_nan(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    world, old = purchases(rng), small_sequential()
+    world, old = purchases(rng), small_sequential(warm=0.5)
     old.fit(world).save(tmp_path)
     started = []
     for broken in (False, True):
@@ -271,7 +271,7 @@ def test_nothing_starts_warm_from_a_nan(name: str, tmp_path: Path, rng: np.rando
             array = np.load(tmp_path / name, allow_pickle=False)
             array.flat[0] = np.nan
             np.save(tmp_path / name, array)
-        source = small_sequential()
+        source = small_sequential(warm=0.5)
         source.training = Training(previous=tmp_path, known=world.items)
         got = checked(source.fit(world), after(ITEMS[3:6]))
         assert len(got)

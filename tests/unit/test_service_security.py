@@ -34,6 +34,7 @@ BODIES = {
     "algolia_events": {"events": [{"eventType": "click", "eventName": "x", "userToken": "u", "objectIDs": ["1"]}]},
 }
 PIN = {"then": [{"do": "pin", "item": "1", "position": 1}]}
+BODIES |= {"why_not": {"item": "shoe1", "request": {"place": "search", "query": "shoe"}}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
