@@ -26,9 +26,9 @@ The map, in the order things flow; imports only point back up this list:
     wiring         which concrete parts does this shop use?
     service        how do other programs ask?
     web            what do people see?
+    testing        does *your* part fit?
     bench          is the claim true?
     demo           what does it look like on a real shop?
-    testing        does *your* part fit?
     cli            how does a person type it?
 
 Importing `bodega` loads none of them: names are fetched when first used.
