@@ -64,7 +64,7 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neural: bool = False
     """Learn the neural sources too (extra `neural`): a CPU half hour on a million events. Where the extra is missing
     they are left out, and the report names them."""
-    taught_cases: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+    taught_cases: Annotated[int, msgspec.Meta(ge=0)] = 1_000
     """At most this many cases of the validation window teach a list's learned ranker; 0: weighted sums everywhere."""
 
 

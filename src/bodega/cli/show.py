@@ -299,6 +299,8 @@ def learned(done: LearnReport) -> None:
             table.add_row(source, *cells, "" if weight is None else f"{weight:.2f}")
         console.print(table)
         console.print(f"  [dim]{escape(place.verdict)}[/]")
+        if place.ranked:
+            console.print(f"  [dim]{escape(place.ranked)}[/]")
     if done.published:
         encoders(done.facts.get("encoders", {}))
     for note in done.notes:

@@ -91,7 +91,6 @@ PLACES: dict[str, Place] = {
                 "popular": 0.01,
             },
             anchored=True,
-            personal=False,
             fitted=True,
             evidence=("view", "click"),
         ),
@@ -99,7 +98,6 @@ PLACES: dict[str, Place] = {
             "together",
             {"transition": 1.0, "complements": 1.0, "slim": 0.3, "collaborative": 0.3, "popular": 0.05},
             anchored=True,
-            personal=False,
             fitted=True,
         ),
         Place(
