@@ -33,7 +33,7 @@ from bodega.retrieval.sequential import Sequential
 from bodega.retrieval.slim import Slim
 from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
-from bodega.settings import Settings, Understand
+from bodega.settings import Learn, Settings, Understand
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter
 from bodega.understanding.text.adapters import Adapted, adapt
@@ -83,6 +83,8 @@ def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
         text = TEMPLATE.format(name=_quoted(chosen.name), language=chosen.language, currency=chosen.currency)
         if chosen.understand.teacher != Understand().teacher:
             text += f'\n[understand]\nteacher = "{_quoted(chosen.understand.teacher)}"\n'
+        if chosen.learn.evaluated_users != Learn().evaluated_users:
+            text += f"\n[learn]\nevaluated_users = {chosen.learn.evaluated_users}\n"
         file.write_text(text, "utf-8")
     return file
 

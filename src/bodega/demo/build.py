@@ -13,7 +13,7 @@ from bodega.demo.supermarket import write_feeds
 from bodega.engine.learn import LearnReport
 from bodega.errors import NotAShop
 from bodega.protocols import ImportReport, Progress
-from bodega.settings import Settings, Understand
+from bodega.settings import Learn, Settings, Understand
 from bodega.wiring import init_shop, is_shop, open_shop
 
 NAME = "The Corner Supermarket"
@@ -45,8 +45,10 @@ def build(folder: Path, *, fresh: bool, progress: Progress) -> Built:
     progress.start("write the two feed files")
     feeds = write_feeds(folder / "feeds")
     progress.finish()
-    # its 3,000 different titles teach the encoder in 10 s; a pretrained teacher would take another 45 s to read them
-    init_shop(folder, Settings(name=NAME, understand=Understand(teacher="none")))
+    # its 3,000 different titles teach the encoder in 10 s; a pretrained teacher would take another 45 s to read them,
+    # and figures on 500 cases a list another 15 s
+    chosen = Settings(name=NAME, learn=Learn(evaluated_users=250), understand=Understand(teacher="none"))
+    init_shop(folder, chosen)
     with open_shop(folder, create=False) as shop:
         imports = (
             shop.catalog.add(feeds.items, progress=progress),
