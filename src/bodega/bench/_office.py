@@ -100,7 +100,7 @@ def cases(rows: list[Row], *, first_only: bool = False) -> list[Case]:
             place="home",
             now=LATER + len(history) * STEP,
             history=history,
-            times=LATER + np.arange(len(history)) * STEP,
+            times=LATER + np.arange(len(history), dtype=np.float64) * STEP,
             actions=np.full(len(history), EVENT_CODES["purchase"], np.int8),
         )
         made.append(Case(context, np.array([row.target], np.int32)))
