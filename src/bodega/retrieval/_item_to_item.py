@@ -8,15 +8,22 @@ the second time. They are held by identity, so an answer never depends on anothe
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Generic, Self, TypeVar
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.retrieval._index import Neighbours, step_weights, top_k
-from bodega.schema import Candidates, Context
+from bodega.retrieval._index import Neighbours, load_facts, save_facts, step_weights, top_k
+from bodega.schema import Candidates, Context, ItemTable
 from bodega.schema.arrays import NO_INTS, Floats, Ints
 
 Asked = tuple[Neighbours, Ints, Floats]
 """The neighbour lists that answer, the seeds, and their weights."""
+
+
+Options = TypeVar("Options", bound=msgspec.Struct)
 
 
 def nobody() -> Neighbours:
@@ -74,3 +81,26 @@ class ItemToItem:
     def _forget(self) -> None:
         """To be called by `fit`: what was kept came from older lists."""
         self._latest = None
+
+
+class OneList(ItemToItem, Generic[Options]):
+    """A source that is one neighbour list an item, and the options it was made with: what it saves is these two."""
+
+    kind: type[Options]
+    """What its options are."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__()
+        self.options: Options = options or self.kind()
+        self.near = nobody()
+
+    def save(self, folder: Path) -> None:
+        self.near.save(folder, "near")
+        save_facts(folder, self.options)
+
+    @classmethod
+    def load(cls, folder: Path, items: ItemTable) -> Self:
+        del items
+        source = cls(load_facts(folder, cls.kind))
+        source.near = Neighbours.load(folder, "near")
+        return source

@@ -13,17 +13,16 @@ Not for: the order of things; items without events or attributes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Self
 
 import msgspec
 import numpy as np
 from scipy import sparse
 
-from bodega.retrieval._index import Neighbours, interest, item_blocks, load_facts, save_facts, top_k
-from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
+from bodega.retrieval._index import Neighbours, interest, item_blocks, top_k
+from bodega.retrieval._item_to_item import Asked, OneList, seeds_of
 from bodega.retrieval._tastes import tastes_of
-from bodega.schema import Coded, Context, ItemTable, World
+from bodega.schema import Coded, Context, World
 from bodega.schema.arrays import Floats
 
 TRAITS = ("brand", "category", "tags")
@@ -53,7 +52,7 @@ class GraphOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top: int = 200
 
 
-class Graph(ItemToItem):
+class Graph(OneList[GraphOptions]):
     """Random walk with restart over the user-item-attribute graph, popularity damped.
 
     Answers: home (from the history), similar, together, basket (from the anchors), any list that has seeds.
@@ -63,11 +62,7 @@ class Graph(ItemToItem):
     """
 
     name = "graph"
-
-    def __init__(self, options: GraphOptions | None = None) -> None:
-        super().__init__()
-        self.options = options or GraphOptions()
-        self.near = nobody()
+    kind = GraphOptions
 
     def fit(self, world: World) -> Self:
         self._forget()
@@ -92,17 +87,6 @@ class Graph(ItemToItem):
             reached = self.near.spread(goals, reached[goals])
             total = _sum(total, reached * np.float32(left))
         return total
-
-    def save(self, folder: Path) -> None:
-        self.near.save(folder, "near")
-        save_facts(folder, self.options)
-
-    @classmethod
-    def load(cls, folder: Path, items: ItemTable) -> Self:
-        del items
-        source = cls(load_facts(folder, GraphOptions))
-        source.near = Neighbours.load(folder, "near")
-        return source
 
 
 def _sum(one: Floats, other: Floats) -> Floats:

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import msgspec
 import numpy as np
 from scipy import sparse
 
-from bodega.retrieval._index import Neighbours, Steps, interest, item_blocks, load_facts, only, save_facts
-from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody
-from bodega.schema import Context, ItemTable, World
+from bodega.retrieval._index import Neighbours, Steps, interest, item_blocks, only
+from bodega.retrieval._item_to_item import Asked, OneList
+from bodega.schema import Context, World
 from bodega.schema.arrays import NO_INTS, Floats
 
 LOOKED = ("view", "click")
@@ -57,7 +56,7 @@ class RelationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top: int = 100
 
 
-class Substitutes(ItemToItem):
+class Substitutes(OneList[RelationOptions]):
     """Looked at instead.
 
     Answers: similar (together and basket only score what the other sources propose), from the anchors.
@@ -68,11 +67,7 @@ class Substitutes(ItemToItem):
     """
 
     name = "substitutes"
-
-    def __init__(self, options: RelationOptions | None = None) -> None:
-        super().__init__()
-        self.options = options or RelationOptions()
-        self.near = nobody()
+    kind = RelationOptions
 
     def fit(self, world: World) -> Self:
         self._forget()
@@ -83,19 +78,8 @@ class Substitutes(ItemToItem):
     def _asked(self, context: Context) -> Asked:
         return _around(self.near, context)
 
-    def save(self, folder: Path) -> None:
-        self.near.save(folder, "near")
-        save_facts(folder, self.options)
 
-    @classmethod
-    def load(cls, folder: Path, items: ItemTable) -> Self:
-        del items
-        source = cls(load_facts(folder, RelationOptions))
-        source.near = Neighbours.load(folder, "near")
-        return source
-
-
-class Complements(ItemToItem):
+class Complements(OneList[RelationOptions]):
     """Bought with it, or after it.
 
     Answers: together, basket, from the anchors. Needs: purchases (or carts), several items a visit or visits a shopper.
@@ -106,11 +90,7 @@ class Complements(ItemToItem):
     """
 
     name = "complements"
-
-    def __init__(self, options: RelationOptions | None = None) -> None:
-        super().__init__()
-        self.options = options or RelationOptions()
-        self.near = nobody()
+    kind = RelationOptions
 
     def fit(self, world: World) -> Self:
         self._forget()
@@ -120,17 +100,6 @@ class Complements(ItemToItem):
 
     def _asked(self, context: Context) -> Asked:
         return _around(self.near, context)
-
-    def save(self, folder: Path) -> None:
-        self.near.save(folder, "near")
-        save_facts(folder, self.options)
-
-    @classmethod
-    def load(cls, folder: Path, items: ItemTable) -> Self:
-        del items
-        source = cls(load_facts(folder, RelationOptions))
-        source.near = Neighbours.load(folder, "near")
-        return source
 
 
 def _around(near: Neighbours, context: Context) -> Asked:

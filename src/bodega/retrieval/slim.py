@@ -11,7 +11,6 @@ Cost: Beauty 3 CPU s, the supermarket (66k items, 1.2M lines) 60 CPU s. Not for:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -19,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from bodega.retrieval._index import Neighbours, Steps, flat_rows, interest, item_blocks, load_facts, save_facts
-from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
-from bodega.schema import Context, ItemTable, World
+from bodega.retrieval._index import Neighbours, Steps, flat_rows, interest, item_blocks
+from bodega.retrieval._item_to_item import Asked, OneList, nobody, seeds_of
+from bodega.schema import Context, World
 from bodega.schema.arrays import Floats, Ints
 
 DAY = 86_400.0
@@ -46,7 +45,7 @@ class SlimOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top: int = 200
 
 
-class Slim(ItemToItem):
+class Slim(OneList[SlimOptions]):
     """Sparse linear method, directed and decayed in time.
 
     Answers: home (from the history), similar, together, basket (from the anchors), and any list that has seeds.
@@ -57,11 +56,7 @@ class Slim(ItemToItem):
     """
 
     name = "slim"
-
-    def __init__(self, options: SlimOptions | None = None) -> None:
-        super().__init__()
-        self.options = options or SlimOptions()
-        self.near = nobody()
+    kind = SlimOptions
 
     def fit(self, world: World) -> Self:
         self._forget()
@@ -72,17 +67,6 @@ class Slim(ItemToItem):
 
     def _asked(self, context: Context) -> Asked:
         return self.near, *seeds_of(context, self.options.history_decay)
-
-    def save(self, folder: Path) -> None:
-        self.near.save(folder, "near")
-        save_facts(folder, self.options)
-
-    @classmethod
-    def load(cls, folder: Path, items: ItemTable) -> Self:
-        del items
-        source = cls(load_facts(folder, SlimOptions))
-        source.near = Neighbours.load(folder, "near")
-        return source
 
 
 def _examples(steps: Steps, options: SlimOptions) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
