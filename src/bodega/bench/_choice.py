@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bodega.bench._contest import Fused, fuse
+from bodega.bench._models import Fitted
 from bodega.evaluation import Case
-from bodega.features import State
 from bodega.protocols import Progress, Source, Stage
 from bodega.ranking.fuse import CANDIDATES, gather
-from bodega.ranking.learned import Chosen, Lessons, RankerOptions, Recipe, fit_ranker
-from bodega.ranking.learned.boosting import TreesLearner
-from bodega.ranking.learned.logistic import LogisticLearner
-from bodega.schema import Candidates, World
+from bodega.ranking.learned import LEARNERS, Chosen, Lessons, RankerOptions, Recipe, fit_ranker
+from bodega.schema import Candidates
 
 MOST: Final = 24_000
 """Validation cases that a ranker learns from. On Sports 6,000 were too few to be sure of a gain that 24,000 show."""
@@ -31,30 +29,28 @@ class Choice:
     fused: Fused
     ranked: Chosen
 
-    def stages(self, world: World) -> dict[str, Stage]:
-        """`fusion` and `ranked` (what is served), knowing what `world` tells of items."""
+    def stages(self, fitted: Fitted) -> dict[str, Stage]:
+        """`fusion` and `ranked` (what is served), knowing what these sources' world tells of items."""
         fusion = self.fused.fusion()
         ranker = self.ranked.ranker
         if ranker is None:
             return {"fusion": fusion, "ranked": fusion}
-        recipe = replace(ranker.recipe, fusion=fusion, state=State.fit(world))
+        recipe = replace(ranker.recipe, fusion=fusion, state=fitted.state)
         return {"fusion": fusion, "ranked": replace(ranker, recipe=recipe)}
 
     def notes(self) -> tuple[str, ...]:
         return (self.fused.note(), self.ranked.verdict)
 
 
-def choose(place: str, sources: Sequence[Source], world: World, cases: Sequence[Case], progress: Progress) -> Choice:
-    """Weights, then the ranker, from validation cases; `world` is what the sources learned from."""
+def choose(place: str, fitted: Fitted, cases: Sequence[Case], progress: Progress) -> Choice:
+    """Weights, then the ranker, from validation cases that the sources did not see."""
+    sources, used = fitted.sources, cases[:MOST]
     fused = fuse(place, sources, cases, progress)
-    used = cases[:MOST]
-    names = tuple(source.name for source in sources)
-    recipe = Recipe(place, fused.fusion(), State.fit(world), names)
+    recipe = Recipe(place, fused.fusion(), fitted.state, tuple(source.name for source in sources))
     progress.start(f"lessons for {place}", len(used))
     lessons = Lessons.of(recipe, used, _gathered(sources, used, progress))
     progress.finish()
-    learners = (LogisticLearner(), TreesLearner())
-    return Choice(fused, fit_ranker(lessons, RankerOptions(learners), progress))
+    return Choice(fused, fit_ranker(lessons, RankerOptions(LEARNERS), progress))
 
 
 def _gathered(sources: Sequence[Source], cases: Sequence[Case], progress: Progress) -> Iterator[Candidates]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
 from bodega.errors import BadRequest
+from bodega.features import State
 from bodega.protocols import Progress, Source, Trainable
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
@@ -40,7 +42,7 @@ def fresh(models: str, *, repeats: bool) -> list[Source]:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fitted:
     """Sources and what they learned from."""
 
@@ -48,6 +50,11 @@ class Fitted:
     world: World
     spent: dict[str, float]
     """{source: CPU seconds}."""
+
+    @cached_property
+    def state(self) -> State:
+        """What the features remember of the same world: one for all places."""
+        return State.fit(self.world)
 
     @classmethod
     def on(

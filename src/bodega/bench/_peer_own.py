@@ -80,13 +80,13 @@ def _served(models: str, task: Task) -> Learned:
     earlier = build(msgspec.structs.replace(task.spec, validation=True, limit=0))
     with tempfile.TemporaryDirectory(prefix="bodega-peer-") as folder:
         old = Fitted.on(earlier.world, models, NoProgress(), repeats=task.repeats)
-        choice = choose("home", old.sources, old.world, earlier.cases, NoProgress())
+        choice = choose("home", old, earlier.cases, NoProgress())
         old.keep(Path(folder))
-        sources = Fitted.on(task.world, models, NoProgress(), Path(folder), repeats=task.repeats).sources
-    stage = choice.stages(task.world)["ranked"]
+        fitted = Fitted.on(task.world, models, NoProgress(), Path(folder), repeats=task.repeats)
+    stage = choice.stages(fitted)["ranked"]
 
     def ranked(context: Context, k: int) -> Candidates:
-        found = gather(sources, context, CANDIDATES)
+        found = gather(fitted.sources, context, CANDIDATES)
         if not task.repeats:
             found = found.take(~np.isin(found.items, context.history))
         return stage.rank(context, found).take(np.arange(min(k, len(found))))

@@ -106,10 +106,7 @@ def _choose(
     """Weights and rankers from the validation window; what later models may start from is kept in the folder."""
     old = _fit(market, split.valid.start, options, progress)
     old.keep(kept)
-    return {
-        place: choose(place, old.sources, old.world, _cases(market, place, split.valid, options), progress)
-        for place in PLACES
-    }
+    return {place: choose(place, old, _cases(market, place, split.valid, options), progress) for place in PLACES}
 
 
 def _cases(market: Market, place: str, window: Window, options: BasketOptions) -> list[Case]:
@@ -138,7 +135,7 @@ def _judge(
     sold = market.log.before(split.test.start).item
     counts = np.bincount(sold[sold >= 0], minlength=n_items)
     contest = Contest(fitted.sources, n_items)
-    stages = {name: contest.served(stage) for name, stage in chosen.stages(fitted.world).items()}
+    stages = {name: contest.served(stage) for name, stage in chosen.stages(fitted).items()}
     scorers = {**contest.scorers(), "frequency": frequency(counts), **stages}
     outcomes = evaluate(scorers, cases, n_items, depth=LISTED, progress=progress)
     for source, outcome in outcomes.items():

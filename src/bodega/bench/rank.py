@@ -28,13 +28,12 @@ from bodega.features import State
 from bodega.protocols import NoProgress, Progress, Source, Stage
 from bodega.ranking.fuse import CANDIDATES, gather
 from bodega.ranking.learned import (
+    LEARNERS,
     Chosen,
     Lessons,
-    LogisticLearner,
     Ranker,
     RankerOptions,
     Recipe,
-    TreesLearner,
     fit_ranker,
 )
 from bodega.schema import Candidates, Context, Log, World
@@ -65,7 +64,7 @@ def run(options: RankOptions, progress: Progress | None = None) -> BenchResult:
     recipe = Recipe("home", fused.fusion(), State.fit(world), tuple(source.name for source in sources))
     lessons = Lessons.of(recipe, cases, (gather(sources, case.context, CANDIDATES) for case in cases))
     began = time.process_time()
-    chosen = fit_ranker(lessons, RankerOptions((LogisticLearner(), TreesLearner()), seed=options.seed), progress)
+    chosen = fit_ranker(lessons, RankerOptions(LEARNERS, seed=options.seed), progress)
     figures = dict(chosen.figures) | {"fit.cpu_s": time.process_time() - began}
     trees = round(figures.get("trees.stage", 0))
     slices = {"NDCG@10 lost without": without(lessons, trees, options.seed, progress)} if trees else {}

@@ -129,7 +129,7 @@ def _choose(
     log, cases = _split(data, 1, options)
     began = time.process_time()
     old = _fit(data, log, options, progress)
-    chosen = choose("home", old.sources, old.world, cases, progress)
+    chosen = choose("home", old, cases, progress)
     spent = time.process_time() - began
     old.keep(kept)
     outcomes = _judge(old, chosen, test, data, progress)
@@ -140,7 +140,7 @@ def _judge(
     fitted: Fitted, chosen: Choice, cases: list[Case], data: Sequences, progress: Progress
 ) -> dict[str, Outcome]:
     contest = Contest(fitted.sources, len(data.items))
-    stages = chosen.stages(fitted.world)
+    stages = chosen.stages(fitted)
     scorers = contest.scorers()
     if data.repeats:
         served = {name: contest.served(stage) for name, stage in stages.items()}

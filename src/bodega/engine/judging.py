@@ -32,15 +32,12 @@ from bodega.features import State
 from bodega.protocols import Progress, Source, Stage
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion, gather, scored
-from bodega.ranking.learned import Chosen, Learner, Lessons, LogisticLearner, RankerOptions, Recipe, fit_ranker
-from bodega.ranking.learned.boosting import TreesLearner
+from bodega.ranking.learned import LEARNERS, Chosen, Lessons, RankerOptions, Recipe, fit_ranker
 from bodega.ranking.per_query import fit_factors
 from bodega.schema import EVENT_CODES, Candidates, Context, World
 from bodega.schema.arrays import Doubles, Floats
 from bodega.settings import Settings
 
-LEARNERS: tuple[Learner, ...] = (LogisticLearner(), TreesLearner())
-"""Kinds of rankers that are tried, the best one served; one whose library is not installed is left out and named."""
 METRICS = ("ndcg@10", "recall@10", "hit@10", "mrr", "auc")
 REPEATS_FROM = 0.05
 """Part of what shoppers take that they had before, from which on a shop is one where people buy again."""

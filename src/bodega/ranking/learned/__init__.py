@@ -22,8 +22,12 @@ from bodega.ranking.learned.ordering import Ordering
 from bodega.ranking.learned.ranker import HEAD, Ranker, Recipe
 from bodega.ranking.learned.trees import Trees
 
+LEARNERS: tuple[Learner, ...] = (LogisticLearner(), TreesLearner())
+"""Kinds of rankers that are tried, the best one served; one whose library is not installed is left out and named."""
+
 __all__ = [
     "HEAD",
+    "LEARNERS",
     "Calibration",
     "Chosen",
     "Learner",
