@@ -104,6 +104,7 @@ class Explainer:
     def __init__(self, sources: Mapping[str, Source], shelf: Shelf) -> None:
         self._sources = sources
         self._shelf = shelf
+        self._eventful = basis_of(sources) == "events"
 
     def why(
         self, context: Context, rows: Ints, names: tuple[str, ...], shares: Floats, scores: Floats | None = None
@@ -141,7 +142,7 @@ class Explainer:
 
     def _told_as(self, name: str) -> str:
         """Where nothing has happened yet nothing is popular: the order is that of the catalog, newest first."""
-        return "catalog" if name == FALLBACK and basis_of(self._sources) != "events" else name
+        return "catalog" if name == FALLBACK and not self._eventful else name
 
     def _also(self, context: Context, words: Mapping[str, str], row: int) -> list[Reason]:
         """That the words match, where all hits match them alike, so that they decided nothing: share 0."""

@@ -124,6 +124,22 @@ class Neighbours:
         total[total == 0] = np.nan
         return total
 
+    def reached(self, seeds: Ints, weights: Floats, items: Ints) -> Floats:
+        """`spread` at these items only: (len(items),), without an array over the catalog."""
+        flat, lengths = flat_rows(self.starts, seeds)
+        out = np.full(len(items), np.nan, np.float32)
+        if len(items) == 0 or len(flat) == 0:
+            return out
+        order = np.argsort(items, kind="stable")
+        ascending = items[order]
+        place = np.minimum(np.searchsorted(ascending, self.items[flat]), len(items) - 1)
+        hit = ascending[place] == self.items[flat]
+        share = (self.weights[flat] * np.repeat(weights, lengths))[hit]
+        total = np.bincount(place[hit], weights=share, minlength=len(items)).astype(np.float32)
+        total[total == 0] = np.nan
+        out[order] = total[np.searchsorted(ascending, ascending)]  # an item may be asked twice
+        return out
+
     def led_by(self, seeds: Ints, weights: Floats, items: Ints, limit: int) -> Ints:
         """For each item the `limit` seeds that gave `spread` most of its score: (len(items), limit), -1 = no more."""
         flat, lengths = flat_rows(self.starts, seeds)

@@ -23,6 +23,9 @@ Asked = tuple[Neighbours, Ints, Floats]
 """The neighbour lists that answer, the seeds, and their weights."""
 
 
+FEW = 64
+"""Scoring one item in so many needs no array over the catalog."""
+
 Options = TypeVar("Options", bound=msgspec.Struct)
 
 
@@ -43,6 +46,8 @@ class ItemToItem:
     """The request side of `Source` and `Explains` for models made of neighbour lists."""
 
     name: str
+    alone = True
+    """Does an item's score follow from the lists and itself alone? Then a few are scored without the rest."""
 
     def __init__(self) -> None:
         self._latest: tuple[Context, Floats] | None = None
@@ -53,7 +58,13 @@ class ItemToItem:
         return Candidates.of(self.name, best, scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._scores(context)[items]
+        known = self._latest is not None and self._latest[0] is context
+        neighbours, seeds, weights = self._asked(context)
+        if known or not self.alone or len(items) * FEW > len(neighbours):
+            return self._scores(context)[items]
+        scores = self._adjusted(context, neighbours.reached(seeds, weights, items), items)
+        scores[np.isin(items, context.items)] = np.nan
+        return scores
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
         """The seeds that lead to each item, strongest first (see `protocols.Explains`)."""
@@ -63,9 +74,9 @@ class ItemToItem:
     def _asked(self, context: Context) -> Asked:
         raise NotImplementedError
 
-    def _adjusted(self, context: Context, scores: Floats) -> Floats:
-        """For a source that knows more than its lists; may write to `scores`."""
-        del context
+    def _adjusted(self, context: Context, scores: Floats, items: Ints | slice) -> Floats:
+        """For a source that knows more than its lists: the scores of `items`, which it may write to."""
+        del context, items
         return scores
 
     def _scores(self, context: Context) -> Floats:
@@ -73,7 +84,7 @@ class ItemToItem:
         if self._latest is not None and self._latest[0] is context:
             return self._latest[1]
         neighbours, seeds, weights = self._asked(context)
-        scores = self._adjusted(context, neighbours.spread(seeds, weights))
+        scores = self._adjusted(context, neighbours.spread(seeds, weights), slice(None))
         scores[context.items] = np.nan
         self._latest = (context, scores)
         return scores

@@ -74,6 +74,7 @@ class Content(ItemToItem):
         """The same over newer items, by the words and rarities of the snapshot. Item numbers are those of `table`."""
         small = Content(self.options)
         small.near, small.bags, small._newer = self.near, self.bags, self.bags.reading(table)
+        small.alone = False  # newer items are in no list
         return small
 
     def save(self, folder: Path) -> None:

@@ -23,7 +23,7 @@ from bodega.retrieval._index import Neighbours, interest, item_blocks, top_k
 from bodega.retrieval._item_to_item import Asked, OneList, seeds_of
 from bodega.retrieval._tastes import tastes_of
 from bodega.schema import Coded, Context, World
-from bodega.schema.arrays import Floats
+from bodega.schema.arrays import Floats, Ints
 
 TRAITS = ("brand", "category", "tags")
 """What items are: the columns whose values are nodes of the graph."""
@@ -62,6 +62,7 @@ class Graph(OneList[GraphOptions]):
     """
 
     name = "graph"
+    alone = False
     kind = GraphOptions
 
     def fit(self, world: World) -> Self:
@@ -75,9 +76,9 @@ class Graph(OneList[GraphOptions]):
     def _asked(self, context: Context) -> Asked:
         return self.near, *seeds_of(context, self.options.history_decay)
 
-    def _adjusted(self, context: Context, scores: Floats) -> Floats:
+    def _adjusted(self, context: Context, scores: Floats, items: Ints | slice) -> Floats:
         """`scores` is where the first step leads; add the further ones, each from the best goals of the last."""
-        del context
+        del context, items  # all of them: it is not `alone`
         total, reached, left = scores, scores, 1.0
         for _ in range(self.options.steps - 1):
             goals = top_k(reached, self.options.wide)

@@ -97,10 +97,10 @@ class Transition(ItemToItem):
             return self.together, seeds, weights
         return self.follows, seeds, weights
 
-    def _adjusted(self, context: Context, scores: Floats) -> Floats:
+    def _adjusted(self, context: Context, scores: Floats, items: Ints | slice) -> Floats:
         if context.place == "similar" and len(context.items):
             leaves = self.leaf[context.items]
-            scores[np.isin(self.leaf, leaves[leaves >= 0])] *= np.float32(self.options.closeness)
+            scores[np.isin(self.leaf[items], leaves[leaves >= 0])] *= np.float32(self.options.closeness)
         return scores
 
     def save(self, folder: Path) -> None:
