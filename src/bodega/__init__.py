@@ -10,6 +10,7 @@
 The map, in the order things flow; imports only point back up this list:
 
     errors         what can go wrong?
+    failpoints     where may it break, on purpose?
     schema         the nouns: Item, Event, Request, Candidates, Page, Reason
     settings       one frozen typed tree; unknown keys rejected
     protocols      the verbs: Source, Stage, Progress, the stores

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 GROUPS = {"base": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
-LATER = {"postgres", "redis", "hub"}
+LATER = {"hub"}
 """Extras that neither the demo nor the tests install: they need no pin yet."""
 
 

@@ -17,7 +17,8 @@ def test_scores_of_a_few_items_are_those_of_all(seed: int) -> None:
     items = rng.integers(0, 60, 40).astype(np.int32)  # some of them twice
     few = near.reached(seeds, weights, items)
     assert np.array_equal(few, near.spread(seeds, weights)[items], equal_nan=True)
-    assert np.isfinite(few).any() and np.isnan(few).any()
+    assert np.isfinite(few).any()
+    assert np.isnan(few).any()
 
 
 def test_no_seeds_or_no_items_reach_nothing() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from bodega.adapters.sql.database import Database
 from bodega.errors import StoreError
 
-HEAD = "0002"
+HEAD = "0005"
 """Newest revision in `migrations/versions`; a test compares it with the folder."""
 
 FOLDER = Path(__file__).parent / "migrations"
