@@ -1,4 +1,4 @@
-"""Who is the same shopper, what they agreed to, who was forgotten. Frozen once released: later changes are later files."""
+"""Who is the same shopper, what they agreed to, who was forgotten. Frozen once released."""
 
 revision = "0004"
 down_revision = "0003"
