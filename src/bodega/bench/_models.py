@@ -7,6 +7,7 @@ A model that takes minutes may start from what it learned before (`previous`), a
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +31,9 @@ from bodega.schema import World
 MODELS: Final = ("fast", "all")
 
 
-def fresh(models: str, *, repeats: bool) -> list[Source]:
-    """Unfitted sources; `repeats`: do people take an item twice here? Raises BadRequest for another word."""
+def fresh(models: str, *, repeats: bool, only: Sequence[str] = ()) -> list[Source]:
+    """Unfitted sources, of these names (all when empty); `repeats`: do people take an item twice here? Raises
+    BadRequest for another word or name."""
     if models not in MODELS:
         raise BadRequest("no such set of models", where="--models", allowed=" or ".join(MODELS), got=models)
     made: list[Source] = [Popular(), Transition(), Collaborative(), Content(), Matrix(), Graph(), Slim()]
@@ -39,7 +41,10 @@ def fresh(models: str, *, repeats: bool) -> list[Source]:
         made.append(Repeat())
     if models == "all":
         made += [Sequential(), Generative()]
-    return made
+    known = {source.name for source in made}
+    if not known.issuperset(only):
+        raise BadRequest("no such source", where="--sources", allowed=", ".join(sorted(known)), got=", ".join(only))
+    return [source for source in made if not only or source.name in only]
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,17 @@ class Fitted:
 
     @classmethod
     def on(
-        cls, world: World, models: str, progress: Progress, previous: Path | None = None, *, repeats: bool = True
+        cls,
+        world: World,
+        models: str,
+        progress: Progress,
+        previous: Path | None = None,
+        *,
+        repeats: bool = True,
+        only: Sequence[str] = (),
     ) -> Self:
-        """`previous`: a folder of what `keep` wrote, of the same items."""
-        sources, spent = fresh(models, repeats=repeats), {}
+        """`previous`: a folder of what `keep` wrote, of the same items; the rest as of `fresh`."""
+        sources, spent = fresh(models, repeats=repeats, only=only), {}
         for source in sources:
             progress.start(f"learn {source.name}")
             began = time.process_time()

@@ -16,8 +16,7 @@ import numpy as np
 
 from bodega.bench._sequences import read_sequences
 from bodega.bench._supermarket import read_market
-from bodega.errors import BadRequest
-from bodega.evaluation import Case, CaseOptions, by_time, check_no_leak, leave_last_out, place_cases
+from bodega.evaluation import Case, CaseOptions, by_time, check_no_leak, place_cases
 from bodega.evaluation.splits import interest
 from bodega.schema import World
 from bodega.schema.arrays import Ints
@@ -66,14 +65,8 @@ def build(spec: TaskSpec) -> Task:
 def _next_item(spec: TaskSpec) -> Task:
     data = read_sequences(Path(spec.folder), seed=spec.seed)
     back = int(spec.validation)
-    kept = [own for own in data.sequences if len(own) > back + 1]
-    log, cases = leave_last_out(kept, back=back, mask_seen=not data.repeats)
-    if not cases:
-        raise BadRequest("no shopper has enough items", where=spec.folder, allowed="at least 3 items for some shopper")
-    check_no_leak(log, cases)
-    order = np.random.default_rng([spec.seed, back]).permutation(len(cases))[: spec.limit or None]
-    world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    return Task(spec, world, [cases[row] for row in order], data.repeats, data.digest)
+    log, cases = data.held_out(back, spec.seed, spec.limit or None)
+    return Task(spec, data.world(log), cases, data.repeats, data.digest)
 
 
 def _next_basket(spec: TaskSpec) -> Task:

@@ -24,8 +24,9 @@ import msgspec
 import numpy as np
 
 from bodega.bench.result import data_hash
-from bodega.errors import BadFeed
-from bodega.schema import Item, ItemTable
+from bodega.errors import BadFeed, BadRequest
+from bodega.evaluation import Case, check_no_leak, leave_last_out
+from bodega.schema import Item, ItemTable, Log, World
 from bodega.schema.arrays import Ints, Longs
 
 FILES = ("sequences.txt", "item2attributes.json", "items.tsv")
@@ -52,6 +53,28 @@ class Sequences:
     @property
     def n_events(self) -> int:
         return sum(len(sequence) for sequence in self.sequences)
+
+    def held_out(
+        self, back: int, seed: int, limit: int | None = None, among: Sequence[Ints] | None = None
+    ) -> tuple[Log, list[Case]]:
+        """(what may be learnt, the cases in seeded order, at most `limit`), proved free of leaks: the last item of each
+        shopper (`back` 0: the test) or the one before it (1: the validation) is asked for. `among`: these shoppers only.
+
+        What a shopper already has is masked, unless in this data people take things again.
+        """
+        kept = [own for own in (self.sequences if among is None else among) if len(own) > back + 1]
+        log, cases = leave_last_out(kept, back=back, mask_seen=not self.repeats)
+        if not cases:
+            raise BadRequest(
+                "no shopper has enough items", where="sequences.txt", allowed="at least 3 items for some shopper"
+            )
+        check_no_leak(log, cases)
+        order = np.random.default_rng([seed, back]).permutation(len(cases))[:limit]
+        return log, [cases[row] for row in order]
+
+    def world(self, log: Log) -> World:
+        """The catalog and this log, a minute after its last event."""
+        return World(self.items, log, until=float(log.time[-1]) + 60.0)
 
     def first_seen(self) -> Longs:
         """Number of the event in which each item appears first, in the order of the file: (n_items,)."""

@@ -37,7 +37,6 @@ from bodega.evaluation import (
     by_time,
     check_no_leak,
     evaluate,
-    leave_last_out,
     metric,
     paired,
     place_cases,
@@ -135,21 +134,14 @@ def _sequences(options: DiversityOptions, progress: Progress) -> _Shop:
     data = read_sequences(options.data, seed=options.seed)
     fresh = not data.repeats
 
-    def cut(back: int) -> tuple[Log, list[Case]]:
-        log, cases = leave_last_out([own for own in data.sequences if len(own) > back + 1], back=back, mask_seen=fresh)
-        check_no_leak(log, cases)
-        order = np.random.default_rng([options.seed, back]).permutation(len(cases))[: options.users]
-        return log, [cases[row] for row in order]
-
     def learned(log: Log) -> list[Source]:
-        world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-        return _fitted(world, [Popular(), Transition(), Content(), *([] if fresh else [Repeat()])], progress)
+        return _fitted(data.world(log), [Popular(), Transition(), Content(), *([] if fresh else [Repeat()])], progress)
 
-    log, known = cut(1)
+    log, known = data.held_out(1, options.seed, options.users)
     sources = learned(log)
     fit_on, cases = (sources, known), known
     if options.window == "test":
-        log, cases = cut(0)
+        log, cases = data.held_out(0, options.seed, options.users)
         sources = learned(log)
     counts = np.bincount(log.item, minlength=len(data.items))
     facts = {"hash": data.digest, "items": len(data.items), "events": data.n_events}

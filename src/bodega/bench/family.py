@@ -33,7 +33,6 @@ from bodega.evaluation import (
     by_time,
     check_no_leak,
     evaluate,
-    leave_last_out,
     place_cases,
 )
 from bodega.protocols import NoProgress, Progress, Source
@@ -110,12 +109,9 @@ def _next_item(options: FamilyOptions) -> tuple[str, list[_Question]]:
     data = read_sequences(options.data, ties=options.ties, seed=options.seed)
     worlds, cases = [], []
     for back in (1, 0):
-        kept = [own for own in data.sequences if len(own) > back + 1]
-        log, asked = leave_last_out(kept, back=back, mask_seen=not data.repeats)
-        check_no_leak(log, asked)
-        order = np.random.default_rng([options.seed, back]).permutation(len(asked))
-        worlds.append(World(data.items, log, until=float(log.time[-1]) + 60.0))
-        cases.append([asked[row] for row in order[: FITTED if back else options.users]])
+        log, asked = data.held_out(back, options.seed, FITTED if back else options.users)
+        worlds.append(data.world(log))
+        cases.append(asked)
     base = (Popular, Transition, Collaborative, Content, *((Repeat,) if data.repeats else ()))
     question = _Question("home", base, (Matrix, Graph, Slim), _two(worlds), _two(cases), data.repeats)
     return data.digest, [question]

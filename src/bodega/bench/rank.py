@@ -17,14 +17,12 @@ from typing import Final
 import numpy as np
 
 from bodega.bench._contest import Fused, Tally, fuse
-from bodega.bench._models import fresh
+from bodega.bench._models import Fitted
 from bodega.bench._ranking import latency, without
-from bodega.bench._sequences import Sequences, read_sequences
+from bodega.bench._sequences import read_sequences
 from bodega.bench.result import BenchResult
-from bodega.errors import BadRequest
-from bodega.evaluation import Case, Scorer, check_no_leak, evaluate, leave_last_out
+from bodega.evaluation import Case, Scorer, evaluate
 from bodega.evaluation.metrics import calibration_error
-from bodega.features import State
 from bodega.protocols import NoProgress, Progress, Source, Stage
 from bodega.ranking.fuse import CANDIDATES, gather
 from bodega.ranking.learned import (
@@ -36,7 +34,7 @@ from bodega.ranking.learned import (
     Recipe,
     fit_ranker,
 )
-from bodega.schema import Candidates, Context, Log, World
+from bodega.schema import Candidates, Context
 
 METRICS: Final = ("ndcg@5", "ndcg@10", "recall@5", "recall@10")
 TIMED: Final = 300
@@ -58,10 +56,11 @@ def run(options: RankOptions, progress: Progress | None = None) -> BenchResult:
     """Run it. Raises BadFeed for a folder that cannot be used, LeakFound where the evaluation could see its answers."""
     started, progress = time.perf_counter(), progress or NoProgress()
     data = read_sequences(options.data, ties=options.ties, seed=options.seed)
-    log, cases = _split(data, 1, options)
-    sources, world = _fitted(data, log, options, progress)
+    log, cases = data.held_out(1, options.seed, options.users)
+    fitted = Fitted.on(data.world(log), "fast", progress, repeats=data.repeats, only=options.sources)
+    sources = fitted.sources
     fused = fuse("home", sources, cases, progress)
-    recipe = Recipe("home", fused.fusion(), State.fit(world), tuple(source.name for source in sources))
+    recipe = Recipe("home", fused.fusion(), fitted.state, tuple(source.name for source in sources))
     lessons = Lessons.of(recipe, cases, (gather(sources, case.context, CANDIDATES) for case in cases))
     began = time.process_time()
     chosen = fit_ranker(lessons, RankerOptions(LEARNERS, seed=options.seed), progress)
@@ -70,10 +69,10 @@ def run(options: RankOptions, progress: Progress | None = None) -> BenchResult:
     slices = {"NDCG@10 lost without": without(lessons, trees, options.seed, progress)} if trees else {}
     tally = Tally(options.seed)
     if chosen.ranker is not None:
-        log, tests = _split(data, 0, options)
-        again, world = _fitted(data, log, options, progress)
-        tested = replace(chosen.ranker, recipe=replace(recipe, state=State.fit(world)))
-        figures |= _tested(tally, tested, again, tests, len(data.items), progress)
+        log, tests = data.held_out(0, options.seed, options.users)
+        again = Fitted.on(data.world(log), "fast", progress, repeats=data.repeats, only=options.sources)
+        tested = replace(chosen.ranker, recipe=replace(recipe, state=again.state))
+        figures |= _tested(tally, tested, again.sources, tests, len(data.items), progress)
     return BenchResult(
         bench="rank",
         data=str(options.data),
@@ -87,31 +86,6 @@ def run(options: RankOptions, progress: Progress | None = None) -> BenchResult:
         },
         notes=_notes(fused, chosen),
     )  # fmt: skip
-
-
-def _split(data: Sequences, back: int, options: RankOptions) -> tuple[Log, list[Case]]:
-    log, cases = leave_last_out(
-        [own for own in data.sequences if len(own) > back + 1], back=back, mask_seen=not data.repeats
-    )
-    check_no_leak(log, cases)
-    order = np.random.default_rng([options.seed, back]).permutation(len(cases))[: options.users]
-    return log, [cases[row] for row in order]
-
-
-def _fitted(data: Sequences, log: Log, options: RankOptions, progress: Progress) -> tuple[list[Source], World]:
-    world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    made = fresh("fast", repeats=data.repeats)
-    known = {source.name for source in made}
-    if not known.issuperset(options.sources):
-        raise BadRequest(
-            "no such source", where="--sources", allowed=", ".join(sorted(known)), got=", ".join(options.sources)
-        )
-    made = [source for source in made if not options.sources or source.name in options.sources]
-    for source in made:
-        progress.start(f"learn {source.name}")
-        source.fit(world)
-        progress.finish()
-    return made, world
 
 
 def _tested(

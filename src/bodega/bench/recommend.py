@@ -35,13 +35,11 @@ from bodega.evaluation import (
     Ranked,
     average_ranks,
     check_ids,
-    check_no_leak,
     check_ties,
     evaluate,
-    leave_last_out,
 )
 from bodega.protocols import NoProgress, Progress
-from bodega.schema import Log, World
+from bodega.schema import Log
 from bodega.schema.arrays import Flags
 
 TIES: Final = ("file", "shuffled")
@@ -79,7 +77,7 @@ def run(options: RecommendOptions, progress: Progress | None = None) -> BenchRes
     data = read_sequences(options.data, ties=options.ties, seed=options.seed)
     check_ids(data.first_seen())
     check_ties(average_ranks)
-    log, cases = _split(data, 0, options)
+    log, cases = data.held_out(0, options.seed, options.users)
     tally = Tally(options.seed)
     with tempfile.TemporaryDirectory(prefix="bodega-bench-") as folder:
         chosen, strict, spent = _choose(data, options, cases, Path(folder), progress)
@@ -99,26 +97,9 @@ def _check(options: RecommendOptions) -> None:
         raise BadRequest("too few users to test", where="--users", allowed="1 or more", got=options.users)
 
 
-def _split(data: Sequences, back: int, options: RecommendOptions) -> tuple[Log, list[Case]]:
-    """(what may be learnt, the cases in seeded order, at most `users`), proved free of leaks.
-
-    What a shopper already has is masked, unless in this data people take things again.
-    """
-    kept = [own for own in data.sequences if len(own) > back + 1]
-    log, cases = leave_last_out(kept, back=back, mask_seen=not data.repeats)
-    if not cases:
-        raise BadRequest(
-            "no shopper has enough items", where=str(options.data), allowed="at least 3 items for some shopper"
-        )
-    check_no_leak(log, cases)
-    order = np.random.default_rng([options.seed, back]).permutation(len(cases))[: options.users]
-    return log, [cases[row] for row in order]
-
-
 def _fit(data: Sequences, log: Log, options: RecommendOptions, progress: Progress, old: Path | None = None) -> Fitted:
     """`old`: what was kept of the sources that learned from less, to start from."""
-    world = World(data.items, log, until=float(log.time[-1]) + 60.0)
-    return Fitted.on(world, options.models, progress, old, repeats=data.repeats)
+    return Fitted.on(data.world(log), options.models, progress, old, repeats=data.repeats)
 
 
 def _choose(
@@ -126,7 +107,7 @@ def _choose(
 ) -> tuple[Choice, dict[str, Ranked], float]:
     """Everything that is chosen is chosen here, on validation; then how models this old do on the test cases; and the
     CPU seconds that learning took. What later models may start from is kept in the folder."""
-    log, cases = _split(data, 1, options)
+    log, cases = data.held_out(1, options.seed, options.users)
     began = time.process_time()
     old = _fit(data, log, options, progress)
     chosen = choose("home", old, cases, progress)

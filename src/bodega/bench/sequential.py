@@ -24,7 +24,7 @@ from bodega.bench._contest import Fused, Tally, fuse
 from bodega.bench._sequences import Sequences, read_sequences
 from bodega.bench.result import BenchResult
 from bodega.errors import BadRequest
-from bodega.evaluation import Case, Outcome, Scorer, check_no_leak, evaluate, leave_last_out
+from bodega.evaluation import Case, Outcome, Scorer, evaluate, leave_last_out
 from bodega.protocols import NoProgress, Progress, Source, Training
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
@@ -149,14 +149,8 @@ class _Trial:
         default = SequentialOptions(seed=options.seed)
         if not options.full:
             default = msgspec.structs.replace(default, epochs=TRIAL_EPOCHS)
-        kept = [own for own in sequences if len(own) > 2]
-        log, cases = leave_last_out(kept, back=1, mask_seen=not data.repeats)
-        if not cases:
-            raise BadRequest(
-                "no shopper has enough items", where=str(options.data), allowed="at least 3 items for some shopper"
-            )
-        check_no_leak(log, cases)
-        return cls(data, sequences, _world(data, log), cases, default)
+        log, cases = data.held_out(1, options.seed, among=sequences)
+        return cls(data, sequences, data.world(log), cases, default)
 
     def trained(self, tally: Tally, name: str, options: SequentialOptions, progress: Progress) -> Sequential:
         """A source with these options; what it cost goes into the figures."""
@@ -168,7 +162,7 @@ class _Trial:
         options = msgspec.structs.replace(self.default, warm=HALF)
         before = Sequential(options)
         before.training = Training(progress=_Named(progress, "before warm"))
-        before.fit(_world(self.data, older))
+        before.fit(self.data.world(older))
         with tempfile.TemporaryDirectory(prefix="bodega-warm-") as folder:
             before.save(Path(folder))
             training = Training(progress=_Named(progress, WARM), previous=Path(folder), known=self.data.items)
@@ -198,10 +192,6 @@ class _Named:
 
     def finish(self) -> None:
         self._progress.finish()
-
-
-def _world(data: Sequences, log: Any) -> World:
-    return World(data.items, log, until=float(log.time[-1]) + 60.0)
 
 
 def _milliseconds(source: Sequential, n_items: int) -> float:
