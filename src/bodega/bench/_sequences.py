@@ -58,7 +58,8 @@ class Sequences:
         self, back: int, seed: int, limit: int | None = None, among: Sequence[Ints] | None = None
     ) -> tuple[Log, list[Case]]:
         """(what may be learnt, the cases in seeded order, at most `limit`), proved free of leaks: the last item of each
-        shopper (`back` 0: the test) or the one before it (1: the validation) is asked for. `among`: these shoppers only.
+        shopper (`back` 0: the test) or the one before it (1: the validation) is asked for. `among`: only these
+        shoppers.
 
         What a shopper already has is masked, unless in this data people take things again.
         """
