@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pytest
@@ -15,8 +15,10 @@ from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 
 if TYPE_CHECKING:
     from bodega.engine.shop import Shop
+    from bodega.testing.servers import Kafka, Postgres, Process, Valkey
 
 ROOT = Path(__file__).parent.parent
+Server = TypeVar("Server", bound="Process")
 
 # A test machine may be slow or shared: hypothesis must not fail for time. In CI the examples are the same every run.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,3 +62,67 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory, small_world: GeneratedW
         report = shop.learn()
         assert report.published, report.verdict
         yield shop
+
+
+# -- real servers: one of each kind for a session (of each worker of pytest-xdist); hurt only your own --------
+
+
+def _served(make: Callable[[], Server]) -> Iterator[Server]:
+    from bodega.errors import MissingExtra
+
+    try:
+        server = make()
+    except MissingExtra as missing:
+        pytest.skip(missing.what)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL to share: make a database of your own with `.database()`; do not kill or pause it."""
+    from bodega.testing.servers import postgres
+
+    yield from _served(postgres)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Postgres) -> str:
+    """An empty database, the same for the whole session."""
+    return postgres_server.database()
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """An empty database for this test alone."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    """A Valkey (speaks Redis) to share; do not kill or pause it."""
+    from bodega.testing.servers import valkey
+
+    yield from _served(valkey)
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey_server: Valkey) -> str:
+    """Its database 0, shared by the session: use keys of your own."""
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[Kafka]:
+    """A broker of the Kafka protocol to share; do not kill or pause it."""
+    from bodega.testing.servers import kafka
+
+    yield from _served(kafka)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka_server: Kafka) -> str:
+    """`bootstrap.servers` of a broker shared by the session: use topics and groups of your own."""
+    return kafka_server.url
