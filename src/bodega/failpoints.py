@@ -48,7 +48,7 @@ NAMES: dict[str, str] = {
     "learn.read": "learn has read catalog and events",
     "learn.fit": "a source is about to be fitted",
     "learn.weigh": "weights are about to be fitted",
-    "snapshot.write": "a snapshot's files are written, not listed (file: its fusion)",
+    "snapshot.write": "a snapshot's files are written and listed, not flushed (file: the first of them)",
     "snapshot.manifest": "the manifest is written (file: the manifest)",
     "snapshot.publish": "a snapshot is flushed, not renamed",
     "snapshot.published": "a snapshot is renamed, the pointer is old",

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from bodega import failpoints
 from bodega.adapters.sql.events import SqlEvents
 from bodega.errors import StoreError
 from bodega.protocols import EventRows, EventSummary
@@ -40,6 +41,8 @@ class Analytics:
         wanted = {f"{span}-{count}.parquet": span for span, count in self._events.spans(SPAN).items()}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if failpoints.ON:
+                failpoints.reach("analytics.refresh")
             there = {path.name for path in self._folder.glob("*.parquet")}
             for name in wanted.keys() - there:
                 self._copy(wanted[name], self._folder / name)

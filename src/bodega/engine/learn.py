@@ -20,7 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 import numpy as np
 
-from bodega import __version__
+from bodega import __version__, failpoints
 from bodega.engine.answer import Learned
 from bodega.engine.finding import Rewords, Understands
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
@@ -107,6 +107,8 @@ def learn(
     progress.start("read the events")
     log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
     progress.finish()
+    if failpoints.ON:
+        failpoints.reach("learn.read")
     whole = World(items, log, until=_after(log))
     timeless = (*parts.timeless, *(() if _searched(log) else parts.asking))
     shutil.rmtree(snapshots.workbench / "earlier", ignore_errors=True)  # of a learn that was killed
@@ -250,6 +252,8 @@ class _Fits:
         return found
 
     def _fitted(self, name: str, source: Source, world: World) -> Source:
+        if failpoints.ON:
+            failpoints.reach("learn.fit")
         if not isinstance(source, Trainable):
             self.progress.start(f"learn: {name}")
             try:
@@ -279,6 +283,8 @@ def _weighed(
     if len(whole.log) == 0:
         trial = Trial(dict(ready), None, parts.settings, repeats=False, weights={})
         return trial, (), ("no events yet: nothing to evaluate, default weights are served",)
+    if failpoints.ON:
+        failpoints.reach("learn.weigh")
     split = _split(whole.log, parts.settings)
     past = World(whole.items, split.train, until=split.valid.start)
     needed = dict.fromkeys(name for place in PLACES.values() if place.fitted for name in place.among(parts.make))

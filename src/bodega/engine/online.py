@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bodega import failpoints
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, Event, EventType, ItemTable
 from bodega.schema.arrays import NO_CODES, NO_DOUBLES, NO_INTS, Codes, Doubles, Flags, Ints
 
@@ -186,6 +187,8 @@ class Shoppers:
     def _read(self, kind: str, name: str) -> _Shopper:
         shopper = _Shopper()
         user, session = (name, "") if kind == "user" else ("", name)
+        if failpoints.ON:
+            failpoints.reach("history.read")
         for event in self._recent(user, session, self._limit):
             if _key(event.user, event.session) == (kind, name):
                 shopper.take(event, self._limit)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from bodega import failpoints
 from bodega.engine.preview import Ask, Looking, Preview, preview
 from bodega.errors import BadRequest, BodegaError
 from bodega.protocols import RuleChange, RuleStore
@@ -61,6 +62,8 @@ class Rules:
         """Take over what changed in the store; was there anything? Raises StoreError."""
         with self._lock:
             self._looked = time.monotonic()
+            if failpoints.ON:
+                failpoints.reach("rules.read")
             cursor = self._store.cursor()
             if cursor == self._cursor:
                 return False

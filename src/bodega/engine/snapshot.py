@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from bodega import failpoints
 from bodega.errors import NotLearned, SnapshotCorrupt, UsageError
 
 MANIFEST = "manifest.json"
@@ -90,15 +91,23 @@ class Snapshots:
         try:
             facts = build(draft)
             entries = tuple(_entry(draft, path) for path in sorted(draft.rglob("*")) if path.is_file())
+            if failpoints.ON:
+                failpoints.reach("snapshot.write", _first(draft))
             manifest = msgspec.json.format(
                 msgspec.json.encode(Manifest(1, code, facts, entries), order="sorted"), indent=1
             )
             (draft / MANIFEST).write_bytes(manifest)
+            if failpoints.ON:
+                failpoints.reach("snapshot.manifest", draft / MANIFEST)
             name = hashlib.sha256(manifest).hexdigest()[:16]
             _flush_tree(draft)
+            if failpoints.ON:
+                failpoints.reach("snapshot.publish")
             self._put(draft, name)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+        if failpoints.ON:
+            failpoints.reach("snapshot.published")
         self._point_at(name)
         return name
 
@@ -128,11 +137,15 @@ class Snapshots:
         """Read every byte of a snapshot and compare; raises SnapshotCorrupt with the first file that differs."""
         folder = self.folder / name
         try:
+            if failpoints.ON:
+                failpoints.reach("snapshot.open", folder / MANIFEST)
             raw = (folder / MANIFEST).read_bytes()
             if hashlib.sha256(raw).hexdigest()[:16] != name:
                 raise SnapshotCorrupt(f"the manifest of {name} was changed", where=str(folder / MANIFEST))
             manifest = msgspec.json.decode(raw, type=Manifest)
             for entry in manifest.files:
+                if failpoints.ON:
+                    failpoints.reach("snapshot.file", folder / entry.path)
                 if _entry(folder, folder / entry.path) != entry:
                     raise SnapshotCorrupt(f"{entry.path} differs from its checksum", where=str(folder / entry.path))
         except (OSError, msgspec.DecodeError) as error:
@@ -177,6 +190,8 @@ class Snapshots:
         infos = self.infos()
         gone = [info.id for info in infos[:-keep] if not info.current] if keep else []
         for name in gone:
+            if failpoints.ON:
+                failpoints.reach("snapshot.prune")
             shutil.rmtree(self.folder / name)
         return gone
 
@@ -212,6 +227,8 @@ class Snapshots:
         fresh = self.folder / f".{POINTER}-{os.getpid()}"
         fresh.write_bytes(msgspec.json.encode(Pointer(name, history)))
         _flush(fresh)
+        if failpoints.ON:
+            failpoints.reach("snapshot.point", fresh)
         fresh.rename(self.folder / POINTER)
         _flush(self.folder)
 
@@ -220,6 +237,11 @@ def _entry(folder: Path, path: Path) -> Entry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Entry(path.relative_to(folder).as_posix(), digest, path.stat().st_size)
+
+
+def _first(folder: Path) -> Path:
+    """The first file by name: the one that failpoints damage."""
+    return min((path for path in folder.rglob("*") if path.is_file()), default=folder)
 
 
 def _flush_tree(folder: Path) -> None:

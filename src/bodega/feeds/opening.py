@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bodega import failpoints
 from bodega.errors import BadFeed
 from bodega.feeds._bytes import first_bytes, first_character, is_gzip
 from bodega.feeds.feed import Feed
@@ -37,6 +38,8 @@ def open_feed(path: Path | str, *, format: str | None = None) -> Feed:  # noqa: 
     Raises BadFeed for a file that is missing, empty or not what it claims to be.
     """
     path = Path(path)
+    if failpoints.ON:
+        failpoints.reach("feeds.open")
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise BadFeed(f"the feed {what}", where=str(path), allowed="a readable file", next="check the path")

@@ -18,6 +18,7 @@ from litestar import Request, delete, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from bodega import failpoints
 from bodega.errors import BadRequest, Conflict, Overloaded, UnknownItem
 from bodega.events import EventReader, Refusal
 from bodega.protocols import Written
@@ -60,6 +61,8 @@ class Intake:
     async def events(self, rows: list[dict[str, Any]], visit: Visit) -> ASGIResponse:
         """Parse, store, answer when durable."""
         written, bad = await self.taken(rows)
+        if failpoints.ON:
+            failpoints.reach("intake.answer")
         accepted = written.added + written.changed
         counted = {
             "accepted": accepted,
@@ -106,6 +109,8 @@ class Intake:
             )
         self._underway += len(events)
         try:
+            if failpoints.ON:
+                failpoints.reach("intake.submit")
             return await asyncio.wrap_future(self._desk.shop.events.submit(events))
         finally:
             self._underway -= len(events)

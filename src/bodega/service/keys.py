@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from bodega import failpoints
 from bodega.protocols import KeyInfo
 
 FRESH = 2.0
@@ -41,6 +42,8 @@ class Keyring:
         if known is not None and now - known[1] < FRESH:
             return known[0]
         try:
+            if failpoints.ON:
+                failpoints.reach("keys.find")
             info = self._find(key)
         except Exception:
             if known is not None and now - known[1] < STALE:

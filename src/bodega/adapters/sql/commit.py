@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from bodega import failpoints
 from bodega.errors import LimitError, StoreError
 from bodega.protocols import Written
 
@@ -99,6 +100,8 @@ class GroupCommit:
         if not group:
             return
         try:
+            if failpoints.ON:
+                failpoints.reach("events.group")
             results = self._write([batch.rows for batch in group])
         except StoreError as error:  # full, locked, broken: it would be the same for each alone
             for batch in group:

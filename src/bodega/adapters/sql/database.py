@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bodega import failpoints
 from bodega.errors import BadSettings, MissingExtra, StoreError
 
 BUSY_SECONDS = 15.0
@@ -59,20 +60,29 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes: durable when the block has ended without an exception."""
-        with self._lock, self._translated(), self._writer.begin() as connection:
-            yield connection
+        with self._lock, self._translated():
+            with self._writer.begin() as connection:
+                if failpoints.ON:
+                    failpoints.reach("store.begin")
+                yield connection
+                if failpoints.ON:
+                    failpoints.reach("store.commit")
+            if failpoints.ON:
+                failpoints.reach("store.committed")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent view: what was committed when the first statement ran."""
         with self._translated(), self._engine.connect() as connection:
+            if failpoints.ON:
+                failpoints.reach("store.read")
             yield connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
+        except (DBAPIError, sqlite3.Error, PoolTimeout, OSError) as error:
             raise explained(error, where=self.url.render_as_string(hide_password=True)) from error
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -228,7 +238,7 @@ _EXPLAINED: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "restore it from a backup, or move it away and import again",
     ),
     (
-        ("SQLITE_IOERR", "disk I/O"),
+        ("SQLITE_IOERR", "disk I/O", "Input/output error"),
         "the disk answered with an error; nothing of this batch was stored",
         "check the disk (and any quota or file size limit), then send the batch again",
     ),

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 from sqlalchemy import func, select
 
+from bodega import failpoints
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.tables import DEAD_LETTERS
 from bodega.schema import DeadLetter
@@ -27,6 +28,8 @@ class SqlLetters:
     def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; a letter without a time gets the time of keeping."""
         now = datetime.now(UTC)
+        if failpoints.ON:
+            failpoints.reach("letters.put")
         with self._database.writing() as connection:
             self._database.insert_new(connection, DEAD_LETTERS, [_row(letter, now) for letter in letters])
 

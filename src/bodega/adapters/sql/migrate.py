@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
+from bodega import failpoints
 from bodega.adapters.sql.database import Database
 from bodega.errors import StoreError
 
@@ -40,6 +41,8 @@ def migrate(database: Database) -> None:
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
+            if failpoints.ON:
+                failpoints.reach("store.migrate")
         except CommandError as error:
             raise StoreError(
                 "this store was written by a newer version of Bodega",

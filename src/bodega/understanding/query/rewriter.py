@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from bodega import failpoints
 from bodega.errors import BadSettings, MissingExtra
 from bodega.settings import Understand
 
@@ -101,7 +102,10 @@ class LlmRewriter:
     def _ask(self, query: str) -> tuple[str, ...] | None:
         from openai import OpenAIError
 
+        spoiled = False
         try:
+            if failpoints.ON:
+                spoiled = failpoints.reach("llm.ask")
             answer = self._client.chat.completions.create(
                 model=self.model,
                 messages=[{"role": "system", "content": TASK}, {"role": "user", "content": query}],
@@ -109,8 +113,9 @@ class LlmRewriter:
                 temperature=0,
                 max_tokens=120,
             )
-            told = msgspec.json.decode(answer.choices[0].message.content or "", type=_Answer).queries
-        except (OpenAIError, msgspec.MsgspecError, ValueError, AttributeError, IndexError, TypeError):
+            text = "{" if spoiled else answer.choices[0].message.content or ""
+            told = msgspec.json.decode(text, type=_Answer).queries
+        except (OpenAIError, OSError, msgspec.MsgspecError, ValueError, AttributeError, IndexError, TypeError):
             return None
         clean = [" ".join(text[:LONGEST].split()) for text in told]
         return tuple(dict.fromkeys(text for text in clean if text and text.casefold() != query.casefold()))[:MOST]

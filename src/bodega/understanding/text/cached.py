@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega import failpoints
 from bodega.errors import StoreError
 from bodega.protocols import Encoder, EncoderInfo, NoProgress, Progress
 from bodega.schema.arrays import Floats
@@ -173,6 +174,7 @@ class _Vectors:
         self._old: list[Path] = []
         self._stored = 0
         self._descriptor = -1
+        self._newest = folder
 
     def read(self, wanted: set[bytes]) -> dict[bytes, Floats]:
         """{digest: row} of those wanted; damaged records are passed over."""
@@ -195,9 +197,11 @@ class _Vectors:
         try:
             if self._descriptor < 0:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                path = self._folder / f"{secrets.token_hex(8)}.vectors"
+                path = self._newest = self._folder / f"{secrets.token_hex(8)}.vectors"
                 self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             _write(self._descriptor, self._bytes(rows))
+            if failpoints.ON:
+                failpoints.reach("vectors.append", self._newest)
         except OSError as error:
             raise self._failed(error) from error
 

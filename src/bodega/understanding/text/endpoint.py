@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega import failpoints
 from bodega.errors import BadSettings, EndpointFailed, MissingExtra
 from bodega.protocols import EncoderInfo
 from bodega.understanding.text._cleaning import cleaned
@@ -85,11 +86,14 @@ class EndpointEncoder:
         client = self._client.with_options(
             timeout=QUERY_SECONDS if query else BATCH_SECONDS, max_retries=1 if query else BATCH_RETRIES
         )
+        spoiled = False
         try:
+            if failpoints.ON:
+                spoiled = failpoints.reach("encoder.query" if query else "encoder.batch")
             answer = client.embeddings.create(model=self._model, input=texts, encoding_format="float")
-        except (OpenAIError, ValueError) as error:  # ValueError: an answer that is not JSON
+        except (OpenAIError, ValueError, OSError) as error:  # ValueError: an answer that is not JSON
             raise self._failed("the encoder's endpoint did not answer", f"{type(error).__name__}: {error}") from None
-        rows = self._rows(answer, len(texts))
+        rows = self._rows(None if spoiled else answer, len(texts))
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
