@@ -20,7 +20,7 @@ from bodega.protocols import DeadLetterBox, KeyStore, Written
 from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
 from bodega.service.limits import Buckets, Waiting
-from bodega.service.telemetry import Telemetry
+from bodega.service.metrics import Telemetry
 from bodega.settings import Settings
 
 

@@ -48,7 +48,7 @@ async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Call
     visit.place = answer.place
     if not visit.named:
         visit.id = answer.request_id
-    desk.telemetry.answered(answer.place, visit.engine_seconds, degraded=bool(answer.degraded))
+    desk.telemetry.listed(answer, visit.engine_seconds)
     return body
 
 

@@ -1,8 +1,8 @@
-"""What is the service doing? Prometheus series whose number is bounded, and one JSON line a request.
+"""What does the service tell its operator? One JSON line a request, and one an incident, without a secret in them.
 
-Labels are routes, places, statuses and outcomes, all from closed lists: never an item, a key or a query. A log line
-carries the route's pattern, not the address, and everything that looks like a key is struck out before it is written.
-Cost: about 15 us a request.
+A line carries the request's id (which the answer carries too), the route's pattern, not the address, and the facts of
+the error; what looks like a key or a password is struck out before it is written. What is counted is in `metrics`.
+Cost: about 15 us a line.
 """
 
 from __future__ import annotations
@@ -15,53 +15,17 @@ import traceback
 from typing import Any, TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 LOGGER = logging.getLogger("bodega.service")
-SECRET = re.compile(r"bodega_[A-Za-z0-9_\-+.]{16,}|(?i:bearer)\s+\S+")
+SECRET = re.compile(
+    r"bodega_[A-Za-z0-9_\-+.]{16,}"
+    r"|(?i:bearer|basic)\s+[^\s\"',]+"
+    r"|(?<=://)[^\s/:\"']*:[^\s/\"']+(?=@)"  # user:password of an address
+    r"|(?i:password|passwd|pwd|secret|token|api[_-]?key|credential)s?[\"']?\s*[=:]\s*[\"']?[^\s\"',;&}]+"
+    r"|\bsk-[A-Za-z0-9_\-]{8,}"
+)
+"""Our keys, an Authorization header, the password of an address, `password=...`, keys of model servers."""
 STRUCK_OUT = "[key]"
-SECONDS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.025, 0.05, 0.1, 0.25, 1.0)
-
-
-class Telemetry:
-    """The counters of one application, in a registry of their own."""
-
-    def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "bodega_http_requests", "Requests answered", ["route", "status"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "bodega_http_seconds", "Server time of a request", ["route"], registry=self.registry, buckets=SECONDS
-        )
-        self._answers = Histogram(
-            "bodega_answer_seconds", "Engine time of a list", ["place"], registry=self.registry, buckets=SECONDS
-        )
-        self._degraded = Counter(
-            "bodega_answers_degraded", "Lists that used a fallback", ["place"], registry=self.registry
-        )
-        self._events = Counter("bodega_events", "Events received", ["outcome"], registry=self.registry)
-        self.waiting = Gauge("bodega_waiting", "Requests waiting for the engine", registry=self.registry)
-
-    def answered(self, place: str, seconds: float, *, degraded: bool) -> None:
-        """One list was computed. `place` is one the engine knows: it has answered."""
-        self._answers.labels(place).observe(seconds)
-        if degraded:
-            self._degraded.labels(place).inc()
-
-    def received(self, outcome: str, count: int) -> None:
-        """`accepted`, `duplicate`, `conflict` or `dead` events."""
-        if count:
-            self._events.labels(outcome).inc(count)
-
-    def finished(self, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
-
-    def text(self) -> bytes:
-        """All series in Prometheus' text format."""
-        return generate_latest(self.registry)
 
 
 def struck(text: str) -> str:

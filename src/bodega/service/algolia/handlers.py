@@ -64,7 +64,7 @@ class Counter:
             seconds = time.perf_counter() - started
         visit.engine_seconds += seconds
         visit.place = page.place
-        desk.telemetry.answered(page.place, seconds, degraded=bool(page.degraded))
+        desk.telemetry.listed(page, seconds)
         self.queries.remember(page.request_id, page.query)
         return page
 
