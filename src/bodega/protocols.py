@@ -5,7 +5,7 @@ Sources and stages compute on arrays and know no store; stores keep bytes and kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -153,6 +153,37 @@ class Written:
     """Ids that were delivered before with *another* content: refused, not stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One record of `News`."""
+
+    kind: int
+    """See `bodega.engine.hearing`."""
+    body: bytes
+
+
+class News(Protocol):
+    """What other processes of the same shop did a moment ago. Everything told is durable before it is told.
+
+    Contract: what one process told before an answer is seen by every other one before its next answer; a record is
+    never read twice, in part, or by who told it; whoever cannot be given everything any more is told so.
+    """
+
+    def tell(self, kind: int, body: bytes) -> None:
+        """When this returns, every other process finds it `waiting`."""
+        ...
+
+    def waiting(self) -> bool:
+        """Is there anything that was not read yet? Asked before every answer: some tenths of a microsecond."""
+        ...
+
+    def read(self) -> Sequence[Told] | None:
+        """What others told since the last call, oldest first; None where some of it is lost."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class CatalogStore(Protocol):
     """What is for sale, durably. Order of first arrival is kept: it becomes the item index."""
 
@@ -194,10 +225,47 @@ class EventRows:
     position: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Offset:
+    """How far a stream is stored: everything in this partition before (`position`, `minor`) is."""
+
+    stream: str
+    """Which stream, for which group: `kafka:clicks?group=bodega`."""
+    partition: int
+    """0 where the stream has none (Redis)."""
+    position: int
+    """Kafka: the offset to read next. Redis: the milliseconds of the id to read next."""
+    minor: int = 0
+    """Redis: the number of that id inside its millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What a store keeps in the same transaction as a batch of events: all of it, or nothing of either."""
+
+    offsets: Sequence[Offset] = ()
+    letters: Sequence[DeadLetter] = ()
+    conflict: Callable[[str], DeadLetter] | None = None
+    """Makes the dead letter of an event (by its id) that was delivered before with another content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The newest doings of one shopper as plain columns, oldest first: what a state is made of. Equal lengths."""
+
+    time: list[float]
+    """Seconds since 1970."""
+    code: list[int]
+    """See `schema.EVENT_CODES`."""
+    item: list[str]
+    query: list[str]
+    value: list[float | None]
+
+
 class EventStore(Protocol):
     """What happened, durably and once. When `append` returns, the batch is on disk (one transaction)."""
 
-    def append(self, events: Sequence[Event]) -> Written: ...
+    def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written: ...
 
     def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
         """All events in (time, id) order, streamed in chunks."""
@@ -207,8 +275,21 @@ class EventStore(Protocol):
         """The newest `limit` events of this user or this session, oldest first."""
         ...
 
-    def submit(self, events: Sequence[Event]) -> Future[Written]:
+    def submit(self, events: Sequence[Event], *, along: Along | None = None) -> Future[Written]:
         """Like `append`, without waiting: many callers share one transaction (group commit)."""
+        ...
+
+    def steps(self, *, user: str, session: str, limit: int) -> Steps:
+        """What this user did, or (without a user) this session as a guest: the newest `limit` of each of three kinds:
+        what tells of interest, what was shown, what was searched for."""
+        ...
+
+    def since(self, time: float, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """The events later than `time` (seconds since 1970), in (time, id) order, streamed in chunks."""
+        ...
+
+    def offsets(self, stream: str) -> dict[int, Offset]:
+        """{partition: how far it is stored}. A place only moves on: an older one that comes late changes nothing."""
         ...
 
     def count(self) -> int: ...

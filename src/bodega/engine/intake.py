@@ -7,13 +7,16 @@ Not for: reading rows (`feeds`, `catalog`, `events`) or keeping bytes (`adapters
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bodega import failpoints
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
+from bodega.engine.hearing import Kind
 from bodega.engine.online import Shoppers
 from bodega.errors import UnknownItem
 from bodega.events import EventOptions, import_events
@@ -32,6 +35,8 @@ from bodega.protocols import (
 )
 from bodega.schema import DeadLetter, Event, Item, Page
 from bodega.settings import Settings
+
+LOGGER = logging.getLogger("bodega.intake")
 
 
 class Stores(Protocol):
@@ -62,7 +67,8 @@ class Shop(Protocol):
     @property
     def learned(self) -> bool: ...
     def restock(self) -> None: ...
-    def observe(self, events: Sequence[Event]) -> None: ...
+    def acknowledged(self, events: Sequence[Event]) -> None: ...
+    def told(self, kind: Kind) -> None: ...
     def search(self, query: str, *, k: int = 20) -> Page: ...
 
 
@@ -102,18 +108,25 @@ class Catalog:
         )
         report = import_items(source, shop.stores.catalog, shop.stores.dead, options)
         shop.restock()
+        shop.told(Kind.RESTOCK)
         return report
 
     def upsert(self, items: Sequence[Item]) -> Written:
         """Add or replace items: durable, and part of the next answer."""
         written = self._shop.stores.catalog.upsert(items)
+        if failpoints.ON:
+            failpoints.reach("catalog.changed")
         self._shop.restock()
+        self._shop.told(Kind.RESTOCK)
         return written
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items: durable, and gone from the next answer. Returns how many were there."""
         count = self._shop.stores.catalog.delete(ids)
+        if failpoints.ON:
+            failpoints.reach("catalog.changed")
         self._shop.restock()
+        self._shop.told(Kind.RESTOCK)
         return count
 
     def get(self, item_id: str) -> Item:
@@ -156,6 +169,7 @@ class Events:
             Path(source) if isinstance(source, str) else source, shop.stores.events, shop.stores.dead, options
         )
         shop.shoppers.forget_all()
+        shop.told(Kind.FORGET)
         return report
 
     def submit(self, events: Sequence[Event]) -> Future[Written]:
@@ -165,14 +179,24 @@ class Events:
         def acknowledge(stored: Future[Written]) -> None:
             try:
                 written = stored.result()
+                if failpoints.ON:
+                    failpoints.reach("events.acknowledge")
                 refused = set(written.conflicts)
-                self._shop.observe([event for event in events if event.id not in refused])
+                self._acknowledged([event for event in events if event.id not in refused])
                 done.set_result(written)
             except BaseException as error:
                 done.set_exception(error)
 
         self._shop.stores.events.submit(events).add_done_callback(acknowledge)
         return done
+
+    def _acknowledged(self, events: Sequence[Event]) -> None:
+        """Tell the shop. Events that are durable are acknowledged even where that fails: states are read anew then."""
+        try:
+            self._shop.acknowledged(events)
+        except Exception as error:
+            LOGGER.error("events are stored, and could not be taken into the states in memory", exc_info=error)
+            self._shop.shoppers.forget_all()
 
     def record(self, events: Sequence[Event]) -> Written:
         """`submit` and wait."""

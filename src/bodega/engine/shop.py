@@ -13,8 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
@@ -25,7 +27,7 @@ from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
-from bodega.protocols import KeyStore, NoProgress, Progress, Summarises
+from bodega.protocols import KeyStore, News, NoProgress, Progress, Summarises
 from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
@@ -64,6 +66,8 @@ class Shop:
         self._counted: OrderedDict[str, None] = OrderedDict()
         """Ids of the newest events that counters hold: one that is delivered twice counts once."""
         self._lock = threading.RLock()
+        self._hearing: Hearing | None = None
+        """The shop's other processes; None where this one is alone."""
 
     # -- learning -------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,8 @@ class Shop:
             opened = open_learned(self._snapshots, self._parts)
             engine = Engine(opened.learned, Shelf.of(opened.items), self.shoppers, self.settings)
             browse.prepare(engine.shelf)
+            if failpoints.ON:
+                failpoints.reach("shop.reload")
             self._engine, self._cursor, self._waiting = engine, opened.cursor, set()
             self.restock()
             return opened.learned.snapshot
@@ -90,6 +96,8 @@ class Shop:
         with self._lock:
             if self._engine is None:
                 return
+            if failpoints.ON:
+                failpoints.reach("catalog.restock")
             cursor, changes = self.stores.catalog.changes(self._cursor)
             if not changes:
                 return
@@ -108,6 +116,8 @@ class Shop:
 
     def observe(self, events: Sequence[Event]) -> None:
         """Take in events that are durable: the next answer knows them."""
+        if failpoints.ON:
+            failpoints.reach("events.observe")
         self.shoppers.observe(events)
         fresh = [event for event in events if event.id not in self._counted]
         for event in fresh:
@@ -116,6 +126,32 @@ class Shop:
             self._counted.popitem(last=False)
         if self._engine is not None:
             self._engine.observe(fresh)
+
+    def join(self, news: News) -> None:
+        """Tell the shop's other processes what is taken in here, and hear them before every answer."""
+        self._hearing = Hearing(news, self)
+
+    def catch_up(self) -> None:
+        """Take in what other processes did; every answer does it first."""
+        if self._hearing is not None:
+            self._hearing.catch_up()
+
+    def acknowledged(self, events: Sequence[Event]) -> None:
+        """These events are durable: known to the next answer of every process of this shop when this returns."""
+        try:
+            self.observe(events)
+        finally:
+            if self._hearing is not None:
+                self._hearing.tell_events(events)
+
+    def told(self, kind: Kind) -> None:
+        """Let the other processes know of a change that is no event."""
+        if self._hearing is not None:
+            self._hearing.tell(kind)
+
+    def forget(self) -> None:
+        """Drop the states of all shoppers; they are read again from the store when they come."""
+        self.shoppers.forget_all()
 
     @property
     def learned(self) -> bool:
@@ -137,6 +173,7 @@ class Shop:
 
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
+        self.catch_up()
         return self.engine.answer(request, self.rules.book)
 
     def why_not(self, request: Request, item: str) -> WhyNot:
@@ -144,6 +181,7 @@ class Shop:
 
         Raises BadRequest, NotLearned.
         """
+        self.catch_up()
         return why_not(self.engine, request, item, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page
@@ -210,6 +248,7 @@ class Shop:
         self, prefix: str, k: int = 8, *, user: str = "", session: str = "", personal: bool = True
     ) -> list[Completion]:
         """Completions of what was typed so far; among near-equals, those near this shopper's history come first."""
+        self.catch_up()
         engine = self.engine
         if not (personal and (user or session)):
             return engine.completing.complete(prefix, k)
@@ -271,6 +310,8 @@ class Shop:
 
     def close(self) -> None:
         self.stores.close()
+        if self._hearing is not None:
+            self._hearing.close()
 
     def __enter__(self) -> Shop:
         return self
