@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from bodega.errors import BadSettings
-from bodega.schema import Diversity
+from bodega.schema import Diversity, Explore
 
 FILE = "bodega.toml"
 
@@ -178,6 +178,35 @@ class Mixing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 OFF = Diversity()
 
 
+class Exploring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each place may try out: one table a place, such as `[explore.home]`. All are off by default; what it costs
+    and buys is printed by `bodega bench exploration`, what it would have earned by `bodega offpolicy`."""
+
+    keep_days: Positive = 90.0
+    """Days for which it is kept what was tried, and with which chance."""
+    home: Explore = Explore()
+    category: Explore = Explore()
+    search: Explore = Explore()
+    similar: Explore = Explore()
+    together: Explore = Explore()
+    basket: Explore = Explore()
+    popular: Explore = Explore()
+    trending: Explore = Explore()
+
+    def of(self, place: str) -> Explore:
+        """The dial of a place; off for one that has none."""
+        dial: Explore = getattr(self, place, TRIES_NOTHING)
+        return dial
+
+    @property
+    def off(self) -> bool:
+        """Does no place try anything?"""
+        return all(self.of(name).off for name in self.__struct_fields__ if name != "keep_days")
+
+
+TRIES_NOTHING = Explore()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -193,6 +222,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Models = Models()
     answer: Answer = Answer()
     diversity: Mixing = Mixing()
+    explore: Exploring = Exploring()
     understand: Understand = Understand()
     serve: Serve = Serve()
     algolia: Algolia = Algolia()

@@ -1,7 +1,7 @@
 """The nouns: what flows through the house. `nouns` cross the border, `arrays` and `table` are computed with."""
 
 from bodega.schema.arrays import Candidates, Context, Log, World
-from bodega.schema.dials import Diversity
+from bodega.schema.dials import Diversity, Explore
 from bodega.schema.nouns import (
     ACTIVE,
     EVENT_CODES,
@@ -71,6 +71,7 @@ __all__ = [
     "Diversity",
     "Event",
     "EventType",
+    "Explore",
     "Evidence",
     "Facet",
     "FacetRange",

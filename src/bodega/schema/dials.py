@@ -45,3 +45,41 @@ class Diversity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     def off(self) -> bool:
         """Does it leave every list as it is?"""
         return not (self.strength or self.novelty or self.per_category or self.per_brand or self.fatigue)
+
+
+class Explore(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one place tries out, and how much of its page it may spend on that. Off by default.
+
+    A page is never changed but in slots that may be tried, and there only against items that nearly made the page.
+
+    >>> Explore().off, Explore(policy="thompson").off
+    (True, False)
+    """
+
+    policy: Literal["off", "epsilon", "thompson", "linear", "linucb", "cascade", "cascade_ucb"] = "off"
+    """How what is tried is chosen: evenly (`epsilon`), Thompson sampling from clicks of each item (`thompson`) or from
+    what items have in common (`linear`), upper confidence bound (`linucb`), or either for people who read a list from
+    its top and stop at the first thing they like (`cascade`, `cascade_ucb`)."""
+    share: Part = 0.1
+    """The budget: chance that a slot is decided by the policy instead of the ranking."""
+    loss: Part = 0.02
+    """The other budget: at most this part of a page's score is given up in expectation; `share` shrinks to fit."""
+    first: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+    """The first slot that may be tried (1: the top of the page)."""
+    slots: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    """The last slot that may be tried."""
+    among: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    """Challengers of one slot."""
+    reach: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 60
+    """Challengers are at most this many places below the end of the page."""
+    within: Part = 0.3
+    """Challengers score at most this much less than the last item of the page (0 to 1 is the whole list)."""
+    floor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+    """Part of a decided slot's chance that is spread evenly: no challenger ever has none."""
+    half_life_days: Annotated[float, msgspec.Meta(gt=0)] = 14.0
+    """After so many days a click counts half for what is believed of an item."""
+
+    @property
+    def off(self) -> bool:
+        """Is nothing tried at all?"""
+        return self.policy == "off" or self.share == 0
