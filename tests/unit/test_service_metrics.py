@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bodega.schema import Hit, Page
+from bodega.protocols import Written
+from bodega.schema import DeadLetter, Hit, Page
 from bodega.service.coverage import Shown
 from bodega.service.metrics import BUDGET, RUNGS, SET, Bounded, Telemetry
 
@@ -32,6 +36,15 @@ def page(place: str = "home", ids: tuple[str, ...] = ("a",), degraded: tuple[str
     return Page(request_id="r", place=place, hits=hits, total=len(hits), degraded=degraded)
 
 
+def event(kind: str) -> Any:
+    """As much of an event as is counted; its type may be one that the schema would refuse."""
+    return SimpleNamespace(type=kind)
+
+
+def letter(reason: str) -> DeadLetter:
+    return DeadLetter(kind="event", reason=reason, message="", source="t", line=1, raw="", time=datetime.now(UTC))
+
+
 def assault(telemetry: Telemetry, rounds: int) -> None:
     """Labels that nobody promised: every call brings new ones, some of them hostile."""
     rng = np.random.default_rng(7)
@@ -44,8 +57,7 @@ def assault(telemetry: Telemetry, rounds: int) -> None:
         telemetry.cut_off([odd])
         for outcome in ("accepted", odd):
             telemetry.received(outcome, 1)
-        telemetry.typed({odd: 3})
-        telemetry.buried({odd: 3})
+        telemetry.took(Written(added=1), [event(odd)], [letter(odd)])
         telemetry.stored(odd, 0.01)
         for family in SET:
             telemetry.put(family, 1.0, *(odd for _ in family.labels))
@@ -100,10 +112,10 @@ def test_a_page_is_counted_with_its_stages_its_items_and_its_emptiness() -> None
 
 def test_events_and_letters_are_counted_by_type_and_reason() -> None:
     telemetry = Telemetry()
-    telemetry.received("dead", 5)
-    telemetry.typed({"click": 2, "view": 1})
-    telemetry.buried({"future_time": 5})
-    assert value(telemetry, "bodega_events_total", outcome="dead") == 5
+    good = [event("click"), event("click"), event("view")]
+    telemetry.took(Written(added=2, unchanged=1, conflicts=("e7",)), good, [letter("future_time")] * 5)
+    for outcome, count in (("accepted", 2), ("duplicate", 1), ("conflict", 1), ("dead", 5)):
+        assert value(telemetry, "bodega_events_total", outcome=outcome) == count
     assert value(telemetry, "bodega_events_by_type_total", type="click") == 2
     assert value(telemetry, "bodega_dead_letters_total", reason="future_time") == 5
 

@@ -56,7 +56,8 @@ class Intake:
         self._desk = desk
         self._reader = EventReader(desk.settings)
         self._stamps = Stamps()
-        self._underway = 0
+        self.underway = 0
+        """Events that wait for their commit."""
 
     async def events(self, rows: list[dict[str, Any]], visit: Visit) -> ASGIResponse:
         """Parse, store, answer when durable."""
@@ -77,11 +78,7 @@ class Intake:
         good, bad = self._sorted_out(rows)
         await self._bury([letter for _, letter in bad])
         written = await self._stored(good)
-        telemetry = self._desk.telemetry
-        telemetry.received("accepted", written.added + written.changed)
-        telemetry.received("duplicate", written.unchanged)
-        telemetry.received("conflict", len(written.conflicts))
-        telemetry.received("dead", len(bad))
+        self._desk.telemetry.took(written, good, [letter for _, letter in bad])
         return written, bad
 
     def _sorted_out(self, rows: list[dict[str, Any]]) -> tuple[list[Event], list[tuple[int, DeadLetter]]]:
@@ -103,17 +100,19 @@ class Intake:
     async def _stored(self, events: list[Event]) -> Written:
         if not events:
             return Written()
-        if self._underway + len(events) > UNDERWAY_LIMIT:
+        if self.underway + len(events) > UNDERWAY_LIMIT:
             raise Overloaded(
                 "events arrive faster than they can be stored", where="events", next="send again after Retry-After"
             )
-        self._underway += len(events)
+        begun = time.perf_counter()
+        self.underway += len(events)
         try:
             if failpoints.ON:
                 failpoints.reach("intake.submit")
             return await asyncio.wrap_future(self._desk.shop.events.submit(events))
         finally:
-            self._underway -= len(events)
+            self.underway -= len(events)
+            self._desk.telemetry.stored("append", time.perf_counter() - begun)
 
     async def _bury(self, letters: list[DeadLetter]) -> None:
         if letters:

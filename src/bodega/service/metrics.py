@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -27,7 +28,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from bodega.schema import Page
+from bodega.protocols import Written
+from bodega.schema import DeadLetter, Event, Page
 from bodega.service.coverage import Shown
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -222,14 +224,19 @@ class Telemetry:
         if count:
             self._counters[EVENTS.name].of(outcome).inc(count)
 
-    def typed(self, counts: Mapping[str, int]) -> None:
-        """How many events of each type were good."""
-        for name, count in counts.items():
+    def took(self, written: Written, good: Sequence[Event], bad: Sequence[DeadLetter]) -> None:
+        """What became of a batch of events, wherever it came from (HTTP, a stream)."""
+        self.received("accepted", written.added + written.changed)
+        self.received("duplicate", written.unchanged)
+        self.received("conflict", len(written.conflicts))
+        self.received("dead", len(bad))
+        for name, count in Tally(str(event.type) for event in good).items():
             self._counters[BY_TYPE.name].of(name).inc(count)
+        self.buried(bad)
 
-    def buried(self, counts: Mapping[str, int]) -> None:
-        """How many rows were put into the dead letter box, by reason."""
-        for reason, count in counts.items():
+    def buried(self, letters: Sequence[DeadLetter]) -> None:
+        """These rows were put into the dead letter box."""
+        for reason, count in Tally(letter.reason for letter in letters).items():
             self._counters[LETTERS.name].of(reason).inc(count)
 
     def stored(self, operation: str, seconds: float) -> None:
