@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -207,6 +207,28 @@ class Exploring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TRIES_NOTHING = Explore()
 
 
+class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who shoppers are to this shop, what may be made of what they did, and for how long (docs/privacy.md)."""
+
+    pseudonyms: bool = False
+    """Keep the ids of shoppers and visits as keyed digests only: raw ids reach neither disk nor logs. The key lies in
+    `privacy.key` in the shop's folder (mode 0600) or in BODEGA_PRIVACY_KEY. `bodega init` switches it on."""
+    stitch: bool = True
+    """Take ids that belong to one shopper (a visit before signing in, web, app, till) for one."""
+    ids_per_profile: Count = 20
+    """Ids of shoppers that may be one; where more were said to be, none of them are merged (a shared terminal)."""
+    personalisation: Literal["granted", "denied"] = "granted"
+    """May lists go by what a shopper did, as long as the shopper has said nothing?"""
+    learning: Literal["granted", "denied"] = "granted"
+    """May models, statistics and suggestions be made of it, as long as the shopper has said nothing?"""
+    without_consent: Literal["drop", "anonymous"] = "drop"
+    """Events of who agrees to neither purpose: `drop` keeps none, `anonymous` keeps them without any id."""
+    gpc: Literal["deny", "ignore"] = "deny"
+    """What a browser's `Sec-GPC: 1` says: `deny` both purposes that were not expressly granted."""
+    keep_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Events older than this many days are removed, daily while serving or by `bodega retain`; 0 keeps them."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -226,6 +248,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     understand: Understand = Understand()
     serve: Serve = Serve()
     algolia: Algolia = Algolia()
+    privacy: Privacy = Privacy()
 
 
 def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -118,10 +118,113 @@ RULE_CHANGES = Table(
 )
 """The audit trail of the rules, never rewritten; an empty payload means that there was no rule."""
 
+STREAM_OFFSETS = Table(
+    "stream_offsets",
+    METADATA,
+    Column("stream", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("minor", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    PrimaryKeyConstraint("stream", "partition"),
+)
+"""How far each partition of a stream is stored, written in the transaction of its events; `time` of that writing."""
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("decisions_time", "time"),
+    Index("decisions_user", "user_id"),
+    Index("decisions_session", "session_id"),
+)
+"""Pages on which something was shown by chance; `payload` is the JSON of their slots (see `schema.trials`)."""
+
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    Column("request_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("worker", Text, nullable=False),
+    PrimaryKeyConstraint("request_id", "item_id"),
+    Index("outcomes_time", "time"),
+)
+"""Items of such pages that were wanted, each once; `time` is when that was noted."""
+
+IDENTITIES = Table(
+    "identities",
+    METADATA,
+    Column("left", Text, nullable=False),
+    Column("right", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("apart", Boolean, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    PrimaryKeyConstraint("left", "right"),
+    Index("identities_right", "right"),
+)
+"""Which two ids were said to be one shopper (or, `apart`, not to be): subjects `user:...` or `session:...`, the lower
+one left. What events say themselves (one that carries a user and a session) is not repeated here."""
+
+IDENTITY_CHANGES = Table(
+    "identity_changes",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("left", Text, nullable=False),
+    Column("right", Text, nullable=False),
+    Index("identity_changes_left", "left"),
+    Index("identity_changes_right", "right"),
+)
+"""The audit trail of `identities`; an erasure removes the lines of who is forgotten, nothing else ever changes it."""
+
+CONSENTS = Table(
+    "consents",
+    METADATA,
+    Column("subject", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("granted", Boolean, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    PrimaryKeyConstraint("subject", "purpose"),
+)
+"""The newest word of a subject on each purpose."""
+
+ERASURES = Table(
+    "erasures",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("erasures_time", "time"),
+)
+"""The receipts of who was forgotten: no id stands in them, only its keyed digest."""
+
+TOMBSTONES = Table(
+    "tombstones",
+    METADATA,
+    Column("subject", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("erasure", Text, nullable=False),
+)
+"""Keyed digests of forgotten subjects: what they did up to `time` is not taken in again, whoever delivers it."""
+
 META = Table(
     "meta",
     METADATA,
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`."""
+"""Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`; `privacy_seq`,
+changes of identities, consents and erasures; `identity_seq`, the newest `identity_changes.id`; `forget_seq`, erasures;
+`retained`, when old events were last removed (microseconds)."""
