@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
+from bodega.schema.trials import Decision, Outcome
 
 
 @runtime_checkable
@@ -327,6 +328,10 @@ class DeadLetterBox(Protocol):
 
     def put(self, letters: Sequence[DeadLetter]) -> None: ...
 
+    def remove(self, letters: Sequence[DeadLetter]) -> int:
+        """Take letters out, once what they hold is mended; returns how many were there."""
+        ...
+
     def list(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]: ...
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -414,6 +419,40 @@ class RuleStore(Protocol):
 
     def cursor(self) -> int:
         """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+
+class DecisionStore(Protocol):
+    """What was shown by chance, with which probability, and what came of it. Each decision and outcome is kept once."""
+
+    def put(self, decisions: Sequence[Decision], outcomes: Sequence[Outcome]) -> None:
+        """On disk when this returns. Raises StoreError."""
+        ...
+
+    def newest(self, limit: int, since: float = 0.0, *, besides: str = "") -> Sequence[Decision]:
+        """The newest decisions made since then (seconds) by other processes than `besides`, oldest first."""
+        ...
+
+    def outcomes(self, since: float = 0.0, *, besides: str = "") -> Sequence[Outcome]:
+        """What was noted since then by other processes than `besides`, in order of time."""
+        ...
+
+    def outcomes_of(self, requests: Sequence[str]) -> Sequence[Outcome]: ...
+
+    def scan(self, since: float = 0.0, until: float | None = None) -> Iterator[Decision]:
+        """All decisions in order of time, streamed."""
+        ...
+
+    def count(self) -> tuple[int, int]:
+        """(decisions, outcomes)."""
+        ...
+
+    def prune(self, before: float) -> int:
+        """Remove what was decided before then; how many decisions that were."""
+        ...
+
+    def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
+        """Remove everything that was decided for these people; how many decisions that were."""
         ...
 
 

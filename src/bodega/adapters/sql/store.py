@@ -14,6 +14,7 @@ from typing import Self
 
 from bodega.adapters.sql.catalog import SqlCatalog
 from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.decisions import SqlDecisions
 from bodega.adapters.sql.events import SqlEvents
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
@@ -52,6 +53,11 @@ class SqlStore:
             SqlRules(database),
             database,
         )
+
+    @property
+    def decisions(self) -> SqlDecisions:
+        """What was shown by chance, and what came of it."""
+        return SqlDecisions(self.database)
 
     def close(self) -> None:
         """Commit what waits, then let go of the file. Closing twice is fine."""

@@ -1,0 +1,143 @@
+"""What was shown by chance, and what came of it: decisions and outcomes in SQL.
+
+Written in groups by one thread a process (`engine.trials`), never by the thread that answers. Both are keyed, so a
+second delivery changes nothing, whatever the order. Every row names the process that wrote it: others ask only for what
+is not theirs. Cost: 30 us a decision in groups of 100; 1 to 2 KB each. Not for: learning from them (`ranking.explore`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, delete, func, select
+
+from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.tables import DECISIONS, OUTCOMES
+from bodega.schema.trials import Decision, Outcome, Slot
+
+_encode = msgspec.json.Encoder().encode
+_slots = msgspec.json.Decoder(tuple[Slot, ...]).decode
+_MICRO = 1_000_000
+_PART = 500
+
+
+class SqlDecisions:
+    """Implements `protocols.DecisionStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, decisions: Sequence[Decision], outcomes: Sequence[Outcome]) -> None:
+        """Keep both in one transaction, each once; on disk when this returns. Raises StoreError."""
+        if not (decisions or outcomes):
+            return
+        with self._database.writing() as connection:
+            self._database.insert_new(connection, DECISIONS, [_decision_row(each) for each in decisions])
+            self._database.insert_new(connection, OUTCOMES, [_outcome_row(each) for each in outcomes])
+
+    def newest(self, limit: int, since: float = 0.0, *, besides: str = "") -> list[Decision]:
+        """The newest `limit` decisions made since then (seconds) by other processes than `besides`, oldest first."""
+        columns = DECISIONS.c
+        query = select(DECISIONS).where(columns.time >= _micro(since))
+        if besides:
+            query = query.where(columns.worker != besides)
+        query = query.order_by(columns.time.desc(), columns.request_id.desc()).limit(max(limit, 0))
+        with self._database.reading() as connection:
+            return [_decision(row) for row in connection.execute(query)][::-1]
+
+    def scan(self, since: float = 0.0, until: float | None = None) -> Iterator[Decision]:
+        """All decisions in order of time, streamed."""
+        columns = DECISIONS.c
+        query = select(DECISIONS).where(columns.time >= _micro(since)).order_by(columns.time, columns.request_id)
+        if until is not None:
+            query = query.where(columns.time < _micro(until))
+        with self._database.reading() as connection:
+            result = connection.execution_options(stream_results=True).execute(query)
+            for rows in result.partitions(_PART):
+                yield from (_decision(row) for row in rows)
+
+    def outcomes(self, since: float = 0.0, *, besides: str = "") -> list[Outcome]:
+        """What was noted since then (seconds) by other processes than `besides`, in order of time."""
+        columns = OUTCOMES.c
+        query = select(OUTCOMES).where(columns.time >= _micro(since)).order_by(columns.time, columns.request_id)
+        if besides:
+            query = query.where(columns.worker != besides)
+        with self._database.reading() as connection:
+            return [_outcome(row) for row in connection.execute(query)]
+
+    def outcomes_of(self, requests: Sequence[str]) -> list[Outcome]:
+        """The outcomes of these pages."""
+        found: list[Outcome] = []
+        with self._database.reading() as connection:
+            for part in _parts(requests):
+                query = select(OUTCOMES).where(OUTCOMES.c.request_id.in_(part))
+                found += [_outcome(row) for row in connection.execute(query)]
+        return found
+
+    def count(self) -> tuple[int, int]:
+        """(decisions, outcomes) that are kept."""
+        with self._database.reading() as connection:
+            pages = connection.scalar(select(func.count()).select_from(DECISIONS)) or 0
+            wanted = connection.scalar(select(func.count()).select_from(OUTCOMES)) or 0
+        return int(pages), int(wanted)
+
+    def prune(self, before: float) -> int:
+        """Remove what was decided before then (seconds), and its outcomes; how many decisions that were."""
+        query = select(DECISIONS.c.request_id).where(DECISIONS.c.time < _micro(before))
+        return self._remove(query)
+
+    def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
+        """Remove everything that was decided for these people, and its outcomes; how many decisions that were."""
+        removed = 0
+        for column, names in ((DECISIONS.c.user_id, users), (DECISIONS.c.session_id, sessions)):
+            for part in _parts([name for name in names if name]):
+                removed += self._remove(select(DECISIONS.c.request_id).where(column.in_(part)))
+        return removed
+
+    def _remove(self, query: Select[Any]) -> int:
+        with self._database.writing() as connection:
+            ids = [str(row[0]) for row in connection.execute(query)]
+            for part in _parts(ids):
+                connection.execute(delete(OUTCOMES).where(OUTCOMES.c.request_id.in_(part)))
+                connection.execute(delete(DECISIONS).where(DECISIONS.c.request_id.in_(part)))
+        return len(ids)
+
+
+def _parts(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + _PART] for start in range(0, len(values), _PART))
+
+
+def _micro(seconds: float) -> int:
+    return int(seconds * _MICRO)
+
+
+def _decision_row(each: Decision) -> tuple[object, ...]:
+    """In the order of `tables.DECISIONS`."""
+    payload = _encode(each.slots)
+    moment = _micro(each.time)
+    return (each.request_id, moment, each.place, each.policy, each.user, each.session, each.worker, payload)
+
+
+def _outcome_row(each: Outcome) -> tuple[object, ...]:
+    return (each.request_id, each.item, _micro(each.time), each.worker)
+
+
+def _decision(row: Any) -> Decision:
+    request, moment, place, policy, user, session, worker, payload = row
+    return Decision(
+        request_id=request,
+        time=moment / _MICRO,
+        place=place,
+        policy=policy,
+        user=user,
+        session=session,
+        worker=worker,
+        slots=_slots(payload),
+    )
+
+
+def _outcome(row: Any) -> Outcome:
+    request, item, moment, worker = row
+    return Outcome(request_id=request, item=item, time=moment / _MICRO, worker=worker)
