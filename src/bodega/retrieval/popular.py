@@ -47,6 +47,7 @@ class PopularOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Facts(msgspec.Struct, frozen=True):
     options: PopularOptions
     basis: str
+    until: float = 0.0
 
 
 class Popular:
@@ -67,6 +68,11 @@ class Popular:
         """What the order rests on: "events", else "newest" (date of arrival), else "order" (best described, then as in
         the catalog)."""
         self.level = self.rising = self.shares = np.empty(0, np.float32)
+        self.until = 0.0
+        """The moment (seconds since 1970) as of which all is counted; 0 in a snapshot that did not keep it."""
+        self.recent = self.expected = np.empty(0, np.float32)
+        """(n_items,) interest of the last `trend_days`, and what the items' past led to expect: what `rising` compares.
+        Empty on a first day."""
         self.leaf = self.order = self.trend = self.shelves = NO_INTS
         self.shelf_starts: Longs = np.zeros(1, np.int64)
 
@@ -74,7 +80,10 @@ class Popular:
         log = interest(world.log)
         self.leaf = np.asarray(world.items.leaf_category)
         self.basis, self.level = _level(log, world, self.options)
-        self.rising = _rising(log, world, self.options) if self.basis == "events" else self.level
+        self.rising, self.until = self.level, world.until
+        if self.basis == "events":
+            self.recent, self.expected = _trend(log, world, self.options)
+            self.rising = risen(self.recent, self.expected, self.options.trend_prior)
         self.order, self.trend = top_k(self.level, len(self.level)), top_k(self.rising, len(self.level))
         known = self.order[self.leaf[self.order] >= 0]
         self.shelves = known[np.argsort(self.leaf[known], kind="stable")]
@@ -144,6 +153,14 @@ class Popular:
             scores = scores + lift[self.leaf[items]]
         return scores
 
+    def lifts(self, context: Context, leaf: Ints) -> Floats:
+        """By how much items of these categories (-1 none) are lifted for this context: (len(leaf),)."""
+        leaves, lifts = self._lifts(context)
+        lift = np.zeros(len(self.shares) + 1, np.float32)
+        lift[leaves] = lifts
+        out: Floats = lift[leaf]
+        return out
+
     def _lifts(self, context: Context) -> tuple[Ints, Floats]:
         """The categories to lift and by how much (multiples of 1 / GRID)."""
         if context.place in IMPERSONAL or not len(self.shares):
@@ -161,20 +178,24 @@ class Popular:
 
     def save(self, folder: Path) -> None:
         save_arrays(folder, {name: getattr(self, name) for name in ARRAYS})
-        save_facts(folder, _Facts(self.options, self.basis))
+        save_facts(folder, _Facts(self.options, self.basis, self.until))
 
     @classmethod
     def load(cls, folder: Path, items: ItemTable) -> Self:
         del items
         facts = load_facts(folder, _Facts)
         source = cls(facts.options)
-        source.basis = facts.basis
+        source.basis, source.until = facts.basis, facts.until
         for name in ARRAYS:
-            setattr(source, name, mapped(folder / f"{name}.npy"))
+            if name not in LATER or (folder / f"{name}.npy").is_file():
+                setattr(source, name, mapped(folder / f"{name}.npy"))
         return source
 
 
-ARRAYS = ("level", "rising", "shares", "leaf", "order", "trend", "shelves", "shelf_starts")
+LATER = ("recent", "expected")
+"""What older snapshots do not hold; they are served without what counts on from there."""
+
+ARRAYS = ("level", "rising", "shares", "leaf", "order", "trend", "shelves", "shelf_starts", *LATER)
 
 
 def on_grid(values: NDArray[np.floating]) -> Floats:
@@ -220,13 +241,18 @@ def _log_counts(counts: Doubles) -> Floats:
     return on_grid(np.log(counts, where=counts > 0, out=np.full(len(counts), np.nan)))
 
 
-def _rising(log: Log, world: World, options: PopularOptions) -> Floats:
+def risen(recent: NDArray[np.floating], expected: NDArray[np.floating], prior: float) -> Floats:
     """log((recent + prior) / (expected + prior)); NaN for items without a recent event."""
+    ratio = np.log((recent + prior) / (expected + prior))
+    return on_grid(np.where(recent > 0, ratio, np.nan))
+
+
+def _trend(log: Log, world: World, options: PopularOptions) -> tuple[Floats, Floats]:
+    """(interest of the last `trend_days`, what the past of each item leads to expect), the same sum, (n_items,)."""
     n_items, start = len(world.items), world.until - options.trend_days * DAY
     recent_log, past = log.where(log.time >= start), log.where(log.time < start)
     recent = np.bincount(recent_log.item, weights=strength(recent_log.type), minlength=n_items)
     expected = _decayed(past, start, n_items, options) * (np.log(2) / options.half_life_days * options.trend_days)
     if expected.sum() > 0:
         expected *= recent.sum() / expected.sum()
-    ratio = np.log((recent + options.trend_prior) / (expected + options.trend_prior))
-    return on_grid(np.where(recent > 0, ratio, np.nan))
+    return recent.astype(np.float32), expected.astype(np.float32)

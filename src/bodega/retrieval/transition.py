@@ -11,7 +11,7 @@ Not for: items nobody has touched.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +26,7 @@ from bodega.retrieval._index import (
     item_blocks,
     load_facts,
     only,
+    save_arrays,
     save_facts,
 )
 from bodega.retrieval._item_to_item import Asked, ItemToItem, nobody, seeds_of
@@ -75,6 +76,9 @@ class Transition(ItemToItem):
         super().__init__()
         self.options = options or TransitionOptions()
         self.follows, self.together = nobody(), nobody()
+        self.votes: dict[str, Sums] = {}
+        """What `follows` and `together` were divided by: what happens later can be counted on (`engine.live`). Empty
+        in a snapshot that was learned before this was kept."""
         self.leaf: Ints = NO_INTS
         """Deepest category of each item, -1 without one."""
 
@@ -83,11 +87,13 @@ class Transition(ItemToItem):
         options, n_items = self.options, len(world.items)
         log = interest(world.log)
         self.leaf = world.items.leaf_category
-        self.follows = relate(Steps.of(log, n_items), options)
+        self.follows, follows = related(Steps.of(log, n_items), options)
         bought = only(log, BOUGHT)
         visits = Steps.of(bought if len(bought) else log, n_items, by_session=True)
         damped = msgspec.structs.replace(options, row=options.together_row, column=options.together_column)
-        self.together = relate(visits, damped, ordered=False)
+        self.together, together = related(visits, damped, ordered=False)
+        together = replace(together, bought=len(bought) > 0)
+        self.votes = {"follows": follows, "together": together}
         return self
 
     def _asked(self, context: Context) -> Asked:
@@ -97,16 +103,26 @@ class Transition(ItemToItem):
             return self.together, seeds, weights
         return self.follows, seeds, weights
 
-    def _adjusted(self, context: Context, scores: Floats, items: Ints | slice) -> Floats:
+    def closeness(self, context: Context, leaf: Ints) -> Floats:
+        """By how much items of these categories (-1 none) are lifted on this list: (len(leaf),)."""
+        out = np.ones(len(leaf), np.float32)
         if context.place == "similar" and len(context.items):
             leaves = self.leaf[context.items]
-            scores[np.isin(self.leaf[items], leaves[leaves >= 0])] *= np.float32(self.options.closeness)
+            out[np.isin(leaf, leaves[leaves >= 0])] = np.float32(self.options.closeness)
+        return out
+
+    def _adjusted(self, context: Context, scores: Floats, items: Ints | slice) -> Floats:
+        if context.place == "similar" and len(context.items):
+            scores *= self.closeness(context, self.leaf[items])
         return scores
 
     def save(self, folder: Path) -> None:
         self.follows.save(folder, "follows")
         self.together.save(folder, "together")
         np.save(folder / "leaf.npy", self.leaf)
+        for name, sums in self.votes.items():
+            save_arrays(folder, {f"{name}.row": sums.row, f"{name}.column": sums.column})
+            save_arrays(folder, {f"{name}.reach": np.array([sums.reach, sums.bought], np.int32)})
         save_facts(folder, self.options)
 
     @classmethod
@@ -116,7 +132,23 @@ class Transition(ItemToItem):
         source.follows = Neighbours.load(folder, "follows")
         source.together = Neighbours.load(folder, "together")
         source.leaf = mapped(folder / "leaf.npy")
+        for name in ("follows", "together"):
+            if (folder / f"{name}.reach.npy").is_file():
+                row, column, reach = (mapped(folder / f"{name}.{part}.npy") for part in ("row", "column", "reach"))
+                source.votes[name] = Sums(row, column, int(reach[0]), bool(reach[1]))
         return source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """All votes from each item, and to each item, before anything was divided or cut: (n_items,) float32."""
+
+    row: Floats
+    column: Floats
+    reach: int
+    """Steps apart that still vote for each other."""
+    bought: bool = False
+    """Of `together`: did only what was bought vote? (Else the log held no purchase, and all interest did.)"""
 
 
 @dataclass(frozen=True)
@@ -156,23 +188,41 @@ class _Votes:
         return sparse.csr_matrix(near @ self.steps.held)
 
 
-def relate(steps: Steps, options: TransitionOptions, *, ordered: bool = True) -> Neighbours:
-    """The damped, cut item x item matrix of what follows what; not `ordered`: only what shares a step."""
-    n_items = steps.held.shape[1]
-    if not len(steps):
-        return Neighbours(np.zeros(n_items + 1, np.int64), NO_INTS, np.empty(0, np.float32))
-    reach = max(1, round(options.window * len(steps) / steps.held.nnz)) if ordered else 0
-    gaps = np.arange(reach + 1)
-    forward = (options.gap_decay ** np.maximum(gaps - 1, 0)).astype(np.float32)
+def nobody_of(n_items: int) -> Neighbours:
+    """Lists of so many items, all empty."""
+    return Neighbours(np.zeros(n_items + 1, np.int64), NO_INTS, np.empty(0, np.float32))
+
+
+def vote_sizes(options: TransitionOptions, reach: int) -> tuple[Floats, Floats]:
+    """(votes forward, votes back) by the steps that lie between: (reach + 1,) each; 0 steps: both ways the first."""
+    forward = (options.gap_decay ** np.maximum(np.arange(reach + 1) - 1, 0)).astype(np.float32)
     backward = forward * np.float32(options.reverse)
     forward[0] = options.within
+    return forward, backward
+
+
+def relate(steps: Steps, options: TransitionOptions, *, ordered: bool = True) -> Neighbours:
+    """The damped, cut item x item matrix of what follows what; not `ordered`: only what shares a step."""
+    return related(steps, options, ordered=ordered)[0]
+
+
+def related(steps: Steps, options: TransitionOptions, *, ordered: bool = True) -> tuple[Neighbours, Sums]:
+    """The damped, cut item x item matrix of what follows what, and what it was divided by; not `ordered`: only what
+    shares a step."""
+    n_items = steps.held.shape[1]
+    if not len(steps):
+        nothing = np.zeros(n_items, np.float32)
+        return nobody_of(n_items), Sums(nothing, nothing, options.window if ordered else 0)
+    reach = max(1, round(options.window * len(steps) / steps.held.nnz)) if ordered else 0
+    forward, backward = vote_sizes(options, reach)
     votes = _Votes(steps, forward, backward)
     sizes = steps.sizes
     by_item = steps.held.T.tocsr()
     row, column = by_item @ votes.near(sizes), by_item @ votes.near(sizes, turned=True)
-    return Neighbours.cut(
+    near = Neighbours.cut(
         _damped(votes, by_item, _power(row, options.row), _power(column, options.column)), options.top
     )
+    return near, Sums(row.astype(np.float32), column.astype(np.float32), reach)
 
 
 def _damped(votes: _Votes, by_item: sparse.csr_matrix, row: Floats, column: Floats) -> Iterator[sparse.csr_matrix]:
