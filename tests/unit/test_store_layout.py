@@ -249,7 +249,7 @@ def test_poison_in_a_group_hurts_its_own_batch_only(tmp_path):
 
         def picky(batches):
             gate.wait(10)
-            if any(row[1] == "e7" for rows in batches for row in rows):
+            if any(row[1] == "e7" for batch in batches for row in batch.rows):
                 raise ValueError("poison")
             return write(batches)
 

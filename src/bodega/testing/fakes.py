@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.errors import BadRequest, LimitError, Stale
-from bodega.protocols import EncoderInfo, EventRows, KeyInfo, RuleChange, Written
-from bodega.schema import EVENT_CODES, DeadLetter, Event, Item, Rule
+from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, RuleChange, Steps, Written
+from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -93,11 +93,14 @@ class MemoryCatalog:
 class MemoryEvents:
     """Implements `protocols.EventStore`."""
 
-    def __init__(self) -> None:
+    def __init__(self, letters: MemoryLetters | None = None) -> None:
         self._lock = threading.Lock()
         self._events: dict[str, Event] = {}
+        self._offsets: dict[tuple[str, int], Offset] = {}
+        self._letters = letters
+        """Where the letters that come along with a batch are put; None: nowhere."""
 
-    def append(self, events: Sequence[Event]) -> Written:
+    def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written:
         """Keep a batch. Raises BadRequest for an event that cannot be kept; then nothing of the batch is."""
         added = unchanged = 0
         conflicts: dict[str, None] = {}
@@ -111,13 +114,53 @@ class MemoryEvents:
                     unchanged += 1
                 else:
                     conflicts[event.id] = None
+            for offset in along.offsets if along is not None else ():
+                held_offset = self._offsets.get((offset.stream, offset.partition), offset)
+                self._offsets[offset.stream, offset.partition] = max(held_offset, offset)
+        if along is not None and self._letters is not None:
+            refused = [along.conflict(name) for name in conflicts] if along.conflict is not None else []
+            self._letters.put([*along.letters, *refused])
         return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
 
-    def submit(self, events: Sequence[Event]) -> Future[Written]:
+    def submit(self, events: Sequence[Event], *, along: Along | None = None) -> Future[Written]:
         """Like `append`; the future is done when it is returned. Raises BadRequest at once."""
         future: Future[Written] = Future()
-        future.set_result(self.append(events))
+        future.set_result(self.append(events, along=along))
         return future
+
+    def steps(self, *, user: str, session: str, limit: int) -> Steps:
+        """The newest `limit` of each kind of a user, or of a session as a guest, oldest first."""
+        with self._lock:
+            events = sorted(self._events.values(), key=_order)
+        mine = [
+            one
+            for one in events
+            if (one.user == user if user else session and (one.user, one.session) == ("", session))
+        ]
+        wanted = [one for one in mine if one.type in (*ACTIVE, *TURNED_AWAY)]
+        shown = [one for one in mine if one.type == "impression"]
+        asked = [one for one in mine if one.query]
+        kept = {one.id for kind in (wanted, shown, asked) for one in kind[-limit:]} if limit > 0 else set()
+        rows = [one for one in mine if one.id in kept]
+        return Steps(
+            [one.time.timestamp() for one in rows],
+            [EVENT_CODES[one.type] for one in rows],
+            [one.item for one in rows],
+            [one.query for one in rows],
+            [one.value for one in rows],
+        )
+
+    def since(self, time: float, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """The events later than `time`, in (time, id) order."""
+        with self._lock:
+            rows = sorted((one for one in self._events.values() if one.time.timestamp() > time), key=_order)
+        for start in range(0, len(rows), chunk):
+            yield event_rows(rows[start : start + chunk])
+
+    def offsets(self, stream: str) -> dict[int, Offset]:
+        """{partition: how far it is stored}."""
+        with self._lock:
+            return {number: offset for (name, number), offset in self._offsets.items() if name == stream}
 
     def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
         """All events in (time, id) order, as they were when the scan began."""
@@ -151,6 +194,12 @@ class MemoryLetters:
                 key = (letter.kind, letter.reason, letter.source, letter.line, letter.raw)
                 dated = letter if letter.time else msgspec.structs.replace(letter, time=datetime.now(UTC))
                 self._letters.setdefault(key, dated)
+
+    def remove(self, letters: Sequence[DeadLetter]) -> int:
+        """Take letters out; returns how many were there."""
+        keys = [(one.kind, one.reason, one.source, one.line, one.raw) for one in letters]
+        with self._lock:
+            return sum(self._letters.pop(key, None) is not None for key in keys)
 
     def list(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]:
         """The newest letters first, of this kind and reason where given."""
@@ -279,10 +328,13 @@ class MemoryStores:
     """All the stores of a shop, in memory: what `Shop` takes instead of a `SqlStore`."""
 
     catalog: MemoryCatalog = field(default_factory=MemoryCatalog)
-    events: MemoryEvents = field(default_factory=MemoryEvents)
     dead: MemoryLetters = field(default_factory=MemoryLetters)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     rules: MemoryRules = field(default_factory=MemoryRules)
+
+    def __post_init__(self) -> None:
+        self.events._letters = self.events._letters or self.dead
 
     def close(self) -> None:
         """Nothing to close."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from bodega import failpoints
 from bodega.errors import LimitError, StoreError
-from bodega.protocols import Written
+from bodega.protocols import Along, Written
 
 Row = tuple[Any, ...]
 
@@ -27,24 +27,27 @@ GROUP_ROWS = 20_000
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
+    """Rows to store, and what is stored with them or not at all."""
+
     rows: Sequence[Row]
+    along: Along | None = None
     future: Future[Written] = field(default_factory=Future)
 
 
 class GroupCommit:
     """Batches in, futures out. `write` stores a group of batches in one transaction and says what became of each."""
 
-    def __init__(self, write: Callable[[Sequence[Sequence[Row]]], list[Written]]) -> None:
+    def __init__(self, write: Callable[[Sequence[Batch]], list[Written]]) -> None:
         self._write = write
-        self._queue: queue.Queue[_Batch | None] = queue.Queue(WAITING_BATCHES)
+        self._queue: queue.Queue[Batch | None] = queue.Queue(WAITING_BATCHES)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, rows: Sequence[Row], *, wait: float = 10.0) -> Future[Written]:
+    def submit(self, rows: Sequence[Row], *, along: Along | None = None, wait: float = 10.0) -> Future[Written]:
         """Queue a batch. Waits up to `wait` seconds for room in the queue, then raises LimitError."""
-        batch = _Batch(rows)
+        batch = Batch(rows, along)
         with self._lock:
             self._start()
         try:
@@ -96,13 +99,13 @@ class GroupCommit:
                     size += len(batch.rows)
             self._commit([batch for batch in group if batch.future.set_running_or_notify_cancel()])
 
-    def _commit(self, group: list[_Batch]) -> None:
+    def _commit(self, group: list[Batch]) -> None:
         if not group:
             return
         try:
             if failpoints.ON:
                 failpoints.reach("events.group")
-            results = self._write([batch.rows for batch in group])
+            results = self._write(group)
         except StoreError as error:  # full, locked, broken: it would be the same for each alone
             for batch in group:
                 batch.future.set_exception(error)

@@ -20,13 +20,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from bodega.adapters.sql.commit import GroupCommit, Row
+from bodega.adapters.sql.commit import Batch, GroupCommit, Row
 from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.letters import put_letters
+from bodega.adapters.sql.offsets import read_offsets, write_offsets
+from bodega.adapters.sql.steps import read_steps
 from bodega.adapters.sql.tables import EVENTS
 from bodega.errors import BadRequest
-from bodega.protocols import EventRows, Written
+from bodega.protocols import Along, EventRows, Offset, Steps, Written
 from bodega.schema import EVENT_CODES, Event, EventType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,17 +48,17 @@ class SqlEvents:
         self._database = database
         self._commit = GroupCommit(self._write)
 
-    def append(self, events: Sequence[Event]) -> Written:
+    def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written:
         """Store a batch; it is on disk when this returns. Raises StoreError, BadRequest (nothing stored then)."""
-        return self.submit(events).result()
+        return self.submit(events, along=along).result()
 
-    def submit(self, events: Sequence[Event], *, wait: float = 10.0) -> Future[Written]:
+    def submit(self, events: Sequence[Event], *, along: Along | None = None, wait: float = 10.0) -> Future[Written]:
         """Queue a batch for the next commit; the future resolves once it is on disk, or with the StoreError.
 
         Raises BadRequest at once for an event that cannot be kept, LimitError when the queue stays full for `wait`
         seconds (0 never blocks: what an event loop wants).
         """
-        return self._commit.submit([event_row(event) for event in events], wait=wait)
+        return self._commit.submit([event_row(event) for event in events], along=along, wait=wait)
 
     def scan(self, *, chunk: int = 100_000, since: int | None = None, until: int | None = None) -> Iterator[EventRows]:
         """All events in (time, id) order, `chunk` at a time, as they were when the scan began.
@@ -98,6 +101,18 @@ class SqlEvents:
         rows = sorted(found.values(), key=lambda row: (row.time, row.id))
         return [_event(row) for row in rows[-limit:]] if rows else []
 
+    def steps(self, *, user: str, session: str, limit: int) -> Steps:
+        """The newest `limit` of each kind (interest, shown, searched) of one shopper, oldest first: see `steps.py`."""
+        return read_steps(self._database, user=user, session=session, limit=limit)
+
+    def since(self, time: float, *, chunk: int = 100_000) -> Iterator[EventRows]:
+        """The events later than `time` (seconds since 1970), in (time, id) order."""
+        return self.scan(chunk=chunk, since=round(time * 1e6) + 1 if math.isfinite(time) else None)
+
+    def offsets(self, stream: str) -> dict[int, Offset]:
+        """{partition: how far it is stored}."""
+        return read_offsets(self._database, stream)
+
     def count(self) -> int:
         with self._database.reading() as connection:
             return connection.scalar(select(func.count()).select_from(EVENTS)) or 0
@@ -113,18 +128,27 @@ class SqlEvents:
         """Write what waits; later batches are refused."""
         self._commit.close()
 
-    def _write(self, batches: Sequence[Sequence[Row]]) -> list[Written]:
+    def _write(self, batches: Sequence[Batch]) -> list[Written]:
         """One transaction for all batches, each judged as if they had come one after the other."""
         with self._database.writing() as connection:
-            ids = [row[1] for rows in batches for row in rows]
+            ids = [row[1] for batch in batches for row in batch.rows]
             columns = (EVENTS.c.id, EVENTS.c.digest)
             digests = {held[0]: held[1] for held in self._database.look_up(connection, columns, EVENTS.c.id, ids)}
             fresh: list[Row] = []
-            results = [_judge(rows, digests, fresh) for rows in batches]
+            results = [_judge(batch.rows, digests, fresh) for batch in batches]
             if len(batches) > 1:
                 fresh.sort()  # neighbours on disk: fewer pages are touched
             self._database.insert_new(connection, EVENTS, fresh)
+            for batch, result in zip(batches, results, strict=True):
+                if batch.along is not None:
+                    self._write_along(connection, batch.along, result)
         return results
+
+    def _write_along(self, connection: Connection, along: Along, written: Written) -> None:
+        """Letters, those of what was just refused too, and how far the stream has come."""
+        refused = [along.conflict(name) for name in written.conflicts] if along.conflict is not None else []
+        put_letters(self._database, connection, [*along.letters, *refused])
+        write_offsets(self._database, connection, along.offsets)
 
 
 def event_row(event: Event) -> Row:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Connection, delete, func, select
 
 from bodega import failpoints
 from bodega.adapters.sql.database import Database
@@ -27,11 +27,22 @@ class SqlLetters:
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; a letter without a time gets the time of keeping."""
-        now = datetime.now(UTC)
         if failpoints.ON:
             failpoints.reach("letters.put")
         with self._database.writing() as connection:
-            self._database.insert_new(connection, DEAD_LETTERS, [_row(letter, now) for letter in letters])
+            put_letters(self._database, connection, letters)
+
+    def remove(self, letters: Sequence[DeadLetter]) -> int:
+        """Take letters out, once what they hold is mended; returns how many were there."""
+        now = datetime.now(UTC)
+        keys = [_row(letter, now)[0] for letter in letters]
+        with self._database.writing() as connection:
+            return sum(
+                connection.execute(
+                    delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(keys[start : start + 500]))
+                ).rowcount
+                for start in range(0, len(keys), 500)
+            )
 
     def list(self, *, kind: str = "", reason: str = "", limit: int = 50) -> list[DeadLetter]:
         """The newest letters first, of this kind and reason where given."""
@@ -62,6 +73,12 @@ class SqlLetters:
         query = select(table.kind, table.reason, func.count()).group_by(table.kind, table.reason)
         with self._database.reading() as connection:
             return {(kind, reason): count for kind, reason, count in connection.execute(query.order_by(None))}
+
+
+def put_letters(database: Database, connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Keep letters inside somebody's transaction."""
+    now = datetime.now(UTC)
+    database.insert_new(connection, DEAD_LETTERS, [_row(letter, now) for letter in letters])
 
 
 def _row(letter: DeadLetter, now: datetime) -> tuple[object, ...]:
