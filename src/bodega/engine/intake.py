@@ -21,6 +21,7 @@ from bodega.engine.online import Shoppers
 from bodega.errors import UnknownItem
 from bodega.events import EventOptions, import_events
 from bodega.protocols import (
+    Along,
     CatalogStore,
     DeadLetterBox,
     EventStore,
@@ -172,8 +173,11 @@ class Events:
         shop.told(Kind.FORGET)
         return report
 
-    def submit(self, events: Sequence[Event]) -> Future[Written]:
-        """Store events; when the future is done they are durable and the next answer knows them."""
+    def submit(self, events: Sequence[Event], *, along: Along | None = None) -> Future[Written]:
+        """Store events; when the future is done they are durable and the next answer knows them.
+
+        `along` is stored in the same transaction: how far a stream has come, and what of it could not be used.
+        """
         done: Future[Written] = Future()
 
         def acknowledge(stored: Future[Written]) -> None:
@@ -187,7 +191,7 @@ class Events:
             except BaseException as error:
                 done.set_exception(error)
 
-        self._shop.stores.events.submit(events).add_done_callback(acknowledge)
+        self._shop.stores.events.submit(events, along=along).add_done_callback(acknowledge)
         return done
 
     def _acknowledged(self, events: Sequence[Event]) -> None:
