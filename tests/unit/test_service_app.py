@@ -245,22 +245,6 @@ def test_the_request_id_is_the_pages_own_or_the_callers(caller):
         assert caller("GET", "/livez", headers={"X-Request-Id": bad.encode()}).headers["x-request-id"] != bad
 
 
-def test_livez_touches_nothing_and_readyz_does(caller):
-    def broken():
-        raise StoreError("gone")
-
-    caller.shop.health = broken
-    assert caller("GET", "/livez").status_code == 200
-    unready = caller("GET", "/readyz")
-    assert unready.status_code == 503
-    assert unready.json()["ready"] is False
-
-
-def test_a_shop_that_has_not_learned_is_alive_but_not_ready(caller):
-    caller.shop.health = lambda: {"ready": False, "snapshot": ""}
-    assert caller("GET", "/readyz").json()["next"] == "bodega learn"
-
-
 def test_the_document_lists_exactly_the_addresses_there_are(caller):
     document = caller("GET", "/openapi.json").json()
     listed = {(path, method) for path, methods in document["paths"].items() for method in methods}

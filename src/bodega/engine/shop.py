@@ -293,13 +293,19 @@ class Shop:
         return chosen
 
     def health(self) -> dict[str, Any]:
-        """Facts for `/readyz` and `bodega doctor`: counts, snapshot, encoders {source: EncoderInfo}, warnings."""
+        """Facts for `bodega doctor`: how much there is, and `standing`. Counts tables: not for every second."""
+        return {"items": self.catalog.count(), "events": self.events.count(), **self.standing()}
+
+    def ping(self) -> None:
+        """Ask the store for next to nothing. Raises StoreError when it does not answer."""
+        self.stores.catalog.cursor()
+
+    def standing(self) -> dict[str, Any]:
+        """Facts for `/readyz`, all from memory: snapshot, encoders {source: EncoderInfo}, warnings, what waits."""
         engine = self._engine
         sources = engine.learned.sources if engine else {}
         infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
         return {
-            "items": self.catalog.count(),
-            "events": self.events.count(),
             "snapshot": engine.learned.snapshot if engine else "",
             "warnings": list(engine.learned.warnings) if engine else [],
             "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,

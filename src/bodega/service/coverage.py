@@ -38,8 +38,9 @@ class Shown:
     def begin(self, snapshot: str) -> None:
         """Count anew when another snapshot is served."""
         with self._lock:
-            if snapshot != self.since:
-                self._seen, self.since = bytearray(SIZE), snapshot
+            if self.since and snapshot != self.since:
+                self._seen = bytearray(SIZE)
+            self.since = snapshot
 
     def count(self) -> float:
         """How many different items, estimated."""

@@ -87,8 +87,12 @@ class Alive(msgspec.Struct):
 
 class Ready(msgspec.Struct):
     ready: bool
+    state: str
+    """`ok`; `degraded`: it answers, but something is missing; `not ready`: there is nothing to answer from."""
     store: str
     snapshot: str
+    dependencies: dict[str, str] = {}
+    """What it depends on: {name: "ok", or what is wrong}."""
     encoders: dict[str, str] = {}
     """Which encoder each source that goes by meaning uses: {source: name}."""
     next: str = ""

@@ -1,13 +1,13 @@
 """What an operator asks: alive? ready? how busy? And the document that describes the whole API.
 
-`/livez` touches nothing, so a broken store does not get a healthy process killed; `/readyz` asks the store and looks
-for a snapshot. `Watch` notices what other processes did: a snapshot that `bodega learn` published, items imported.
+`/livez` touches nothing, so a broken store does not get a healthy process killed; `/readyz` names what it depends on
+(`ready`); `/metrics` adds what must be asked for to what was counted (`readings`). `Watch` notices what other processes
+did: a snapshot that `bodega learn` published, items imported.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from litestar import Request, get
@@ -15,19 +15,19 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega.errors import BodegaError
-from bodega.service.desk import Desk, as_json
+from bodega.service.desk import Desk
+from bodega.service.readings import Readings
+from bodega.service.ready import Readiness
 from bodega.service.telemetry import LOGGER
 
 Http = Request[Any, Any, Any]
 LOOK_EVERY = 2.0
 """Seconds between two looks at what other processes published."""
-BELIEVED = 1.0
-"""Seconds for which an answer of `/readyz` is repeated: probes come often, counting a store is not free."""
 
 
 def operate_handlers(desk: Desk, document: bytes) -> list[HTTPRouteHandler]:
     """The handlers of this page. `document` is the OpenAPI document."""
-    readiness = Readiness(desk)
+    readiness, readings = Readiness(desk), Readings(desk)
 
     @get("/livez", opt={"public": True}, name="livez")
     async def livez() -> ASGIResponse:
@@ -40,7 +40,7 @@ def operate_handlers(desk: Desk, document: bytes) -> list[HTTPRouteHandler]:
 
     @get("/metrics", opt={"scope": "admin"}, name="metrics")
     async def metrics() -> ASGIResponse:
-        desk.telemetry.waiting.set(desk.waiting.count)
+        await readings.take()
         return ASGIResponse(body=desk.telemetry.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @get("/openapi.json", opt={"public": True}, name="openapi")
@@ -48,34 +48,6 @@ def operate_handlers(desk: Desk, document: bytes) -> list[HTTPRouteHandler]:
         return ASGIResponse(body=document, headers={"Cache-Control": "public, max-age=300"})
 
     return [livez, readyz, metrics, openapi]
-
-
-class Readiness:
-    """The last answer of `/readyz`, renewed when it is older than a second."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._last: tuple[float, int, bytes] = (-1e9, 503, b"")
-        self._lock = asyncio.Lock()
-
-    async def look(self) -> tuple[int, bytes]:
-        """(status, body)."""
-        async with self._lock:
-            if time.monotonic() - self._last[0] > BELIEVED:
-                status, facts = await self._asked()
-                self._last = (time.monotonic(), status, as_json(facts))
-        return self._last[1:]
-
-    async def _asked(self) -> tuple[int, dict[str, Any]]:
-        try:
-            health = await asyncio.to_thread(self._desk.shop.health)
-        except Exception as error:
-            LOGGER.error("not ready: the store does not answer", exc_info=error)
-            return 503, {"ready": False, "store": "does not answer", "snapshot": ""}
-        ready = bool(health.get("ready"))
-        encoders = {source: info["name"] for source, info in health.get("encoders", {}).items()}
-        facts = {"ready": ready, "store": "ok", "snapshot": health.get("snapshot", ""), "encoders": encoders}
-        return (200, facts) if ready else (503, {**facts, "next": "bodega learn"})
 
 
 class Watch:

@@ -133,7 +133,13 @@ class CannedShop:
         return sorted({value for item in self.stores.catalog.scan() for value in _values(item, field)})
 
     def health(self) -> dict[str, Any]:
-        return {"items": self.stores.catalog.count(), "ready": True, "snapshot": "canned"}
+        return {"items": self.stores.catalog.count(), **self.standing()}
+
+    def standing(self) -> dict[str, Any]:
+        return {"ready": True, "snapshot": "canned"}
+
+    def ping(self) -> None:
+        return None
 
     def reload(self) -> str:
         return "canned"
