@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
+from bodega.schema.people import Link, Word
 from bodega.schema.trials import Decision, Outcome
 
 
@@ -238,6 +239,75 @@ class Offset:
     """Kafka: the offset to read next. Redis: the milliseconds of the id to read next."""
     minor: int = 0
     """Redis: the number of that id inside its millisecond."""
+    anew: bool = False
+    """Written even where it lies before what is stored: the stream was made anew and counts from its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message of a stream, as it came."""
+
+    value: bytes
+    place: str
+    """Where it lies: `3@1047` (Kafka: partition, offset), `1795344824503-0` (Redis)."""
+    time: float
+    """When the broker took it, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one look at a stream brought."""
+
+    records: Sequence[Record]
+    offsets: Sequence[Offset]
+    """How far the stream is stored once these records are."""
+
+
+class Stream(Protocol):
+    """A log of events that others write, read by one member of a group.
+
+    Contract: every record is polled by some member of the group at least once, whatever member dies when; a record that
+    was polled and not committed is polled again, by this or another member; a member starts where the *store* says it
+    is (`EventStore.offsets`), not where the broker believes. Calls come from one thread.
+    """
+
+    name: str
+    """What the store knows it by: `kafka:clicks?group=bodega`."""
+
+    def poll(self, limit: int, seconds: float) -> Polled:
+        """At most `limit` new records; waits up to `seconds` for the first. Raises StreamFailed."""
+        ...
+
+    def commit(self, polled: Polled) -> None:
+        """These are stored: tell the broker. Losing this call loses nothing."""
+        ...
+
+    def lag(self) -> dict[int, int]:
+        """{partition: records that are not stored yet}, of the partitions this member reads. Raises StreamFailed."""
+        ...
+
+    def replay(self, start: str, *, limit: int = 1_000) -> Iterator[Sequence[Record]]:
+        """Records from `start` to where the stream ends now, outside of the group: nobody's place changes.
+
+        `start`: `earliest`, a time (ISO 8601), or a place as dead letters name it. Raises BadRequest, StreamFailed.
+        """
+        ...
+
+    def source(self, record: Record) -> str:
+        """What a dead letter says of where a record lies."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Publisher(Protocol):
+    """Writes into a stream."""
+
+    def publish(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """(key, value) each; on the broker when this returns. One key keeps its order. Raises StreamFailed."""
+        ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +524,116 @@ class DecisionStore(Protocol):
     def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
         """Remove everything that was decided for these people; how many decisions that were."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleState:
+    """How far identities, consents and erasures have come: cheap to ask, equal while nothing changed."""
+
+    changes: int = 0
+    """Counts every change."""
+    identities: int = 0
+    """Number of the newest change of an identity."""
+    erasures: int = 0
+    """Counts erasures."""
+    linked: bool = False
+    """Is any identity kept?"""
+    spoken: bool = False
+    """Is any word about consent kept?"""
+    buried: bool = False
+    """Was anybody ever forgotten?"""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChange:
+    """One line of the audit trail: who said that two subjects are one shopper (`link`), or not (`apart`)."""
+
+    id: int
+    time: datetime
+    who: str
+    what: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure, or the end of a retention, removed: rows by table, and which span of time they covered."""
+
+    rows: dict[str, int]
+    first: float | None = None
+    last: float | None = None
+    """Seconds since 1970, of the events among them."""
+
+
+class PeopleStore(Protocol):
+    """Who is the same shopper, what they agreed to, who was forgotten: durably. Subjects are `user:...`, `session:...`.
+
+    Contract: what is said twice counts once; whatever order links and words come in, the same is held in the end; a
+    change and its line in the trail are one transaction; nothing of a forgotten subject is left in any table.
+    """
+
+    def state(self) -> PeopleState: ...
+
+    def link(self, links: Sequence[Link], *, who: str) -> int:
+        """Say that subjects are one, or apart: the newest of both holds. Returns how many that changed."""
+        ...
+
+    def links_of(self, subjects: Sequence[str]) -> list[Link]:
+        """The links that touch any of the subjects."""
+        ...
+
+    def links(self) -> list[Link]: ...
+
+    def trail(self, subjects: Sequence[str] = (), *, since: int = 0, limit: int = 100) -> list[IdentityChange]:
+        """The newest changes first: those that touch the subjects (all where none are named), after `since`."""
+        ...
+
+    def say(self, words: Sequence[Word]) -> None:
+        """Keep the newest word of each subject on each purpose; of two at one moment the denial."""
+        ...
+
+    def said(self, subjects: Sequence[str]) -> list[Word]: ...
+
+    def words(self) -> list[Word]: ...
+
+    def users_of(self, sessions: Sequence[str]) -> dict[str, frozenset[str]]:
+        """{session: users that events carry beside it}; sessions of guests only are left out."""
+        ...
+
+    def sessions_of(self, users: Sequence[str], *, limit: int) -> list[str]:
+        """The newest sessions that events carry beside these users, at most `limit`."""
+        ...
+
+    def bury(self, subjects: Sequence[str], *, time: float, erasure: str) -> None:
+        """Keep the keyed digests of who was forgotten: nothing that they did up to `time` comes in again."""
+        ...
+
+    def buried(self, subjects: Sequence[str]) -> dict[str, float]:
+        """{subject: time} of those among the keyed digests that were forgotten."""
+        ...
+
+    def erase(self, users: Sequence[str], sessions: Sequence[str]) -> Erased:
+        """Remove every row of these users, and of these sessions where nobody was signed in."""
+        ...
+
+    def expire(self, before: float) -> Erased:
+        """Remove events, letters and decisions older than that (seconds since 1970)."""
+        ...
+
+    def claim(self, name: str, now: float, every: float) -> bool:
+        """May this process do that chore now? True for one of all that ask, once in `every` seconds."""
+        ...
+
+    def put_receipt(self, receipt: str, *, time: float, state: str, payload: bytes) -> None:
+        """Keep a receipt, or what became of it."""
+        ...
+
+    def receipts(self, *, state: str = "", limit: int = 100) -> list[tuple[str, bytes]]:
+        """[(id, payload)], newest first."""
+        ...
+
+    def receipt(self, receipt: str) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from typing import Any
 
 from bodega.errors import BadRequest
 from bodega.feeds.values import parse_time
+from bodega.schema.people import Word
 from bodega.settings import Privacy
 
 PERSONALISATION, LEARNING = "personalisation", "learning"
@@ -34,18 +35,6 @@ NOBODY = "anon-"
 SOURCE_LIMIT = 64
 _SPELLED = {"personalization": PERSONALISATION, "analytics": LEARNING, "statistics": LEARNING}
 _WORDS = {"granted": True, "denied": False, True: True, False: False, "true": True, "false": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What a subject (`user:...`, `session:...`) said about one purpose, when, and how it came to us."""
-
-    subject: str
-    purpose: str
-    granted: bool
-    time: float
-    """Seconds since 1970."""
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,25 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bodega.schema.people import Link
+
 USER, SESSION = "user:", "session:"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Link:
-    """Two subjects, the lower one left; `apart`: they are not the same, whatever else says so."""
-
-    left: str
-    right: str
-    evidence: str = "identify"
-    apart: bool = False
-    time: float = 0.0
-    """Seconds since 1970."""
-
-    @classmethod
-    def of(cls, one: str, other: str, *, evidence: str = "identify", apart: bool = False, time: float = 0.0) -> Link:
-        """The link between two subjects, whichever is named first."""
-        left, right = sorted((one, other))
-        return cls(left, right, evidence, apart, time)
 
 
 @dataclass(frozen=True, slots=True)
