@@ -24,8 +24,10 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  `- Overloaded              more requests wait than can be answered in time
     |- SnapshotCorrupt            bytes differ from their checksum
     |- LeakFound                  an evaluation could see its own answers
+    |- StreamFailed               a broker of events did not answer, or refused
     |- EndpointFailed             a model server that we ask did not answer, or answered nonsense
     `- StoreError                 the store did not take it (full disk, locked, broken)
+       `- StoreUnavailable        its database is away: restarting, unreachable, silent; it heals by itself
 """
 
 from __future__ import annotations
@@ -189,9 +191,17 @@ class LeakFound(BodegaError):
     status = 500
 
 
+class StreamFailed(BodegaError):
+    status = 502
+
+
 class EndpointFailed(BodegaError):
     status = 502
 
 
 class StoreError(BodegaError):
     status = 507
+
+
+class StoreUnavailable(StoreError):
+    status = 503

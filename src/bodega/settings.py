@@ -39,10 +39,38 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows a transaction."""
     future_seconds: Positive = 300.0
     """Events further ahead of the clock than this go to the dead letter box."""
+    oldest_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Events older than this many days go to the dead letter box; 0: any since 1990 is taken."""
     bot_events_per_minute: Count = 120
     """A user or session with more events than this in one minute is taken for a bot and not learned from."""
     text_limit: Count = 20_000
     """Longest title or description kept, in characters."""
+
+
+class Streams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where events are streamed from (docs/streams.md). `bodega serve` reads the stream too where `url` is set."""
+
+    url: str = ""
+    """kafka://host:port/topic?group=bodega or redis://host:port/key?group=bodega; empty for none. A password is read
+    from BODEGA_STREAMS_PASSWORD."""
+    batch: Count = 1_000
+    """At most this many records a transaction."""
+    record_limit: Count = 1_000_000
+    """Largest record in bytes; larger ones go to the dead letter box."""
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where shoppers' states are shared by several servers (docs/streams.md)."""
+
+    url: str = ""
+    """redis://host:port/0 where several machines serve the shop; empty: each process keeps its own. A password is read
+    from BODEGA_STATE_PASSWORD."""
+    timeout_ms: Positive = 20.0
+    """How long an answer waits for it; then the event store is asked instead, and `degraded` says so."""
+    heal_seconds: Positive = 5.0
+    """How long a server that failed is left alone."""
+    hours: Positive = 24.0
+    """How long the state of a shopper who does not come back is kept there."""
 
 
 class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +122,14 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Newest events of a shopper that are looked at."""
     k_limit: Count = 1_000
     """Largest `k` (and offset + k) a request may ask for."""
+    deadline_ms: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Milliseconds after which a list is answered with what is there: sources that were not asked yet are left out and
+    named. 0: no deadline. A request may bring a shorter one (header X-Deadline-Ms)."""
+    remote_ms: Positive = 60.0
+    """Longest wait for anything that must be asked over a network to answer a list (an encoder behind an endpoint, a
+    store on another machine), in milliseconds; what is cut off is left out and named."""
+    curated: str = ""
+    """Ids of items, separated by commas, that lists show while all else is broken; empty: the catalog's first."""
 
 
 class Understand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -240,6 +276,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Currency (ISO 4217) of prices that come without one."""
     store: Store = Store()
     ingest: Ingest = Ingest()
+    streams: Streams = Streams()
+    state: State = State()
     learn: Learn = Learn()
     models: Models = Models()
     answer: Answer = Answer()
