@@ -12,6 +12,7 @@ import msgspec
 from bodega import settings as settings_room
 from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
+from bodega.engine.deadline import Patient
 from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
 from bodega.errors import EndpointFailed, NotAShop
@@ -212,7 +213,8 @@ def _of_pretrained(name: str, encoder: str, chosen: Understand, folder: Path | N
         return base if adapter is None else Adapted(base, adapter)
 
     def reopen(_: EncoderInfo) -> Encoder:
-        return CachedEncoder(open_encoder(encoder, chosen))
+        kept = CachedEncoder(open_encoder(encoder, chosen))
+        return Patient(kept) if encoder.startswith("endpoint:") else kept
 
     def load(saved: Path, items: ItemTable) -> Source:
         return Dense.load(saved, items, reopen=reopen)

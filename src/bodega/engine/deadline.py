@@ -17,13 +17,18 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
+from bodega.protocols import Encoder, EncoderInfo
+from bodega.schema.arrays import Floats
+
+ESSENTIAL = frozenset({"lexical", "popular"})
+"""Asked however late it is: they are arrays, quick, and what a page is made of when there is nothing else."""
 CALLERS = 16
 """Calls over a network that may be under way at one moment; while all of them wait, nobody waits for another one."""
 
@@ -65,24 +70,41 @@ class Clock:
 
     def late(self, name: str) -> str:
         """Why this source or stage is not asked any more ("not asked, 40 ms were over"); "" when it may be."""
-        if time.perf_counter() <= self._last:
+        if time.perf_counter() <= self._last or name in ESSENTIAL:
             return ""
         self.left_out[name] = None
         return f"not asked, {self.milliseconds:g} ms were over"
 
-    def remotely(self, name: str, call: Callable[[], Answer]) -> Answer:
+    def remotely(self, name: str, call: Callable[[], Answer], patience: float | None = None) -> Answer:
         """What `call` answers, asked on a thread that is abandoned when it takes longer than there is time.
 
-        Raises TooLate, and what `call` raises.
+        Raises TooLate (at once, where this page waited for `name` before), and what `call` raises.
         """
-        wait = min(self.left(), self.patience / 1000)
+        wait = min(self.left(), (self.patience if patience is None else patience) / 1000)
         if math.isinf(wait):
             return call()
-        found = LINES.ask(call, wait) if wait > 0 else None
+        found = LINES.ask(call, wait) if wait > 0 and name not in self.left_out else None
         if found is None:
             self.left_out[name] = None
             raise TooLate(f"cut off after {max(wait, 0) * 1000:.0f} ms")
         return found.result()
+
+
+class Patient:
+    """Implements `protocols.Encoder` around one that asks over a network: queries wait as long as the page may.
+
+    Raises TooLate. Put it around a `CachedEncoder`: what comes too late is there for the next who asks.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.info: EncoderInfo = encoder.info
+        self._encoder = encoder
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> Floats:
+        """What the encoder says. What a catalog holds has all the time in the world."""
+        if not query:
+            return self._encoder.encode(texts)
+        return now().remotely(f"encoder {self.info.name}", lambda: self._encoder.encode(texts, query=True))
 
 
 class Lines:

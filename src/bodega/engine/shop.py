@@ -6,6 +6,7 @@ replaced, never changed, when the catalog changes or a new snapshot is published
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
@@ -174,7 +176,11 @@ class Shop:
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
-        return self.engine.answer(request, self.rules.book)
+        if is_timed():
+            return self.engine.answer(request, self.rules.book)
+        chosen = self.settings.answer
+        with timed(Clock(chosen.deadline_ms or math.inf, chosen.remote_ms)):
+            return self.engine.answer(request, self.rules.book)
 
     def why_not(self, request: Request, item: str) -> WhyNot:
         """At which step of answering this request the item falls out, in words; changes nothing.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from bodega.engine.deadline import Clock
 from bodega.engine.rulebooks import Rules
 from bodega.engine.why_not import WhyNot
 from bodega.protocols import DeadLetterBox, KeyStore, Written
@@ -95,6 +97,12 @@ class Desk:
     def settings(self) -> Settings:
         return self.shop.settings
 
+    def clock(self, visit: Visit) -> Clock:
+        """The clock of a list: the settings' deadline, or the shorter one that the caller brought."""
+        chosen = self.settings.answer
+        bounds = [bound for bound in (visit.deadline_ms, chosen.deadline_ms) if bound > 0]
+        return Clock(min(bounds, default=math.inf), chosen.remote_ms, began=visit.started)
+
     @classmethod
     def over(cls, shop: ShopLike) -> Desk:
         serve = shop.settings.serve
@@ -124,6 +132,10 @@ class Visit:
     engine_seconds: float = 0.0
     error: str = ""
     """Class and id of the error that was answered."""
+    deadline_ms: float = 0.0
+    """What the caller brought as X-Deadline-Ms; 0: nothing."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """{stage: seconds} of a list."""
 
 
 def visit_of(scope: Mapping[str, Any]) -> Visit:

@@ -28,6 +28,7 @@ from bodega.service.telemetry import LOGGER
 ADDRESS_LIMIT = 8_192
 """Bytes of path and query string."""
 CALLERS_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
+MILLISECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,3})?")
 ITEMS = b"/v1/items/"
 VERBS = (b"similar", b"together")
 UNMATCHED = "unmatched"
@@ -148,10 +149,17 @@ _CROSS = (b"cross-origin-resource-policy",)
 
 def arrived(scope: Scope) -> Visit:
     """Open the request's facts and leave them in the scope."""
-    named = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    named = deadline = b""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            named = value
+        elif name == b"x-deadline-ms":
+            deadline = value
     good = bool(CALLERS_ID.fullmatch(named))
     client = scope.get("client")
     visit = Visit(id=named.decode() if good else secrets.token_hex(8), named=good, address=client[0] if client else "")
+    if MILLISECONDS.fullmatch(deadline):  # anything else is no deadline: the list is worth more than the header
+        visit.deadline_ms = float(deadline)
     scope.setdefault("state", {})["visit"] = visit
     return visit
 

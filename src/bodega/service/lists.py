@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega import schema
+from bodega.engine.deadline import timed
 from bodega.errors import BadRequest
 from bodega.service import asking
 from bodega.service.desk import Desk, Visit, as_json, visit_of
@@ -41,14 +42,18 @@ async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Call
     """What is told of the engine's answer, asked when it is this request's turn."""
     bounded = asking.bounded(request, desk.settings)
     async with desk.waiting.turn():
-        started = time.perf_counter()
-        answer = desk.shop.answer(bounded)
-        visit.engine_seconds = time.perf_counter() - started
-        body = told(answer)
+        with timed(desk.clock(visit)) as clock:
+            started = time.perf_counter()
+            answer = desk.shop.answer(bounded)
+            visit.engine_seconds = time.perf_counter() - started
+            body = told(answer)
+            clock.lap("encode")
     visit.place = answer.place
     if not visit.named:
         visit.id = answer.request_id
-    desk.telemetry.listed(answer, visit.engine_seconds)
+    visit.stages = clock.stages
+    desk.telemetry.listed(answer, visit.engine_seconds, clock.stages)
+    desk.telemetry.cut_off(tuple(clock.left_out))
     return body
 
 

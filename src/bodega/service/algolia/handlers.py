@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega import schema
+from bodega.engine.deadline import timed
 from bodega.errors import BadRequest, UnknownItem
 from bodega.schema import Page
 from bodega.service import asking
@@ -59,12 +60,15 @@ class Counter:
         desk = self.desk
         bounded = asking.bounded(request, desk.settings)
         async with desk.waiting.turn():
-            started = time.perf_counter()
-            page = desk.shop.answer(bounded)
-            seconds = time.perf_counter() - started
+            with timed(desk.clock(visit)) as clock:
+                started = time.perf_counter()
+                page = desk.shop.answer(bounded)
+                seconds = time.perf_counter() - started
+        visit.stages = clock.stages
         visit.engine_seconds += seconds
         visit.place = page.place
-        desk.telemetry.listed(page, seconds)
+        desk.telemetry.listed(page, seconds, clock.stages)
+        desk.telemetry.cut_off(tuple(clock.left_out))
         self.queries.remember(page.request_id, page.query)
         return page
 
