@@ -9,6 +9,8 @@ Cost: about 250 bytes a slot as JSON. Not for: pages on which nothing could have
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 
@@ -68,3 +70,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 MARK = "x-"
 """What the request ids of decided pages begin with, so that any process knows their events by sight."""
+
+
+def tried_id(place: str) -> str:
+    """A request id for a page of this place on which something may be shown by chance."""
+    return f"{MARK}{place}-{secrets.token_hex(8)}"
+
+
+def tried_place(request_id: str) -> str:
+    """The place of such a page; "" for any other request id.
+
+    >>> tried_place("x-home-00"), tried_place("00")
+    ('home', '')
+    """
+    return request_id[len(MARK) :].rpartition("-")[0] if request_id.startswith(MARK) else ""

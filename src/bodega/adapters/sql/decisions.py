@@ -85,8 +85,10 @@ class SqlDecisions:
 
     def prune(self, before: float) -> int:
         """Remove what was decided before then (seconds), and its outcomes; how many decisions that were."""
-        query = select(DECISIONS.c.request_id).where(DECISIONS.c.time < _micro(before))
-        return self._remove(query)
+        removed = self._remove(select(DECISIONS.c.request_id).where(DECISIONS.c.time < _micro(before)))
+        with self._database.writing() as connection:
+            connection.execute(delete(OUTCOMES).where(OUTCOMES.c.time < _micro(before)))
+        return removed
 
     def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
         """Remove everything that was decided for these people, and its outcomes; how many decisions that were."""
