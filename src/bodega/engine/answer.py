@@ -15,6 +15,7 @@ Cost: printed by `bodega bench serve`. Not for: learning (`learn.py`) or keeping
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -23,19 +24,23 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import numpy as np
 
+from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.cold import started
 from bodega.engine.completing import Completing
+from bodega.engine.deadline import now
 from bodega.engine.explain import Explainer, accounted
 from bodega.engine.finding import Finder, Rewords, Understands, beside
-from bodega.engine.merchandise import Bound, Merchandise
+from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
+from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
+from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES, Place
 from bodega.engine.pool import Pool, Pooling
 from bodega.engine.question import Question, Questioning
 from bodega.engine.ranked import OnShelf
 from bodega.engine.resolve import context_of, place_of
-from bodega.engine.shelf import Shelf
+from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
 from bodega.ranking.diversify import Diversify, Shown
 from bodega.ranking.fuse import Fusion
@@ -43,11 +48,25 @@ from bodega.ranking.learned import Ordering
 from bodega.ranking.rules import RuleBook
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.repeat import Repeat
-from bodega.schema import EVENT_CODES, Candidates, Context, Event, Facet, Hit, Page, Request, Sort
-from bodega.schema.arrays import NO_INTS, Floats, Ints
+from bodega.schema import (
+    EVENT_CODES,
+    Candidates,
+    Context,
+    Contribution,
+    Event,
+    Facet,
+    Hit,
+    Page,
+    Reason,
+    Request,
+    Sort,
+)
+from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints, Longs
 from bodega.settings import Settings
+from bodega.understanding.query import Understood
 
 NO_RULES = RuleBook()
+LOGGER = logging.getLogger("bodega.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,8 @@ class Learned:
     understanding: Understands | None = None
     rewords: Rewords | None = None
     """Words lost queries anew; None unless a language model was switched on and proved itself."""
+    health: Health = field(default_factory=Health)
+    """Which parts fail at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +117,12 @@ class Engine:
         assert isinstance(words, Lexical)
         self.completing = Completing(words, shelf)
         newer = beside(learned.sources, shelf)
-        self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords)
+        self.health = learned.health
+        self.ladder = Ladder(learned.sources, shelf, settings.answer.curated)
+        self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords, self.health)
         self.merchandise = Merchandise(shelf)
-        self.pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates)
+        standing = self.ladder.popular
+        self.pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates, self.health, standing)
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
@@ -129,15 +153,42 @@ class Engine:
                 self.learned.ordering.writes(row, EVENT_CODES[event.type], event.time.timestamp(), value)
 
     def answer(self, request: Request, rules: RuleBook = NO_RULES) -> Page:
-        """The page for a request. Raises BadRequest for an unknown place or field, or a page out of range."""
+        """The page for a request, whatever breaks on the way (`ladder`).
+
+        Raises BadRequest for an unknown place or field, or a page out of range.
+        """
+        place = place_of(request, self.settings)
+        with counting() as lost:
+            try:
+                page = self._page(request, rules)
+                if not lost.named or is_honest(page, place, self.learned.sources, lost):
+                    return page
+            except Exception as error:
+                if is_callers(error):
+                    raise
+                LOGGER.error("a page could not be made", exc_info=error)
+                lose("engine", f"left out, it failed ({type(error).__name__})")
+            ground = Ground(lambda asked: self._hidden(asked, rules), self._done)
+            return self.ladder.page(request, lost, ground, snapshot=self.learned.snapshot)
+
+    def _page(self, request: Request, rules: RuleBook) -> Page:
+        """The page while the engine works; single parts may be lost."""
         started = time.perf_counter()
+        if failpoints.ON:
+            failpoints.reach("answer.page")
         work = self.worked(request, rules)
         asked, pool, bound, rows = work.asked, work.pool, work.bound, work.rows
         lost = self.finder.troubles if request.query and not len(rows) else ()
+        hits = self._hits(request, work)
+        now().lap("explain")
+        counted = asked.found.only(asked.may)
+        facets = self.health.ask("facets", lambda: self._facets(request, counted, work.chosen), lambda: ())
+        related = self.finder.related(request.query, asked.context) if asked.context.query else ()
+        now().lap("facets")
         return Page(
             request_id=secrets.token_hex(8),
             place=request.place,
-            hits=self._hits(request, work),
+            hits=hits,
             total=len(rows),
             query=request.query,
             corrected=pool.corrected,
@@ -146,9 +197,16 @@ class Engine:
             redirect=bound.plan.redirect,
             banners=bound.plan.banners,
             rules=bound.rules(asked.found.rows),
-            related=self.finder.related(request.query, asked.context) if asked.context.query else (),
-            facets=self._facets(request, asked.found.only(asked.may), work.chosen),
-            degraded=(*self.learned.warnings, *work.notes, *pool.notes, *bound.notes, *lost),
+            related=related,
+            facets=facets,
+            degraded=(
+                *self.learned.warnings,
+                *work.notes,
+                *pool.notes,
+                *bound.notes,
+                *lost,
+                *self._lost(work, request),
+            ),
             snapshot=self.learned.snapshot,
             took_ms=round((time.perf_counter() - started) * 1000, 3),
         )
@@ -156,22 +214,31 @@ class Engine:
     def worked(self, request: Request, rules: RuleBook = NO_RULES) -> Worked:
         """Everything that is decided on the way to the page of a request; raises as `answer` does."""
         place = place_of(request, self.settings)
-        tables = (self.shelf.base, self.shelf.delta)
+        clock, tables = now(), (self.shelf.base, self.shelf.delta)
         browse.check(tables, request.facets, where="facets")
         chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
-        context, cold = started(request, place, context, (self.learned.sources, self.shelf, self.shoppers))
-        said, bound = self._questions.understood(request, context, rules)
+        around = (self.learned.sources, self.shelf, self.shoppers)
+        context, cold = self.health.ask("cold", lambda: started(request, place, context, around), lambda: (context, ()))
+        clock.lap("context")
+        said, bound = self._understood(request, context, rules)
+        clock.lap("understand")
         asked = self._questions.question(request, place, context, (said, bound), chosen)
         pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
             pool = self.pooling.filled(pool, context, asked.keep, request.offset + request.k)
         pool, size = self._headed(place, asked.context, pool, bound)
+        clock.lap("retrieve")
         fused = bound.ranked(self._ranked(place, asked.context, pool, size))
+        clock.lap("rank")
         mixing = request.sort is Sort.RELEVANCE and not request.sort_by
-        ranked = self.mixing.rank(asked.context, fused) if mixing else fused
+        ranked = fused
+        if mixing:
+            ranked = self.health.ask("mixing", lambda: self.mixing.rank(asked.context, fused), lambda: fused)
         work = Worked(place, (*notes, *cold), chosen, asked, bound, pool, fused, ranked)
-        return replace(work, rows=self.listed(request, work, ranked))
+        work = replace(work, rows=self.listed(request, work, ranked))
+        clock.lap("arrange")
+        return work
 
     def listed(self, request: Request, work: Worked, ranked: Candidates) -> Ints:
         """The whole list when its head is ranked like this: sorted as asked, one row a group, pins in their places."""
@@ -197,7 +264,48 @@ class Engine:
         rows, score = pool.rows[:size], pool.score[:size]
         columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
         scores = np.column_stack(columns).astype(np.float32, copy=False)
-        return self.stage(place).rank(context, Candidates(rows, scores, score, names))
+        head = Candidates(rows, scores, score, names)
+        coarse = Candidates(rows, scores, np.nan_to_num(score), names)
+        fusion, stage = self.learned.ordering.fusion, self.stage(place)
+
+        def summed() -> Candidates:
+            return self.health.ask("fusion", lambda: _ordered(fusion, context, head), lambda: coarse)
+
+        return self.health.ask("ranker", lambda: _ordered(stage, context, head), summed)
+
+    def _understood(self, request: Request, context: Context, rules: RuleBook) -> tuple[Understood | None, Bound]:
+        """What the query says and what the rules want; without the rules where these fail."""
+        try:
+            return self._questions.understood(request, context, rules)
+        except Exception as error:
+            if is_callers(error):
+                raise
+            lose("rules", f"left out, they failed ({type(error).__name__})")
+            return self._questions.understood(request, context, NO_RULES)
+
+    def _hidden(self, request: Request, rules: RuleBook) -> Flags | None:
+        """Shelf rows that rules hide and that this shopper dismissed: what no rung shows. (len(shelf),)."""
+        context, _ = context_of(
+            request, place_of(request, self.settings), self.shelf.base, self.shoppers, self.settings
+        )
+        hidden = np.zeros(len(self.shelf), np.bool_)
+        away = self.shelf.current(context.disliked)
+        hidden[away[away != GONE]] = True
+        facts = facts_of(request, context, self.shelf.base, rules)
+        bound = self.merchandise.bound(rules.plan(facts))
+        return hidden if bound.hidden is None else hidden | bound.hidden
+
+    def _done(self, request: Request) -> Ints:
+        """What this shopper did: rows of the snapshot."""
+        return self.shoppers.history(request.user, request.session, self.shelf.base).items
+
+    def _lost(self, work: Worked, request: Request) -> tuple[str, ...]:
+        """What is missing on this page, and the rung that it stands on; nothing where nothing broke."""
+        lost = losses()
+        if lost is None or not lost.named:
+            return ()
+        rung = stands_on(request, work.place, work.asked.context, self.learned.sources, lost)
+        return (*lost.notes, told(rung, lost))
 
     def _column(self, name: str, context: Context, rows: Ints, known: Floats | None) -> Floats:
         """One source's scores; those that are known already are not asked for again."""
@@ -229,14 +337,16 @@ class Engine:
         places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
         inside = places >= 0
         shares = np.zeros((len(rows), len(ranked.sources)), np.float32)
-        shares[inside] = self.stage(work.place).shares(context, ranked)[places[inside]]
+        stage = self.stage(work.place)
+        shares[inside] = self.health.ask(
+            "reasons", lambda: stage.shares(context, ranked)[places[inside]], lambda: shares[inside]
+        )
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]
         scores = np.full(shares.shape, np.nan, np.float32)
         scores[inside] = ranked.scores[places[inside]]
-        why = self._explainer.why(context, rows, ranked.sources, shares, scores)
-        parts = accounted(self.stage(work.place), context, ranked, places) if request.explain else [()] * len(rows)
-        why = work.bound.explained(rows, why, context.language, request.sort)
+        told = (places, shares, scores)
+        why, parts = self.health.ask("reasons", lambda: self._reasons(request, work, rows, told), lambda: _mute(rows))
         return tuple(
             Hit(
                 id=self.shelf.id(row),
@@ -249,6 +359,17 @@ class Engine:
             for number, row in enumerate(rows.tolist())
         )
 
+    def _reasons(
+        self, request: Request, work: Worked, rows: Ints, told: tuple[Longs, Floats, Floats]
+    ) -> tuple[Sequence[tuple[Reason, ...]], Sequence[tuple[Contribution, ...]]]:
+        """Reasons and contributions of the hits; `told`: their places in the ranked head, shares and scores."""
+        if failpoints.ON:
+            failpoints.reach("answer.explain")
+        context, ranked, (places, shares, scores) = work.asked.context, work.ranked, told
+        why = self._explainer.why(context, rows, ranked.sources, shares, scores)
+        parts = accounted(self.stage(work.place), context, ranked, places) if request.explain else [()] * len(rows)
+        return work.bound.explained(rows, why, context.language, request.sort), parts
+
     def _facets(self, request: Request, found: Pool, chosen: browse.Narrowing) -> tuple[Facet, ...]:
         """Counts over everything that was found (not only the page); a facet's own filter does not narrow it, unless
         the request says so."""
@@ -257,3 +378,18 @@ class Engine:
         rows = found.rows
         kept = rows[chosen.all[rows]] if request.narrowed else rows
         return browse.facets(self.shelf, kept, request.facets, chosen, request.facet_query)
+
+
+def _ordered(stage: Fusion | OnShelf, context: Context, head: Candidates) -> Candidates:
+    """What a stage makes of the head. Raises Nonsense where that is no order of it."""
+    ranked = stage.rank(context, head)
+    if failpoints.ON and failpoints.reach("answer.rank"):
+        ranked = Candidates(ranked.items, ranked.scores, np.full(len(ranked), np.nan, np.float32), ranked.sources)
+    if len(ranked) != len(head) or bool(np.isnan(ranked.score).any()):
+        raise Nonsense(f"{len(ranked)} of {len(head)} candidates, some without a score")
+    return ranked
+
+
+def _mute(rows: Ints) -> tuple[Sequence[tuple[Reason, ...]], Sequence[tuple[Contribution, ...]]]:
+    """No reasons at all: `_reasons` of an explainer that fails."""
+    return [()] * len(rows), [()] * len(rows)

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from bodega import failpoints
 from bodega.engine import browse
+from bodega.engine.health import Health, lose, rows_of
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
 from bodega.ranking.per_query import ASKED, MEANING
@@ -123,7 +126,9 @@ class Finder:
         understanding: Understands | None,
         newer: Mapping[str, Source] | None = None,
         rewords: Rewords | None = None,
+        health: Health | None = None,
     ) -> None:
+        self._health = health or Health()
         words = sources[Lexical.name]
         assert isinstance(words, Lexical)
         self._words = words
@@ -141,12 +146,22 @@ class Finder:
 
     def read(self, query: str, language: str = "", *, verbatim: bool = False) -> Understood:
         """The query, taken apart."""
-        if self._understanding is None:
+        understanding = self._understanding
+        if understanding is None:
             return Understood(query, query, language)
-        return self._understanding.understand(query, language=language, verbatim=verbatim)
+
+        def asked() -> Understood:
+            if failpoints.ON:
+                failpoints.reach("answer.understand")
+            return understanding.understand(query, language=language, verbatim=verbatim)
+
+        return self._health.ask("understanding", asked, lambda: Understood(query, query, language))
 
     def related(self, query: str, context: Context) -> tuple[str, ...]:
         """What people search after this query, or instead of it; then what this shopper is likely to search next."""
+        return self._health.ask("related", lambda: self._related(query, context), lambda: ())
+
+    def _related(self, query: str, context: Context) -> tuple[str, ...]:
         mined = () if self._understanding is None else self._understanding.related(query)
         told = (next_query for source in self._foreseeing for next_query in source.next_queries(context, RELATED))
         return tuple(dict.fromkeys((*mined, *told)))[: max(len(mined), RELATED)]
@@ -164,7 +179,10 @@ class Finder:
         for name, relaxed in relaxations(said):
             given_up = (*given_up, name)
             yield given_up, relaxed
-        others = () if self._rewords is None else self._rewords.wordings(said.typed)
+        rewords, none = self._rewords, ()
+        others: Sequence[str] = none
+        if rewords is not None:
+            others = self._health.ask("llm", lambda: rewords.wordings(said.typed), lambda: none)
         for rewrite in (*said.rewrites, *others):
             yield (f"words: {rewrite}",), replace(said, text=rewrite, corrected="", meanings=())
 
@@ -190,18 +208,26 @@ class Finder:
     def find(self, said: Understood, context: Context, keep: Flags | None = None, *, verbatim: bool = False) -> Found:
         """Everything that the words could mean, among the rows where `keep` holds (all, where it is None)."""
         asked = replace(context, query=said.text, meanings=said.meanings, alternatives=said.alternatives)
-        rows, score, facts = self._matches(asked, verbatim=verbatim)
+        nothing = (NO_INTS, np.empty(0, np.float32), _Facts("", 0, 0, 0))
+        rows, score, facts = self._health.ask(
+            Lexical.name, lambda: self._matches(asked, verbatim=verbatim), lambda: nothing
+        )
         rows, score = _kept(rows, score, keep)
         traits = _traits(said, facts)
         asked = replace(asked, traits=traits)
         if "code" not in traits:
             for source in self._meaning:
-                near, nearness = self._neighbours(source, asked, keep)
-                cut = self._cut(source, asked, rows, facts)
-                rows, score = _joined(rows, score, near[nearness >= cut], len(self._shelf))
-            rows, score = _joined(rows, score, self._chosen(asked, keep), len(self._shelf))
+                near = self._health.ask(source.name, partial(self._meant, source, asked, keep, rows, facts), _none)
+                rows, score = _joined(rows, score, near, len(self._shelf))
+            chosen = self._health.ask(ASKED, lambda: self._chosen(asked, keep), _none)
+            rows, score = _joined(rows, score, chosen, len(self._shelf))
         rows, score = self._without(said, rows, score)
         return Found(rows, score, asked, said.corrected or facts.corrected, _level(facts, rows))
+
+    def _meant(self, source: Near, context: Context, keep: Flags | None, rows: Ints, facts: _Facts) -> Ints:
+        """The neighbours that are near enough, nearest first; `rows` is what the words found."""
+        near, nearness = self._neighbours(source, context, keep)
+        return near[nearness >= self._cut(source, context, rows, facts)]
 
     def _matches(self, context: Context, *, verbatim: bool) -> tuple[Ints, Floats, _Facts]:
         newer = self._newer.get(Lexical.name)
@@ -233,7 +259,7 @@ class Finder:
         if keep is not None:
             inside = keep[:n_base] if inside is None else inside & keep[:n_base]
         near = source.within(context, inside, NEIGHBOURS)
-        rows, score = near.items, near.score
+        rows, score = rows_of(near.items, n_base), near.score
         newer = self._newer.get(source.name)
         if newer is not None:
             more = newer.retrieve(context, NEIGHBOURS)
@@ -291,7 +317,11 @@ class Finder:
         for meaning in said.meanings:
             if meaning.excludes and not meaning.field:
                 for value in meaning.values:
-                    held = self._holds(value, rows)
+                    try:
+                        held = self._holds(value, rows)
+                    except Exception as error:
+                        lose(Lexical.name, f"left out, it failed ({type(error).__name__})")
+                        break
                     at = np.flatnonzero(held)[:READ]
                     held[at] = [not spares(meaning, self._shelf.title(row)) for row in rows[at].tolist()]
                     rows, score = rows[~held], score[~held]
@@ -306,6 +336,10 @@ class Finder:
         if isinstance(newer, Lexical):
             flags[~old] = newer.holds(word, rows[~old] - n_base)
         return flags
+
+
+def _none() -> Ints:
+    return NO_INTS
 
 
 def beside(sources: Mapping[str, Source], shelf: Shelf) -> dict[str, Source]:

@@ -8,12 +8,13 @@ where too little is left, popular items fill it and the answer says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bodega import failpoints
 from bodega.engine.finding import Found
+from bodega.engine.health import Health, is_lost, rows_of, scores_of
 from bodega.engine.places import FALLBACK, Place
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
@@ -73,6 +74,10 @@ class Pooling:
     shelf: Shelf
     per_source: int
     """Candidates asked of each source."""
+    health: Health = field(default_factory=Health)
+    """Which sources fail at the moment."""
+    standing: Ints = field(default_factory=lambda: NO_INTS)
+    """Popular rows that are known whatever fails (`ladder`)."""
 
     def pool(self, place: Place, context: Context) -> Pool:
         """Everything that could be right for this context, where no words are searched."""
@@ -99,11 +104,19 @@ class Pooling:
             notes=(*pool.notes, f"filled: {len(more)} popular items where the sources gave too few"),
         )
 
-    @cached_property
+    @property
     def prior(self) -> Floats:
         """How popular each shelf row is with everybody: (len(shelf),), unknown = lowest."""
+        known: Floats | None = self.__dict__.get("_prior")
+        if known is not None:
+            return known
         score = self.scores(FALLBACK, Context(place=FALLBACK), np.arange(len(self.shelf), dtype=np.int32))
-        return np.nan_to_num(score, nan=-np.inf)
+        if is_lost(FALLBACK):  # only for this page: the source may be back at the next
+            score[self.standing] = -np.arange(len(self.standing), dtype=np.float32)
+        known = np.nan_to_num(score, nan=-np.inf)
+        if not is_lost(FALLBACK):
+            self.__dict__["_prior"] = known
+        return known
 
     def known(self, context: Context) -> Flags:
         """Which shelf rows the shopper has had to do with: (len(shelf),)."""
@@ -115,21 +128,48 @@ class Pooling:
     def _union(self, place: Place, context: Context) -> Pool:
         """What any source of the place retrieves; scores are given later, by every source for every row."""
         names = place.among(self.sources)
-        lists = [self.sources[name].retrieve(context, self.per_source).items for name in names]
+        lists = [self._retrieved(name, self.sources[name], context, len(self.shelf.base)) for name in names]
         rows = self.shelf.current(np.unique(np.concatenate([NO_INTS, *lists])))
-        beside = [self.newer[name].retrieve(context, self.per_source).items for name in names if name in self.newer]
+        n_delta = len(self.shelf.delta)
+        beside = [self._retrieved(name, self.newer[name], context, n_delta) for name in names if name in self.newer]
         rows = np.unique(np.concatenate([rows[rows != GONE], *(found + len(self.shelf.base) for found in beside)]))
         rows = rows[self.shelf.is_current[rows]].astype(np.int32)
         return Pool(rows, np.full(len(rows), np.nan, np.float32))
 
+    def _retrieved(self, name: str, source: Source, context: Context, size: int) -> Ints:
+        """What one source retrieves, rows of a table of this size; nothing where it fails."""
+
+        def asked() -> Ints:
+            found = source.retrieve(context, self.per_source).items
+            if failpoints.ON and failpoints.reach("answer.retrieve"):
+                found = found + np.int32(size)
+            return rows_of(found, size)
+
+        return self.health.ask(name, asked, lambda: NO_INTS)
+
     def _by_popularity(self, context: Context, rows: Ints) -> Pool:
         """The rows by the fallback's score; what it does not know comes last, in the order of the shelf."""
         score = self.scores(FALLBACK, context, rows)
+        if is_lost(FALLBACK):
+            place = np.full(len(self.shelf), np.nan, np.float32)
+            place[self.standing] = -np.arange(len(self.standing), dtype=np.float32)
+            score = place[rows]
         order = np.argsort(-np.nan_to_num(score, nan=-np.inf), kind="stable")
         return Pool(rows[order], score[order], FALLBACK)
 
     def scores(self, name: str, context: Context, rows: Ints) -> Floats:
-        """One source's score of shelf rows; NaN where it has no opinion. Newer rows are asked of the newer part."""
+        """One source's score of shelf rows; NaN where it has no opinion, or fails."""
+
+        def asked() -> Floats:
+            found = self._scores(name, context, rows)
+            if failpoints.ON and failpoints.reach("answer.score"):
+                found = np.full(len(rows), np.inf, np.float32)
+            return scores_of(found, len(rows))
+
+        return self.health.ask(name, asked, lambda: np.full(len(rows), np.nan, np.float32))
+
+    def _scores(self, name: str, context: Context, rows: Ints) -> Floats:
+        """The same of a source that works. Newer rows are asked of the newer part."""
         n_base = len(self.shelf.base)
         newer = self.newer.get(name)
         known_as = rows if newer is not None else self.shelf.known_as[rows]

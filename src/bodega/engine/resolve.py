@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from bodega.engine.health import is_callers, lose
 from bodega.engine.online import History, Shoppers
 from bodega.engine.places import PLACES, Place
 from bodega.errors import BadRequest
@@ -47,7 +48,7 @@ def context_of(
 ) -> tuple[Context, list[str]]:
     """The context of a request over the snapshot's items, and what is missing in it, in words."""
     asked = request.personal and bool(request.user or request.session)
-    history = shoppers.history(request.user, request.session, table) if asked else History()
+    history = _history(request, table, shoppers) if asked else History()
     anchors = table.rows(request.items)
     notes = _missing(request, place)
     context = Context(
@@ -65,6 +66,19 @@ def context_of(
         language=request.language or settings.language,
     )
     return context, notes
+
+
+def _history(request: Request, table: ItemTable, shoppers: Shoppers) -> History:
+    """What the shopper did; where it cannot be read, what this visit did; else nothing: the page names what is lost."""
+    tries = [(request.user, request.session), *([("", request.session)] if request.user and request.session else [])]
+    for user, session in tries:
+        try:
+            return shoppers.history(user, session, table)
+        except Exception as error:
+            if is_callers(error):
+                raise
+            lose("history", f"left out, it could not be read ({type(error).__name__})")
+    return History()
 
 
 def _missing(request: Request, place: Place) -> list[str]:
