@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.tables import ITEMS, META
 from bodega.errors import BadRequest
 from bodega.protocols import Written
@@ -35,38 +35,16 @@ class SqlCatalog:
     def upsert(self, items: Sequence[Item]) -> Written:
         """Add or replace; of several with one id the last counts. Raises BadRequest for an item without an id."""
         rows = {item.id: _payload(item) for item in items}
-        added, changed = [], []
-        with self._database.writing() as connection:
-            held = self._held(connection, list(rows))
-            for name, payload in rows.items():
-                digest = blake2b(payload, digest_size=16).digest()
-                known = held.get(name)
-                if known is None:
-                    added.append((name, payload, digest))
-                elif known[1] or known[0] != digest:
-                    changed.append((name, payload, digest, known[1]))
-            newest = _number(connection, len(added) + len(changed))
-            first = newest - len(added) - len(changed) + 1
-            fresh = [(*row, first + n, first + n, False) for n, row in enumerate(added)]
-            self._database.insert_new(connection, ITEMS, fresh)
-            _update(connection, [row[:3] for row in changed], first + len(added), deleted=False)
-        back = sum(was_deleted for *_, was_deleted in changed)
-        unchanged = len(items) - len(added) - len(changed)
-        return Written(added=len(added) + back, changed=len(changed) - back, unchanged=unchanged)
+        return self._database.write(lambda connection: self._upsert(connection, rows, len(items)))
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove; returns how many were there."""
-        with self._database.writing() as connection:
-            held = self._held(connection, list(dict.fromkeys(ids)))
-            gone = [(name, b"", b"") for name, (_, deleted) in held.items() if not deleted]
-            newest = _number(connection, len(gone))
-            _update(connection, gone, newest - len(gone) + 1, deleted=True)
-        return len(gone)
+        return self._database.write(lambda connection: self._delete(connection, list(dict.fromkeys(ids))))
 
     def get(self, ids: Sequence[str]) -> dict[str, Item]:
         """The items that are there, by id."""
         columns = (ITEMS.c.id, ITEMS.c.payload)
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             rows = self._database.look_up(connection, columns, ITEMS.c.id, ids)
             return {name: _decode(payload) for name, payload in rows if payload}  # a deleted item has no payload
 
@@ -92,8 +70,34 @@ class SqlCatalog:
 
     def cursor(self) -> int:
         """The cursor of the newest change; 0 before the first."""
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             return connection.scalar(select(META.c.value).where(META.c.name == "item_seq")) or 0
+
+    def _upsert(self, connection: Connection, rows: dict[str, bytes], given: int) -> Written:
+        added, changed = [], []
+        held = self._held(connection, list(rows))
+        for name, payload in rows.items():
+            digest = blake2b(payload, digest_size=16).digest()
+            known = held.get(name)
+            if known is None:
+                added.append((name, payload, digest))
+            elif known[1] or known[0] != digest:
+                changed.append((name, payload, digest, known[1]))
+        newest = _number(connection, len(added) + len(changed))
+        first = newest - len(added) - len(changed) + 1
+        fresh = [(*row, first + n, first + n, False) for n, row in enumerate(added)]
+        self._database.insert_new(connection, ITEMS, fresh)
+        _update(connection, [row[:3] for row in changed], first + len(added), deleted=False)
+        back = sum(was_deleted for *_, was_deleted in changed)
+        unchanged = given - len(added) - len(changed)
+        return Written(added=len(added) + back, changed=len(changed) - back, unchanged=unchanged)
+
+    def _delete(self, connection: Connection, ids: list[str]) -> int:
+        held = self._held(connection, ids)
+        gone = [(name, b"", b"") for name, (_, deleted) in held.items() if not deleted]
+        newest = _number(connection, len(gone))
+        _update(connection, gone, newest - len(gone) + 1, deleted=True)
+        return len(gone)
 
     def _held(self, connection: Connection, ids: list[str]) -> dict[str, tuple[bytes, bool]]:
         """{id: (digest, deleted)} of those that are or were there, in order of `ids`."""
@@ -105,9 +109,9 @@ class SqlCatalog:
 
 def _payload(item: Item) -> bytes:
     try:
-        if item.id:
+        if item.id and "\0" not in item.id:
             return _encode(item)
-        got: object = "an empty id"
+        got: object = "an id with a NUL character" if item.id else "an empty id"
     except (TypeError, ValueError, OverflowError) as error:
         got = error
     raise BadRequest(

@@ -23,7 +23,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from bodega.adapters.sql.commit import Batch, GroupCommit, Row
-from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.letters import put_letters
 from bodega.adapters.sql.offsets import read_offsets, write_offsets
 from bodega.adapters.sql.steps import read_steps
@@ -56,9 +56,12 @@ class SqlEvents:
         """Queue a batch for the next commit; the future resolves once it is on disk, or with the StoreError.
 
         Raises BadRequest at once for an event that cannot be kept, LimitError when the queue stays full for `wait`
-        seconds (0 never blocks: what an event loop wants).
+        seconds (0 never blocks: what an event loop wants), StoreUnavailable while PostgreSQL is away for longer than
+        a restart takes.
         """
-        return self._commit.submit([event_row(event) for event in events], along=along, wait=wait)
+        rows = [event_row(event) for event in events]
+        self._database.refuse_if_away()
+        return self._commit.submit(rows, along=along, wait=wait)
 
     def scan(self, *, chunk: int = 100_000, since: int | None = None, until: int | None = None) -> Iterator[EventRows]:
         """All events in (time, id) order, `chunk` at a time, as they were when the scan began.
@@ -94,9 +97,9 @@ class SqlEvents:
         """The newest `limit` events of this user or this session, oldest first; [] when both are empty."""
         columns = EVENTS.c
         found: dict[str, Any] = {}
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             for column, value in ((columns.user_id, user), (columns.session_id, session)):
-                if value and limit > 0:
+                if value and limit > 0 and "\0" not in value:
                     found.update((row.id, row) for row in connection.execute(_newest(column == value, limit)))
         rows = sorted(found.values(), key=lambda row: (row.time, row.id))
         return [_event(row) for row in rows[-limit:]] if rows else []
@@ -130,18 +133,20 @@ class SqlEvents:
 
     def _write(self, batches: Sequence[Batch]) -> list[Written]:
         """One transaction for all batches, each judged as if they had come one after the other."""
-        with self._database.writing() as connection:
-            ids = [row[1] for batch in batches for row in batch.rows]
-            columns = (EVENTS.c.id, EVENTS.c.digest)
-            digests = {held[0]: held[1] for held in self._database.look_up(connection, columns, EVENTS.c.id, ids)}
-            fresh: list[Row] = []
-            results = [_judge(batch.rows, digests, fresh) for batch in batches]
-            if len(batches) > 1:
-                fresh.sort()  # neighbours on disk: fewer pages are touched
-            self._database.insert_new(connection, EVENTS, fresh)
-            for batch, result in zip(batches, results, strict=True):
-                if batch.along is not None:
-                    self._write_along(connection, batch.along, result)
+        return self._database.write(lambda connection: self._write_on(connection, batches))
+
+    def _write_on(self, connection: Connection, batches: Sequence[Batch]) -> list[Written]:
+        ids = [row[1] for batch in batches for row in batch.rows]
+        columns = (EVENTS.c.id, EVENTS.c.digest)
+        digests = {held[0]: held[1] for held in self._database.look_up(connection, columns, EVENTS.c.id, ids)}
+        fresh: list[Row] = []
+        results = [_judge(batch.rows, digests, fresh) for batch in batches]
+        if len(batches) > 1:
+            fresh.sort()  # neighbours on disk: fewer pages are touched
+        self._database.insert_new(connection, EVENTS, fresh)
+        for batch, result in zip(batches, results, strict=True):
+            if batch.along is not None:
+                self._write_along(connection, batch.along, result)
         return results
 
     def _write_along(self, connection: Connection, along: Along, written: Written) -> None:
@@ -175,6 +180,8 @@ def event_row(event: Event) -> Row:
     except (TypeError, ValueError, OverflowError, KeyError) as error:
         raise _not_kept(event, f"{error}") from error
     position = event.position
+    if "\0" in "".join((event.id, *(each for each in content if isinstance(each, str)))):
+        raise _not_kept(event, "a NUL character, which PostgreSQL cannot hold")
     if not math.isfinite(content[11]) or (position is not None and not -1 <= position < 2**31):
         raise _not_kept(event, f"quantity {event.quantity}, position {position}")
     return (time, event.id or f"{time:x}-{urlsafe_b64encode(digest[:12]).decode()}", digest, *content[1:])

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import RowMapping, select, update
 
-from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.tables import API_KEYS
 from bodega.errors import BadRequest
 from bodega.protocols import KeyInfo
@@ -57,7 +57,7 @@ class SqlKeys:
     def find(self, key: str) -> KeyInfo | None:
         """The key's facts, or None when it is unknown or revoked."""
         query = select(API_KEYS).where(API_KEYS.c.hash == _hash(key), API_KEYS.c.revoked.is_(None))
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else _info(row)
 

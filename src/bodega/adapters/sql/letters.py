@@ -29,8 +29,7 @@ class SqlLetters:
         """Keep the letters; a letter without a time gets the time of keeping."""
         if failpoints.ON:
             failpoints.reach("letters.put")
-        with self._database.writing() as connection:
-            put_letters(self._database, connection, letters)
+        self._database.write(lambda connection: put_letters(self._database, connection, letters))
 
     def remove(self, letters: Sequence[DeadLetter]) -> int:
         """Take letters out, once what they hold is mended; returns how many were there."""

@@ -1,7 +1,7 @@
 """Is this store's layout the one this version expects? If not, bring it there, once, whoever opens first.
 
 Alembic runs the numbered steps in `migrations/versions`. All steps run in *one* transaction that holds the write lock
-from its start (BEGIN IMMEDIATE; an advisory lock on PostgreSQL), so of two processes that open at once one migrates
+from its start (BEGIN IMMEDIATE; the lock of writers on PostgreSQL), so of two processes that open at once one migrates
 and the other finds it done; a kill midway leaves the old layout whole. A store that is up to date is recognised by one
 SELECT, without loading Alembic (0.1 s).
 """
@@ -20,8 +20,6 @@ HEAD = "0005"
 """Newest revision in `migrations/versions`; a test compares it with the folder."""
 
 FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 7_700_700_001
-"""Any number: the advisory lock that migrating processes meet at on PostgreSQL."""
 
 
 def migrate(database: Database) -> None:
@@ -35,9 +33,7 @@ def migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with database.writing() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    with database.writing(within=None) as connection:
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, select, update
 
-from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.tables import META, RULE_CHANGES, RULES
 from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import RuleChange
@@ -58,7 +58,7 @@ class SqlRules:
         self._database = database
 
     def get(self, rule: str) -> Rule | None:
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             payload = connection.scalar(select(RULES.c.payload).where(RULES.c.id == rule))
         return None if payload is None else _decode(payload)
 
@@ -112,17 +112,17 @@ class SqlRules:
             query = query.where(RULE_CHANGES.c.rule == rule)
         if before:
             query = query.where(RULE_CHANGES.c.id < before)
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             return [_change(row) for row in connection.execute(query)]
 
     def cursor(self) -> int:
         """The number of the newest change; 0 before the first."""
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             return _newest(connection)
 
     def list(self) -> list[Rule]:
         """All rules, by id."""
-        with self._database.reading() as connection:
+        with self._database.reading(AT_ONCE) as connection:
             return [_decode(payload) for (payload,) in connection.execute(select(RULES.c.payload).order_by(RULES.c.id))]
 
     def _begun(self, connection: Connection, who: str, ids: Sequence[str]) -> _Writing:

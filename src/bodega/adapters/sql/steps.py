@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
-from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.tables import EVENTS
 from bodega.protocols import Steps
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY
@@ -26,11 +26,11 @@ _SHOWN = EVENT_CODES["impression"]
 
 def read_steps(database: Database, *, user: str, session: str, limit: int) -> Steps:
     """The newest steps of a user, or of a session as a guest; none for nobody."""
-    if not (user or session) or limit <= 0:
+    if not (user or session) or limit <= 0 or "\0" in user + session:
         return steps_of([])
     columns = EVENTS.c
     whose = columns.user_id == user if user else (columns.session_id == session) & (columns.user_id == "")
-    with database.reading() as connection:
+    with database.reading(AT_ONCE) as connection:
         found: Sequence[Any] = connection.execute(_newest(whose, 3 * limit)).all()
         if len(found) >= 3 * limit:
             kinds = (columns.type.in_(_WANTED), columns.type == _SHOWN, columns.query != "")
