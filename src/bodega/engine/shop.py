@@ -6,6 +6,7 @@ replaced, never changed, when the catalog changes or a new snapshot is published
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import OrderedDict
@@ -26,6 +27,7 @@ from bodega.engine.preview import most_asked
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
+from bodega.engine.trials import Trials
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
@@ -34,6 +36,7 @@ from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, R
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
 
+LOGGER = logging.getLogger("bodega.engine")
 COUNTED = 100_000
 """Newest events whose second delivery is told apart by counters in memory (the store tells all)."""
 DELTA_LIMIT = 20_000
@@ -59,6 +62,8 @@ class Shop:
             lambda user, session, limit: stores.events.recent(user=user, session=session, limit=limit),
             limit=settings.answer.history,
         )
+        self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
+        """What is tried out, and what came of it; None while every dial is off."""
         self._parts = parts
         self._snapshots = Snapshots(folder / "snapshots")
         self._engine: Engine | None = None
@@ -126,6 +131,8 @@ class Shop:
             self._counted[event.id] = None
         while len(self._counted) > COUNTED:
             self._counted.popitem(last=False)
+        if self.trials is not None:
+            self.trials.observe(fresh)
         if self._engine is not None:
             self._engine.observe(fresh)
 
@@ -255,11 +262,20 @@ class Shop:
     ) -> list[Completion]:
         """Completions of what was typed so far; among near-equals, those near this shopper's history come first."""
         self.catch_up()
-        engine = self.engine
-        if not (personal and (user or session)):
-            return engine.completing.complete(prefix, k)
-        history = self.shoppers.history(user, session, engine.shelf.base)
-        return engine.completing.complete(prefix, k, context=Context(place="search", history=history.items))
+        engine, context = self.engine, None
+        if personal and (user or session):
+            try:
+                history = self.shoppers.history(user, session, engine.shelf.base)
+                context = Context(place="search", history=history.items)
+            except Exception as error:  # a store that is away takes the shopper's history from a suggestion, no more
+                LOGGER.warning("suggested without a history", extra={"facts": {"why": type(error).__name__}})
+
+        def completed() -> list[Completion]:
+            if failpoints.ON:
+                failpoints.reach("suggest.complete")
+            return engine.completing.complete(prefix, k, context=context)
+
+        return engine.health.ask("suggestions", completed, lambda: engine.ladder.complete(prefix, k))
 
     def synonyms(self, people: int | None = None) -> list[Proposal]:
         """Words that shoppers seem to use for the same thing, mined from the whole log, the surest first: for review.
