@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bodega import settings
 from bodega.engine.shelf import GONE, Shelf
 from bodega.engine.trials import Trials
 from bodega.ranking.explore import FEATURES, Field, Trial, arranged, drawn
 from bodega.schema import Candidates, Context, Reason, Request, Sort
 from bodega.schema.arrays import Doubles, Floats, Ints, Longs
 from bodega.schema.trials import Decision, Slot, tried_id
-from bodega.settings import Exploring
 
 TEXTS = {"en": "New: being tried out", "zh": "新品试推荐"}
 """{language: why an item is here that the ranking alone would not have shown}."""
@@ -59,19 +59,19 @@ class Tried:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Exploring:
     """Tries things out on the pages of one shelf."""
 
     shelf: Shelf
     trials: Trials
-    dials: Exploring
+    dials: settings.Exploring
     fame: Callable[[], Floats]
     """How popular each shelf row is."""
     category: Callable[[], Ints]
     """Code of the deepest category of each shelf row, -1 without one."""
 
     def tried(self, request: Request, ordered: Ordered) -> Tried | None:
-        """The list with what is tried out on this page, already noted; None where nothing may be."""
+        """The list with what is tried out on this page; None where nothing may be. Showing it is noted apart."""
         dial = self.dials.of(request.place)
         nobody = not (request.user or request.session)
         chosen = request.sort is not Sort.RELEVANCE or bool(request.sort_by)
@@ -93,7 +93,6 @@ class Stage:
             session=request.session,
             worker=self.trials.worker,
         )
-        self.trials.note(decision)
         places = found.places[np.arange(len(shown)), shown]
         instead = frozenset(field.rows[places[shown > 0]].tolist())
         rows = np.concatenate([arranged(field.rows, found, shown), ordered.rows[len(field.rows) :]])

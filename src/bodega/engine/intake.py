@@ -24,6 +24,7 @@ from bodega.protocols import (
     Along,
     CatalogStore,
     DeadLetterBox,
+    DecisionStore,
     EventStore,
     EventSummary,
     ImportReport,
@@ -53,6 +54,8 @@ class Stores(Protocol):
     def keys(self) -> KeyStore: ...
     @property
     def rules(self) -> RuleStore: ...
+    @property
+    def decisions(self) -> DecisionStore: ...
     def close(self) -> None: ...
 
 

@@ -1,7 +1,7 @@
 """What was tried, and what came of it: kept durably, believed at once, shared by all processes of a shop.
 
 The thread that answers only puts a decision into a bounded queue (2 us; when it is full the page counts as lost and
-the shop goes on). One thread writes what waits in one transaction, four times a second, folds it into what is believed, and
+the shop goes on). One thread writes what waits in one transaction, four times a second, folds it into the beliefs, and
 looks once a second at what other processes wrote. Clicks come in by `observe`, as all durable events do.
 Durability: what was written survives a crash; pages of the last quarter of a second do not, and are then missing from
 the log as if they had never been tried. A full or broken disk stops nothing: what waits is tried again, the newest

@@ -327,6 +327,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     facets: tuple[Facet, ...] = ()
     degraded: tuple[str, ...] = ()
     snapshot: str = ""
+    policy: str = ""
+    """What decided the slots of this page that may be tried out ("thompson"); "" where nothing is left to chance."""
     took_ms: float = 0.0
 
     def __len__(self) -> int:

@@ -82,7 +82,7 @@ def chances(policy: str, arms: Arms, floor: float) -> Doubles:
 
     `policy` is one of `schema.Explore.policy` but "off".
     """
-    even = arms.present / arms.present.sum(axis=1, keepdims=True)
+    even: Doubles = arms.present / arms.present.sum(axis=1, keepdims=True)
     if policy == "epsilon":
         return even
     if policy == "linear":
