@@ -31,6 +31,8 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 ID_LIMIT = 512
 QUERY_LIMIT = 1_000
 RAW_LIMIT = 10_000
+NUMBER_LIMIT = 1e9
+"""Largest quantity and rating: sums over a log of them stay far from where 32-bit numbers end (3.4e38)."""
 POSITION_LIMIT = 1_000_000
 _PLANS = 1_000
 _IDS = frozenset({"id", "user", "session", "item", "place", "request_id", "channel", "currency"})
@@ -201,9 +203,9 @@ def _checked(event: Event) -> Event:
             raise _Refused(Refusal.NO_QUERY)
     elif not event.item:
         raise _Refused(Refusal.NO_ITEM)
-    if not event.quantity > 0 or event.quantity == math.inf:
+    if not 0 < event.quantity <= NUMBER_LIMIT:
         raise _Refused(Refusal.BAD_QUANTITY, event.quantity)
-    if event.type == "rating" and (event.value is None or not math.isfinite(event.value)):
+    if event.type == "rating" and (event.value is None or not abs(event.value) <= NUMBER_LIMIT):
         raise _Refused(Refusal.BAD_VALUE, event.value)
     if says_robot(event.channel):
         raise _Refused(Refusal.BOT, event.channel)
