@@ -80,6 +80,8 @@ def test_names_of_types(name, kind):
         ({"type": "purchase", "quantity": 0}, "bad_quantity"),
         ({"type": "purchase", "quantity": "many"}, "bad_quantity"),
         ({"type": "cart", "quantity": -1}, "bad_quantity"),
+        ({"type": "purchase", "quantity": 1e300}, "bad_quantity"),
+        ({"type": "rating", "value": -1e300}, "bad_value"),
         ({"type": "rating"}, "bad_value"),
         ({"type": "rating", "value": "great"}, "bad_value"),
         ({"position": -1}, "bad_position"),
