@@ -130,6 +130,13 @@ def scans_in_order_of_time(store: EventStore) -> None:
     _equal(times.tolist(), wanted, "scan is not in (time, id) order, or not in seconds since 1970 UTC")
 
 
+def orders_ids_by_code_points(store: EventStore) -> None:
+    names = ["Z", "a", "B", "é", "e", "\uff5e", "\U0001f95b", "aa", "-", "牛", "_"]
+    store.append([_event(name, item=name) for name in names])
+    got = [name for chunk in store.scan(chunk=4) for name in chunk.item]
+    _equal(got, sorted(names), "events of one moment are not in the order of their ids' code points")
+
+
 def keeps_every_column(store: EventStore) -> None:
     full = Event(
         type=EventType.PURCHASE, time=NOON, id="full", user="u\U0001f95b", session="s", item="牛奶", query="milk",
@@ -198,6 +205,7 @@ EVENT_CHECKS: tuple[Callable[[EventStore], None], ...] = (
     refuses_another_content,
     names_events_by_content,
     scans_in_order_of_time,
+    orders_ids_by_code_points,
     keeps_every_column,
     knows_the_newest_of_one,
     takes_many_writers,

@@ -89,12 +89,15 @@ class Database:
 
     @contextmanager
     def writing(self, within: float | None = PATIENT) -> Iterator[Connection]:
-        """A transaction that writes: durable when the block has ended without an exception. One writes at a time."""
+        """A transaction that writes: durable when the block has ended without an exception. One writes at a time.
+
+        `within=None`: as long as it takes, as migrations and moves do.
+        """
         with self._lock, self._translated():
             with self._writer.begin() as connection:
                 self._begun(connection, within)
                 if not self.is_sqlite:
-                    self._postgres.lock_writers(connection)
+                    self._postgres.lock_writers(connection, patient=within is None)
                 if failpoints.ON:
                     failpoints.reach("store.begin")
                 yield connection

@@ -87,8 +87,12 @@ def impatient(connection: Connection, patience: float | None) -> None:
         driver.patience = patience
 
 
-def lock_writers(connection: Connection) -> None:
-    """Wait until no other process writes into this schema; let go at the end of the transaction."""
+def lock_writers(connection: Connection, *, patient: bool = False) -> None:
+    """Wait until no other process writes into this schema, for 15 s or as long as it takes (then without limits for
+    this transaction at all); let go at its end."""
+    if patient:
+        unlimited = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
+        connection.exec_driver_sql(unlimited)
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(770077, hashtext(current_schema()))")
 
 

@@ -1,4 +1,4 @@
-"""What is kept? Seven tables, described once; the migrations build them and a test compares the two.
+"""What is kept? Every table, described once; the migrations build them and a test compares the two.
 
 Events are keyed by (time, id): SQLite then stores them *in* that order (`sqlite_with_rowid=False`), so the scan that
 learning starts with is one sequential read without a sort, and an import in time order only ever appends. Measured on
@@ -21,10 +21,14 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
 )
+from sqlalchemy import Text as PlainText
+from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 METADATA = MetaData()
+
+Text = PlainText().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
+"""Text, ordered by its code points on both databases: the same events are scanned in the same order."""
 
 ITEMS = Table(
     "items",
