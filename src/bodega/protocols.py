@@ -338,8 +338,8 @@ class EventStore(Protocol):
 
     def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written: ...
 
-    def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
-        """All events in (time, id) order, streamed in chunks."""
+    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
+        """All events in (time, id) order, streamed in chunks; only those from `since` on (microseconds since 1970)."""
         ...
 
     def recent(self, *, user: str, session: str, limit: int) -> list[Event]:
@@ -601,8 +601,9 @@ class PeopleStore(Protocol):
         """{session: users that events carry beside it}; sessions of guests only are left out."""
         ...
 
-    def sessions_of(self, users: Sequence[str], *, limit: int) -> list[str]:
-        """The newest sessions that events carry beside these users, at most `limit`."""
+    def sessions_of(self, users: Sequence[str], *, limit: int, guests: bool = False) -> list[str]:
+        """The newest sessions that events carry beside these users, at most `limit`; `guests`: only those on which
+        something was done without a user, too."""
         ...
 
     def bury(self, subjects: Sequence[str], *, time: float, erasure: str) -> None:

@@ -9,7 +9,7 @@ Cost: 2-3 s for 1.47 million events beside reading them. Same events, same array
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.events.bots import echoes, too_fast
+from bodega.events.gathering import People, gathered, persons
 from bodega.protocols import EventRows
 from bodega.schema import EventType, ItemTable, Log
 from bodega.schema.arrays import Flags, Ints
@@ -49,6 +50,10 @@ class LogFacts:
     sessions: int = 0
     cut_sessions: int = 0
     """Sessions cut from gaps because the feed gave none."""
+    joined: int = 0
+    """Events of guests that belong to a shopper who was signed in on the same visit."""
+    withheld: int = 0
+    """Events of shoppers who did not agree to learning."""
     types: dict[str, int] = field(default_factory=dict)
     """{event type: kept events}."""
 
@@ -64,13 +69,23 @@ class _Codes:
         return np.fromiter((of.setdefault(name, len(of)) for name in names), np.int32, len(names))
 
 
-def build_log(chunks: Iterable[EventRows], items: ItemTable, settings: Ingest) -> tuple[Log, LogFacts]:
-    """The log of all events, coded against `items`, and what was met on the way. Chunks come in (time, id) order."""
+def build_log(
+    chunks: Iterable[EventRows], items: ItemTable, settings: Ingest, who: People | None = None
+) -> tuple[Log, LogFacts]:
+    """The log of all events, coded against `items`, and what was met on the way. Chunks come in (time, id) order.
+
+    `who` says which ids are one shopper, and who may be learned from (None: every id is one, and all may).
+    """
     people, visits, names, words = _Codes(), _Codes(), _Codes(), _Codes()
     visits(["", ""][:1])  # code 0 stands for "no session given"
     words([""])  # code 0 stands for "no query"
-    parts = [_no_columns(), *(_coded(chunk, people, visits, names, words) for chunk in chunks)]
+    named = who.persons if who is not None else persons
+    parts = [_no_columns(), *(_coded(chunk, (people, visits, names, words), named) for chunk in chunks)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found = gathered(columns["user"], columns["session"], people.of, visits.of, who) if who is not None else None
+    if found is not None:
+        columns["user"] = found.user
+        columns = {name: column[found.keep] for name, column in columns.items()}
     name_of: Ints = columns.pop("name")
     log = Log(**columns, n_users=len(people.of), n_sessions=len(visits.of), queries=tuple(words.of)[1:])
     log, cut = _cut_sessions(log)
@@ -90,17 +105,23 @@ def build_log(chunks: Iterable[EventRows], items: ItemTable, settings: Ingest) -
         bot_events=int(by_bot.sum()),
         echoes=int((repeats & ~by_bot).sum()),
         cut_sessions=cut,
+        joined=found.joined if found is not None else 0,
+        withheld=found.withheld if found is not None else 0,
         types={kind.value: count for code, kind in enumerate(EventType) if (count := int((kept.type == code).sum()))},
     )
     return _compact(kept, facts)
 
 
-def _coded(rows: EventRows, people: _Codes, visits: _Codes, names: _Codes, words: _Codes) -> dict[str, NDArray[Any]]:
-    person = [user or f"\0{session}" for user, session in zip(rows.user, rows.session, strict=True)]
+def _coded(
+    rows: EventRows,
+    codes: tuple[_Codes, _Codes, _Codes, _Codes],
+    named: Callable[[Sequence[str], Sequence[str]], list[str]],
+) -> dict[str, NDArray[Any]]:
+    people, visits, names, words = codes
     return {
         "time": rows.time,
         "type": rows.type,
-        "user": people(person),
+        "user": people(named(rows.user, rows.session)),
         "session": visits(rows.session) - np.int32(1),
         "item": np.full(len(rows.item), -1, np.int32),
         "name": names(rows.item),
