@@ -12,11 +12,13 @@ import msgspec
 from bodega import settings as settings_room
 from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
+from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
 from bodega.engine.learn import Parts
 from bodega.engine.shop import Shop
 from bodega.errors import EndpointFailed, NotAShop
-from bodega.protocols import Encoder, EncoderInfo, Source
+from bodega.events.consuming import Consumer, Consuming
+from bodega.protocols import Encoder, EncoderInfo, News, Publisher, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
@@ -72,7 +74,33 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     settings = settings_room.load(path)
     store = SqlStore.open(settings.store.url or f"sqlite:///{path.absolute() / DATABASE}")
     analytics = Analytics(store.events, path / "analytics")
-    return Shop(path, settings, store, parts_of(settings, path), analytics)
+    shop = Shop(path, settings, store, parts_of(settings, path), analytics)
+    if settings.streams.url:
+        shop.consuming = Consuming(lambda: consumer_of(shop), address_of(settings.streams.url).name)
+    return shop
+
+
+def consumer_of(shop: Shop, url: str = "") -> Consumer:
+    """A member of the group that reads the shop's stream (or that at `url`); opens it when used. Raises BadSettings."""
+    chosen = url or shop.settings.streams.url
+    address_of(chosen)
+    return Consumer(
+        lambda: open_stream(chosen, shop.stores.events.offsets),
+        lambda events, along: shop.events.submit(events, along=along),
+        shop.settings,
+    )
+
+
+def publisher_of(settings: Settings, url: str = "") -> Publisher:
+    """A writer into the shop's stream (or the one at `url`). Raises BadSettings, MissingExtra, StreamFailed."""
+    return open_publisher(url or settings.streams.url)
+
+
+def open_news(path: Path, *, fresh: bool = False) -> News:
+    """The ring of news in a file, for the processes of one machine that serve the same shop; `fresh` begins it."""
+    from bodega.adapters.ring import Ring  # needs a POSIX system, as does everything that has several workers
+
+    return Ring.create(path) if fresh else Ring(path)
 
 
 def init_shop(folder: Path, chosen: Settings | None = None) -> Path:

@@ -21,7 +21,8 @@ from bodega.engine.answer import Engine
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
-from bodega.engine.learn import Encoded, LearnReport, Parts, learn, open_learned
+from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
+from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
 from bodega.engine.preview import most_asked
 from bodega.engine.rulebooks import Rules
@@ -31,6 +32,7 @@ from bodega.engine.trials import Trials
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
+from bodega.events.consuming import Consuming
 from bodega.protocols import KeyStore, News, NoProgress, Progress, Summarises
 from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
@@ -67,12 +69,16 @@ class Shop:
         self._parts = parts
         self._snapshots = Snapshots(folder / "snapshots")
         self._engine: Engine | None = None
+        self._catching: Overlay | None = None
+        """Counts that are being made from the stored events."""
         self._cursor = 0
         self._waiting: set[str] = set()
         """Items whose newest state waits for the next `learn`."""
         self._counted: OrderedDict[str, None] = OrderedDict()
         """Ids of the newest events that counters hold: one that is delivered twice counts once."""
         self._lock = threading.RLock()
+        self.consuming: Consuming | None = None
+        """What reads the shop's stream while it is served; None without one. `consuming.lag()` for metrics."""
         self._hearing: Hearing | None = None
         """The shop's other processes; None where this one is alone."""
 
@@ -89,13 +95,26 @@ class Shop:
         """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one."""
         with self._lock:
             opened = open_learned(self._snapshots, self._parts)
-            engine = Engine(opened.learned, Shelf.of(opened.items), self.shoppers, self.settings)
+            learned = replace(opened.learned, live=self._counted_since(opened))
+            engine = Engine(learned, Shelf.of(opened.items), self.shoppers, self.settings)
             browse.prepare(engine.shelf)
             if failpoints.ON:
                 failpoints.reach("shop.reload")
-            self._engine, self._cursor, self._waiting = engine, opened.cursor, set()
+            self._engine, self._cursor, self._waiting, self._catching = engine, opened.cursor, set(), None
             self.restock()
             return opened.learned.snapshot
+
+    def _counted_since(self, opened: Opened) -> Overlay | None:
+        """What happened since the snapshot, counted from the stored events; None where that is switched off.
+
+        What is acknowledged meanwhile is counted too: the counts are told of it before they are served.
+        """
+        if not self.settings.updates.counts:
+            return None
+        live = Overlay(opened.learned.sources, opened.items, opened.until, self.settings)
+        self._catching = live
+        live.replay(self.stores.events.scan(chunk=20_000, since=live.since))
+        return live
 
     def restock(self) -> None:
         """Take in what changed in the catalog and the rules since they were last looked at."""
@@ -126,13 +145,15 @@ class Shop:
         if failpoints.ON:
             failpoints.reach("events.observe")
         self.shoppers.observe(events)
-        fresh = [event for event in events if event.id not in self._counted]
+        fresh = [event for event in events if not event.id or event.id not in self._counted]
         for event in fresh:
             self._counted[event.id] = None
         while len(self._counted) > COUNTED:
             self._counted.popitem(last=False)
         if self.trials is not None:
-            self.trials.observe(fresh)
+            self.trials.observe(events)
+        if self._catching is not None:
+            self._catching.observe(fresh)
         if self._engine is not None:
             self._engine.observe(fresh)
 
@@ -184,10 +205,10 @@ class Shop:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
         if is_timed():
-            return self.engine.answer(request, self.rules.book)
+            return self.engine.answer(request, self.rules.book, self.trials)
         chosen = self.settings.answer
         with timed(Clock(chosen.deadline_ms or math.inf, chosen.remote_ms)):
-            return self.engine.answer(request, self.rules.book)
+            return self.engine.answer(request, self.rules.book, self.trials)
 
     def why_not(self, request: Request, item: str) -> WhyNot:
         """At which step of answering this request the item falls out, in words; changes nothing.
@@ -337,6 +358,10 @@ class Shop:
         }
 
     def close(self) -> None:
+        if self.trials is not None:
+            self.trials.close()
+        if self.consuming is not None:
+            self.consuming.stop()
         self.stores.close()
         if self._hearing is not None:
             self._hearing.close()

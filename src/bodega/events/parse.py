@@ -52,6 +52,7 @@ class EventReader:
 
     def __init__(self, settings: Settings, *, mapping: Mapping[str, str] | None = None, default_type: str = "") -> None:
         self._ahead = settings.ingest.future_seconds
+        self._back = settings.ingest.oldest_days * 86_400 or math.inf
         self._currency = settings.currency
         self._mapping = dict(mapping or {})
         self._default_type = default_type
@@ -70,7 +71,7 @@ class EventReader:
     def check(self, event: Event, *, now: float, source: str = "rows", line: int = 0) -> Event | DeadLetter:
         """The same rules for an event that is one already."""
         try:
-            _check_time(event.time, now + self._ahead)
+            self._check_time(event.time, now)
             return _checked(event)
         except _Refused as refused:
             return letter(refused.reason, refused.got, raw=msgspec.to_builtins(event), source=source, line=line)
@@ -98,7 +99,8 @@ class EventReader:
     def _event(self, given: dict[str, Any], now: float) -> Event:
         get = given.get
         kind = self._type(given)
-        time = _time(get("time"), now + self._ahead)
+        time = _time(get("time"))
+        self._check_time(time, now)
         quantity = _quantity(get("quantity"), kind) if kind in _COUNTED and "quantity" in given else 1.0
         if quantity < 0:
             kind, quantity = EventType.RETURN, -quantity
@@ -121,6 +123,16 @@ class EventReader:
             value=_stars(get("value")) if kind == "rating" else None,
         )
         return _checked(event)
+
+    def _check_time(self, time: datetime, now: float) -> None:
+        if time.tzinfo is None:
+            raise _Refused(Refusal.BAD_TIME, f"{time.isoformat()} without a time zone")
+        if time < EARLIEST:
+            raise _Refused(Refusal.ABSURD_TIME, time.isoformat())
+        if time.timestamp() > now + self._ahead:
+            raise _Refused(Refusal.FUTURE_TIME, time.isoformat())
+        if time.timestamp() < now - self._back:
+            raise _Refused(Refusal.OLD_TIME, time.isoformat())
 
     def _type(self, given: dict[str, Any]) -> EventType:
         name = str(given.get("type") or self._default_type).strip()
@@ -212,26 +224,15 @@ def _checked(event: Event) -> Event:
     return event
 
 
-def _time(value: object, latest: float) -> datetime:
+def _time(value: object) -> datetime:
     if value is None:
         raise _Refused(Refusal.NO_TIME)
     if isinstance(value, str) and value.endswith((" UTC", " GMT")):
         value = value[:-4]  # as rees46 writes it; without the zone's name it is ISO, 100 times faster to read
     try:
-        time = parse_time(value)
+        return parse_time(value)
     except ValueError as error:
         raise _Refused(Refusal.BAD_TIME, str(error)) from None
-    _check_time(time, latest)
-    return time
-
-
-def _check_time(time: datetime, latest: float) -> None:
-    if time.tzinfo is None:
-        raise _Refused(Refusal.BAD_TIME, f"{time.isoformat()} without a time zone")
-    if time < EARLIEST:
-        raise _Refused(Refusal.ABSURD_TIME, time.isoformat())
-    if time.timestamp() > latest:
-        raise _Refused(Refusal.FUTURE_TIME, time.isoformat())
 
 
 def _text(value: object, *, cut: int = 0) -> str:

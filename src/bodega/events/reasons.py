@@ -14,10 +14,12 @@ class Refusal(StrEnum):
     """`row.reason` in the dead letter box."""
 
     UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
     FUTURE_TIME = "future_time"
     ABSURD_TIME = "absurd_time"
+    OLD_TIME = "old_time"
     NO_TYPE = "no_type"
     UNKNOWN_TYPE = "unknown_type"
     UNUSED_TYPE = "unused_type"
@@ -35,6 +37,8 @@ class Refusal(StrEnum):
 
 TEACHING: dict[Refusal, str] = {
     Refusal.UNREADABLE: "the row could not be split into columns; mend its quotes or separators and import it again",
+    Refusal.TOO_LARGE: "the record is larger than streams.record_limit allows; an event takes some hundred bytes",
+    Refusal.OLD_TIME: "the time lies further back than ingest.oldest_days allows (0: any since 1990 is taken)",
     Refusal.NO_TIME: "an event needs a time; name its column `time`, or map it: mapping={'time': 'their_column'}",
     Refusal.BAD_TIME: "not a time; allowed: ISO 8601, seconds or milliseconds since 1970, any whole date",
     Refusal.FUTURE_TIME: "the time lies ahead of our clock; allowed: up to ingest.future_seconds (300 s); check the "

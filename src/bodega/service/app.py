@@ -7,7 +7,9 @@ pages and exception logging are off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -52,14 +54,20 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
         exception_handlers={Exception: _problem},
         cors_config=_cors(shop.settings.serve.origins),
         request_max_body_size=shop.settings.serve.body_limit,
-        on_startup=[watch.start],
-        on_shutdown=[watch.stop],
+        on_startup=[watch.start, partial(_reading, shop, begin=True)],
+        on_shutdown=[partial(_reading, shop, begin=False), watch.stop],
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
     app.asgi_handler = Gate(app.asgi_handler, desk, host or shop.settings.serve.host)
     return app
+
+
+async def _reading(shop: ShopLike, *, begin: bool) -> None:
+    """Begin, or end, to read the shop's stream where it has one."""
+    if shop.consuming is not None:
+        await asyncio.to_thread(shop.consuming.start if begin else shop.consuming.stop)
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -17,6 +17,7 @@ import msgspec
 from bodega.engine.rulebooks import Rules
 from bodega.engine.why_not import WhyNot
 from bodega.errors import UnknownItem
+from bodega.events.consuming import Consuming
 from bodega.protocols import Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
 from bodega.schema.table import category_paths
@@ -71,6 +72,7 @@ class CannedShop:
         self.events = CannedEvents(self.stores)
         self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
         """Kept and audited for real; they change no list, as there is no engine."""
+        self.consuming: Consuming | None = None
         self.asked: list[Request] = []
         self.completed: list[Request] = []
         """What was asked to be completed, by whom."""
@@ -145,6 +147,9 @@ class CannedShop:
         return "canned"
 
     def restock(self) -> None:
+        return None
+
+    def catch_up(self) -> None:
         return None
 
     def snapshots(self) -> list[Any]:

@@ -116,7 +116,7 @@ class MemoryEvents:
                     conflicts[event.id] = None
             for offset in along.offsets if along is not None else ():
                 held_offset = self._offsets.get((offset.stream, offset.partition), offset)
-                self._offsets[offset.stream, offset.partition] = max(held_offset, offset)
+                self._offsets[offset.stream, offset.partition] = offset if offset.anew else max(held_offset, offset)
         if along is not None and self._letters is not None:
             refused = [along.conflict(name) for name in conflicts] if along.conflict is not None else []
             self._letters.put([*along.letters, *refused])
@@ -162,10 +162,12 @@ class MemoryEvents:
         with self._lock:
             return {number: offset for (name, number), offset in self._offsets.items() if name == stream}
 
-    def scan(self, *, chunk: int = 100_000) -> Iterator[EventRows]:
+    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
         """All events in (time, id) order, as they were when the scan began."""
         with self._lock:
             rows = sorted(self._events.values(), key=_order)
+        if since is not None:
+            rows = [event for event in rows if event.time.timestamp() * 1e6 >= since - 0.5]
         for start in range(0, len(rows), chunk):
             yield event_rows(rows[start : start + chunk])
 

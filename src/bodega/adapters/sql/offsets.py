@@ -38,7 +38,9 @@ def write_offsets(database: Database, connection: Connection, offsets: Sequence[
         )
         moved = {name: values[name] for name in ("position", "minor", "time")}
         connection.execute(
-            statement.on_conflict_do_update(index_elements=["stream", "partition"], set_=moved, where=later)
+            statement.on_conflict_do_update(
+                index_elements=["stream", "partition"], set_=moved, where=None if offset.anew else later
+            )
         )
 
 
