@@ -91,6 +91,8 @@ class Opened:
     items: ItemTable
     cursor: int
     """Catalog changes after this one are not in it."""
+    until: float | None = None
+    """Seconds since 1970 of the newest event that is in it; None without any."""
 
 
 def learn(
@@ -177,7 +179,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
         understanding,
         parts.rewords() if proven and parts.rewords is not None else None,
     )
-    return Opened(learned, items, int(manifest.facts["catalog_cursor"]))
+    return Opened(learned, items, int(manifest.facts["catalog_cursor"]), manifest.facts.get("until"))
 
 
 def _loaded(parts: Parts, folder: Path, items: ItemTable, absent: Container[str]) -> dict[str, Source]:

@@ -192,4 +192,9 @@ def showable(shelf: Shelf, place: Place, context: Context, *, seen_too: bool) ->
         hidden.append(context.history)
     shown = shelf.current(np.concatenate(hidden))
     keep[shown[shown != GONE]] = False
+    newer = context.newer
+    if newer is not None:
+        keep[newer.disliked] = False
+        keep[newer.items if place.anchored else NO_INTS] = False
+        keep[newer.history if place.fresh and not seen_too else NO_INTS] = False
     return keep

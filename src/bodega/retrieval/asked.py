@@ -10,6 +10,8 @@ Cost: fit one pass over the log; a request touches the postings of its words and
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +21,7 @@ from scipy import sparse
 
 from bodega.retrieval._index import interest, load_facts, save_arrays, save_facts, strength, top_k
 from bodega.schema import Candidates, Context, ItemTable, Log, Texts, World
-from bodega.schema.arrays import NO_INTS, Floats, Ints, Longs
+from bodega.schema.arrays import NO_INTS, Doubles, Floats, Ints, Longs
 from bodega.schema.table import mapped
 from bodega.understanding import language
 
@@ -93,6 +95,50 @@ class Asked:
             out[same] = score[at[same]]
         return out
 
+    # What is counted on from here, between two learns (`engine.live`).
+
+    def key(self, query: str) -> tuple[str, ...]:
+        """The words by which a query is known, in any order; () without any."""
+        return tuple(sorted(_terms_of(query, self.options.longest)))
+
+    def rarity(self, words: Sequence[str]) -> list[float]:
+        """How much each word weighs; one that no past query holds as much as the rarest."""
+        rarest = float(self._idf.max(initial=1))
+        return [float(self._idf[row]) if (row := self._row.get(word)) is not None else rarest for word in words]
+
+    def near(self, query: str) -> list[tuple[int, float]]:
+        """(row, cosine) of the nearest past queries."""
+        rows, nearness = self._near(query)
+        return list(zip(rows.tolist(), nearness.tolist(), strict=True))
+
+    def words_of(self, row: int) -> tuple[str, ...]:
+        """The words of a past query."""
+        return self._keys[row]
+
+    def knows(self, key: tuple[str, ...]) -> bool:
+        """Is this the key of a past query?"""
+        return key in self._known
+
+    def counts(self, row: int) -> tuple[Ints, Doubles]:
+        """(items, interest) that a past query led to: its shares, undamped."""
+        here = slice(int(self._led[row]), int(self._led[row + 1]))
+        share = self._share[here].astype(np.float64)
+        sure = min(float(share.sum()), 1 - 1e-9)
+        return self._items[here], share * (self.options.damping / (1 - sure))
+
+    @cached_property
+    def _keys(self) -> list[tuple[str, ...]]:
+        """The words of every past query: the postings turned round."""
+        found: list[list[str]] = [[] for _ in range(len(self._led) - 1)]
+        for row, term in enumerate(self._terms):
+            for query in self._queries[int(self._starts[row]) : int(self._starts[row + 1])].tolist():
+                found[query].append(term)
+        return [tuple(sorted(words)) for words in found]
+
+    @cached_property
+    def _known(self) -> frozenset[tuple[str, ...]]:
+        return frozenset(self._keys)
+
     def save(self, folder: Path) -> None:
         save_arrays(
             folder,
@@ -124,6 +170,8 @@ class Asked:
 
     def _settle(self) -> None:
         self._row = {term: row for row, term in enumerate(self._terms)}
+        for held in ("_keys", "_known"):
+            self.__dict__.pop(held, None)
         self._last = ("", NO_INTS, np.empty(0, np.float32))
 
     def _found(self, query: str) -> tuple[Ints, Floats]:

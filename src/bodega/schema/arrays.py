@@ -77,6 +77,19 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class Newer:
+    """What a request and its shopper have to do with items that came after the snapshot: rows of the shelf, which no
+    source of the snapshot knows. Shapes as in `Context`."""
+
+    history: Ints = field(default_factory=lambda: NO_INTS)
+    times: Doubles = field(default_factory=lambda: NO_DOUBLES)
+    actions: Codes = field(default_factory=lambda: NO_CODES)
+    items: Ints = field(default_factory=lambda: NO_INTS)
+    """The anchors among them."""
+    disliked: Ints = field(default_factory=lambda: NO_INTS)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One request, resolved: what a source sees. Unknown items are already gone; everything may be empty.
 
@@ -109,6 +122,8 @@ class Context:
     """Synonyms: (words of `query`, other ways to say them), words folded."""
     traits: tuple[str, ...] = ()
     """What kind of query it is (see `ranking.per_query`): decides how much meaning may count beside words."""
+    newer: Newer | None = None
+    """Items that came after the snapshot; None where the request has nothing to do with any."""
 
     @property
     def seeds(self) -> Ints:

@@ -1,0 +1,245 @@
+"""Everything counted since one snapshot: events come in, requests read, a restart counts the same again.
+
+`Numbers` gives every item one number: the row of the snapshot's table, or for what came later (or has not come yet:
+events may run ahead of the catalog) the next free one. `Overlay` sorts events to the shoppers' tails, remembers who had
+to do with items that the snapshot does not know, and asks `View`s of it for one shelf.
+Cost: see the package. Not for: events before the snapshot's newest one; they are in it, or wait for the next learn.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from bisect import insort
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bodega.engine.live.shoppers import Counts, Seen, Shoppers
+from bodega.engine.live.votes import Votes
+from bodega.engine.live.wanted import Wanted
+from bodega.engine.live.words import Words
+from bodega.protocols import EventRows, Source
+from bodega.retrieval.asked import Asked
+from bodega.retrieval.popular import Popular
+from bodega.retrieval.transition import BOUGHT, Transition, TransitionOptions
+from bodega.schema import EVENT_CODES, TURNED_AWAY, Event, ItemTable
+from bodega.settings import Settings
+
+NEWER = 20_000
+"""Items that the snapshot does not know and that are counted; more wait for the next learn."""
+TOUCHES = 50
+"""Newest touches of such items that are remembered of a shopper."""
+TOUCHING = 50_000
+"""Shoppers of whom any are remembered."""
+
+STRENGTH = {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rating": 1.0}
+LIKED = 3.0
+
+_STRENGTH = {EVENT_CODES[name]: value for name, value in STRENGTH.items()}
+_RATING = EVENT_CODES["rating"]
+_AWAY = frozenset(EVENT_CODES[name] for name in TURNED_AWAY)
+_PAID = frozenset(EVENT_CODES[name] for name in ("purchase", "return"))
+_SHOWN = EVENT_CODES["impression"]
+_UNCOUNTED = _PAID | {_SHOWN}
+_BASKET = frozenset(EVENT_CODES[name] for name in BOUGHT)
+
+
+class Numbers:
+    """One number an item: its row in the snapshot, or a later one."""
+
+    def __init__(self, table: ItemTable) -> None:
+        self._rows: Mapping[str, int] = table.index
+        self.base = len(table)
+        self.newer: dict[str, int] = {}
+
+    def __call__(self, name: str) -> int:
+        """The number of an item, -1 where there are too many new ones."""
+        row = self._rows.get(name)
+        if row is not None:
+            return row
+        number = self.newer.get(name)
+        if number is None:
+            if len(self.newer) >= NEWER:
+                return -1
+            number = self.newer[name] = self.base + len(self.newer)
+        return number
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Touch:
+    """What a shopper did with an item that the snapshot does not know."""
+
+    time: float
+    item: int
+    code: int
+
+
+Row = tuple[float, int, str, str, str, str, float]
+"""(time, event code, user, session, item, query, stars)."""
+
+
+class Overlay:
+    """The counts since one snapshot. Safe to write from one thread and read from others.
+
+    `until`: seconds since 1970 of the snapshot's newest event, None where it holds none. Nothing is allocated until
+    something happens but two numbers an item.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], table: ItemTable, until: float | None, settings: Settings
+    ) -> None:
+        self.lock = threading.RLock()
+        self.numbers = Numbers(table)
+        self.until = -math.inf if until is None else until
+        self.since = None if until is None else int((until - 3_600 * settings.updates.hours_before) * 1e6)
+        """Stored events from here on are to be replayed (microseconds since 1970; None: all)."""
+        self.limit = settings.updates.events
+        popular, transition, asked = (sources.get(name) for name in ("popular", "transition", "asked"))
+        pairs = settings.updates.pairs
+        reference = time.time() if until is None else until
+        self.wanted = Wanted(popular, NEWER, reference) if isinstance(popular, Popular) else None
+        votes = _votes(transition, pairs) if isinstance(transition, Transition) else {}
+        self.follows, self.together = votes.get("follows"), votes.get("together")
+        self.words = Words(asked if isinstance(asked, Asked) else None, settings.understand.people)
+        everything = frozenset(_STRENGTH)
+        bought = _BASKET if self.together is None or self.together.sums.bought else everything
+        counts = Counts(self.follows, self.together, self.wanted, self.words, bought, _PAID)
+        self.shoppers = Shoppers(counts, counted_after=self.until, per_minute=settings.ingest.bot_events_per_minute)
+        self._touches: OrderedDict[str, list[Touch]] = OrderedDict()
+        self.counted = 0
+        """Events of interest taken in since the snapshot."""
+        self.kinds: Counter[int] = Counter()
+        """{event code: events since the snapshot}"""
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def observe(self, events: Iterable[Event]) -> None:
+        """Take in events that are durable, in any order, each at least once."""
+        self._take(
+            (
+                event.time.timestamp(),
+                EVENT_CODES[event.type],
+                event.user,
+                event.session,
+                event.item,
+                event.query,
+                float("nan") if event.value is None else event.value,
+            )
+            for event in events
+        )
+
+    def replay(self, chunks: Iterable[EventRows]) -> None:
+        """Take in stored events: those of the hours before the snapshot's end, and everything since."""
+        for chunk in chunks:
+            self._take(_rows(chunk))
+            if self.full:
+                return
+
+    @property
+    def full(self) -> bool:
+        """Have so many events come in since the snapshot that no more are counted?"""
+        return self.counted >= self.limit
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should know: bounds that were reached."""
+        if self.full:
+            return (
+                f"updates: {self.counted:,} events since the snapshot are counted, later ones wait; next: bodega learn",
+            )
+        if any(votes is not None and votes.full for votes in (self.follows, self.together)):
+            return ("updates: no more new pairs of items are counted; next: bodega learn",)
+        return ()
+
+    def forget(self, user: str = "", sessions: Sequence[str] = ()) -> None:
+        """Take back what these shoppers added, as far as it is still known who added it."""
+        with self.lock:
+            for person in [user] * bool(user) + [f"\0{session}" for session in sessions]:
+                self.shoppers.forget(person)
+                self.words.forget(person)
+                self._touches.pop(person, None)
+
+    def _take(self, rows: Iterable[Row]) -> None:
+        with self.lock:
+            people: dict[str, list[Seen]] = {}
+            for row in rows:
+                if self.full:
+                    break
+                self._sort(row, people)
+            for person, seen in people.items():
+                self.shoppers.take(person, seen)
+
+    def _sort(self, row: Row, people: dict[str, list[Seen]]) -> None:
+        """Put one event where it belongs."""
+        moment, code, user, session, item, query, stars = row
+        person = user or f"\0{session}"
+        since = moment > self.until
+        if since:
+            self.kinds[code] += 1
+            if code not in _UNCOUNTED:
+                self.shoppers.act(person, moment)
+            if query:
+                self.words.ask(query, person)
+        if not item or code == _SHOWN:
+            return
+        strength = _STRENGTH.get(code, 0.0)
+        liked = strength > 0 and (code != _RATING or stars >= LIKED)
+        if not (liked or code in _AWAY):
+            return
+        number = self.numbers(item)
+        if number < 0:
+            return
+        if number >= self.numbers.base:
+            self._touch(person, Touch(moment, number, code))
+        if liked:
+            self.counted += since
+            people.setdefault(person, []).append(Seen(moment, session, number, code, self.words.key(query), strength))
+
+    def _touch(self, person: str, touch: Touch) -> None:
+        held = self._touches.get(person)
+        if held is None:
+            held = self._touches[person] = []
+            if len(self._touches) > TOUCHING:
+                self._touches.popitem(last=False)
+        else:
+            self._touches.move_to_end(person)
+        if touch not in held:
+            insort(held, touch)
+            del held[:-TOUCHES]
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def touches(self, user: str, session: str) -> list[Touch]:
+        """What this shopper did with items that the snapshot does not know, oldest first."""
+        if not self._touches:
+            return []
+        with self.lock:
+            own = self._touches.get(user, []) if user else []
+            guest = self._touches.get(f"\0{session}", []) if session else []
+        return sorted({*own, *guest}) if guest else list(own)
+
+
+def _votes(transition: Transition, pairs: int) -> dict[str, Votes]:
+    """What can be counted on from this snapshot."""
+    options = transition.options
+    damped = {
+        "follows": options,
+        "together": TransitionOptions(within=options.within, row=options.together_row, column=options.together_column),
+    }
+    return {name: Votes(sums, damped[name], pairs=pairs) for name, sums in transition.votes.items() if name in damped}
+
+
+def _rows(chunk: EventRows) -> Iterator[Row]:
+    times, codes, stars = chunk.time.tolist(), chunk.type.tolist(), chunk.value.tolist()
+    return zip(
+        times,
+        codes,
+        chunk.user,
+        chunk.session,
+        chunk.item,
+        chunk.query,
+        stars,
+        strict=True,
+    )

@@ -1,0 +1,176 @@
+"""The counts over one shelf: which row has which number, who touched what is new, where the new votes lead.
+
+Bound anew when the catalog changes; a request reads it, nothing is written.
+Cost: one look-up an item of the shelf's delta when it is bound; one pass over the votes of its seeds for a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bodega.engine.live.overlay import Overlay, Touch
+from bodega.engine.live.votes import Votes
+from bodega.engine.shelf import GONE, Shelf
+from bodega.protocols import Source
+from bodega.retrieval._index import step_weights
+from bodega.retrieval.transition import TOGETHER_PLACES, Transition
+from bodega.schema import EVENT_CODES, TURNED_AWAY, Context, Request
+from bodega.schema.arrays import NO_INTS, Floats, Ints, Newer
+
+_AWAY = frozenset(EVENT_CODES[name] for name in TURNED_AWAY)
+_PURCHASE = EVENT_CODES["purchase"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Led:
+    """Where the votes since the snapshot lead from the seeds of one context."""
+
+    together: bool = False
+    """Do the votes of one visit answer (else those of what follows)?"""
+    votes: Votes | None = None
+    seeds: Ints = field(default_factory=lambda: NO_INTS)
+    """Numbers of the seeds."""
+    weights: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+    items: Ints = field(default_factory=lambda: NO_INTS)
+    """Numbers of the items, ascending."""
+    score: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+    touched: bool = False
+    """Do the seeds' lists in the snapshot weigh otherwise than they did, or are there other seeds?"""
+
+    def at(self, numbers: Ints) -> Floats:
+        """What the votes say for these items; 0 where nothing."""
+        out = np.zeros(len(numbers), np.float32)
+        if len(self.items):
+            place = np.minimum(np.searchsorted(self.items, numbers), len(self.items) - 1)
+            hit = self.items[place] == numbers
+            out[hit] = self.score[place[hit]]
+        return out
+
+
+class View:
+    """The counts, over one shelf."""
+
+    def __init__(self, overlay: Overlay, shelf: Shelf, transition: Transition | None) -> None:
+        self.overlay = overlay
+        self.shelf = shelf
+        self.transition = transition
+        self.n_base = len(shelf.base)
+        number = shelf.known_as.astype(np.int32)
+        with overlay.lock:
+            for row in np.flatnonzero(number == GONE).tolist():
+                number[row] = overlay.numbers(shelf.id(row))
+        self.number: Ints = number
+        """(len(shelf),): the number of the item of each row; -1 where there were too many new ones."""
+        later = np.flatnonzero((number >= self.n_base) & shelf.is_current)
+        self._row_of = dict(zip(number[later].tolist(), later.tolist(), strict=True))
+        self.leaf = _leaves(shelf)
+        """(len(shelf),) deepest category of each row in the snapshot's codes, -1 unknown."""
+        self._latest: tuple[Context | None, Led] = (None, Led())
+
+    @classmethod
+    def of(cls, overlay: Overlay, shelf: Shelf, sources: Mapping[str, Source]) -> View:
+        """The counts over a shelf, for the sources of the snapshot."""
+        transition = sources.get("transition")
+        return cls(overlay, shelf, transition if isinstance(transition, Transition) else None)
+
+    @property
+    def has_newer(self) -> bool:
+        """Is anything for sale that the snapshot does not know?"""
+        return bool(self._row_of)
+
+    def rows(self, numbers: Ints) -> Ints:
+        """The shelf row of each number that came after the snapshot; -1 where it is not for sale."""
+        get = self._row_of.get
+        return np.fromiter((get(number, -1) for number in numbers.tolist()), np.int32, len(numbers))
+
+    def noticed(self, context: Context, request: Request) -> Context:
+        """The context with what the request has to do with items that came after the snapshot."""
+        if not self._row_of:
+            return context
+        base = self.shelf.base.index
+        anchors = {self.shelf.row(name) for name in request.items if name not in base} - {GONE}
+        own = request.personal and bool(request.user or request.session)
+        touches = self.overlay.touches(request.user, request.session) if own else []
+        if not (touches or anchors):
+            return context
+        return replace(context, newer=self._newer(touches, sorted(anchors)))
+
+    def _newer(self, touches: list[Touch], anchors: list[int]) -> Newer:
+        """An item that was sent back or dismissed is disliked until it is bought again."""
+        away: dict[int, bool] = {}
+        kept: list[tuple[int, float, int]] = []
+        for touch in touches:
+            row = self._row_of.get(touch.item, GONE)
+            if row == GONE:
+                continue
+            if touch.code in _AWAY:
+                away[row] = True
+            else:
+                kept.append((row, touch.time, touch.code))
+                if touch.code == _PURCHASE:
+                    away.pop(row, None)
+        return Newer(
+            np.array([row for row, _, _ in kept], np.int32),
+            np.array([time for _, time, _ in kept], np.float64),
+            np.array([code for _, _, code in kept], np.int8),
+            np.array(anchors, np.int32),
+            np.array(sorted(away), np.int32),
+        )
+
+    def led(self, context: Context) -> Led:
+        """Where the votes since the snapshot lead; remembered for the latest context, by identity."""
+        held = self._latest
+        if held[0] is context:
+            return held[1]
+        led = Led() if self.transition is None else self._led(self.transition, context)
+        self._latest = (context, led)
+        return led
+
+    def _led(self, transition: Transition, context: Context) -> Led:
+        overlay = self.overlay
+        seeds, weights = self._seeds(context, transition.options.history_decay)
+        votes, together = overlay.follows, False
+        if context.place in TOGETHER_PLACES and _anchored(context):
+            visits, inside = overlay.together, seeds[seeds < self.n_base]
+            together = bool(np.any(transition.together.lengths(inside)))
+            together = together or (visits is not None and visits.touched(seeds))
+            votes = visits if together else votes
+        newer = context.newer is not None
+        if votes is None or not votes:
+            return Led(together, None, seeds, weights, touched=newer)
+        with overlay.lock:
+            items, score = votes.spread(seeds, weights)
+            return Led(together, votes, seeds, weights, items, score.astype(np.float32), newer or votes.touched(seeds))
+
+    def _seeds(self, context: Context, decay: float) -> tuple[Ints, Floats]:
+        """Numbers of the seeds and their weights, as `_item_to_item.seeds_of` gives them, new items among them."""
+        newer = context.newer
+        if _anchored(context):
+            extra = NO_INTS if newer is None else self.number[newer.items]
+            anchors = np.unique(np.concatenate([context.items, extra])).astype(np.int32)
+            return anchors[anchors >= 0], np.ones(int((anchors >= 0).sum()), np.float32)
+        if newer is None or not len(newer.history):
+            return step_weights(context, decay)
+        place = np.searchsorted(context.times, newer.times, side="right")
+        merged = Context(
+            history=np.insert(context.history, place, self.number[newer.history]),
+            times=np.insert(context.times, place, newer.times),
+        )
+        return step_weights(merged, decay)
+
+
+def _anchored(context: Context) -> bool:
+    return len(context.items) > 0 or (context.newer is not None and len(context.newer.items) > 0)
+
+
+def _leaves(shelf: Shelf) -> Ints:
+    base, delta = shelf.base, shelf.delta
+    own = base.leaf_category if "category" in base.coded else np.full(len(base), -1, np.int32)
+    if not len(delta) or "category" not in base.coded or "category" not in delta.coded:
+        return np.concatenate([own, np.full(len(delta), -1, np.int32)]).astype(np.int32)
+    code_of = base.coded["category"].code_of
+    known = np.array([*(code_of.get(name, -1) for name in delta.coded["category"].vocabulary), -1], np.int32)
+    return np.concatenate([own, known[delta.leaf_category]]).astype(np.int32)
