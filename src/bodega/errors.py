@@ -15,6 +15,7 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  |  `- Stale                it was changed since it was read
     |  |- MissingExtra            a part of Bodega that is not installed
     |  |- PortInUse               another program listens there
+    |  |- NoEvidence              a log that says too little of what is asked
     |  `- NotLearned              the shop has no snapshot yet
     |- AccessError                no key, or a key without the scope
     |  |- Unauthenticated
@@ -150,6 +151,10 @@ class MissingExtra(UsageError):
 
 class PortInUse(UsageError):
     status = 409
+
+
+class NoEvidence(UsageError):
+    status = 422
 
 
 class NotLearned(UsageError):
