@@ -152,6 +152,20 @@ class Understand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A query is suggested, mined or shown only when at least this many different people asked it."""
 
 
+class Updates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What takes effect between two learns, without training (docs/online-learning.md)."""
+
+    counts: bool = True
+    """Count new co-occurrences, popularity, chosen items of queries and new items on top of the snapshot."""
+    events: Count = 200_000
+    """At most this many events since the snapshot are counted; later ones wait for the next learn."""
+    pairs: Count = 500_000
+    """At most this many pairs of items are counted of each kind, about 120 bytes each."""
+    hours_before: Annotated[float, msgspec.Meta(ge=0)] = 24.0
+    """Events of so many hours before the snapshot's newest one are read again at the start, so that what comes after
+    is counted as following them."""
+
+
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the HTTP service listens and what it refuses."""
 
@@ -172,6 +186,8 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to loopback, any name otherwise. Set it behind a reverse proxy."""
     origins: str = ""
     """Web origins whose pages may call the API (CORS), separated by commas; empty means none but its own."""
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Processes that answer on the port, over one memory-mapped snapshot: about one a core."""
     waiting: Count = 32
     """Requests that may wait for the engine at one moment; the next one is refused with 503."""
 
@@ -284,6 +300,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diversity: Mixing = Mixing()
     explore: Exploring = Exploring()
     understand: Understand = Understand()
+    updates: Updates = Updates()
     serve: Serve = Serve()
     algolia: Algolia = Algolia()
     privacy: Privacy = Privacy()
