@@ -34,6 +34,7 @@ from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
 from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
 from bodega.engine.merchandise import Bound, Merchandise, facts_of
+from bodega.engine.live import Overlay, View, newcomers, over
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES, Place
 from bodega.engine.pool import Pool, Pooling
@@ -84,6 +85,8 @@ class Learned:
     """Words lost queries anew; None unless a language model was switched on and proved itself."""
     health: Health = field(default_factory=Health)
     """Which parts fail at the moment."""
+    live: Overlay | None = None
+    """What has happened since, counted beside the models; None where that is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,18 @@ class Engine:
         words = learned.sources[Lexical.name]
         assert isinstance(words, Lexical)
         self.completing = Completing(words, shelf)
-        newer = beside(learned.sources, shelf)
+        newer, sources = beside(learned.sources, shelf), learned.sources
+        self.live: View | None = None
+        if learned.live is not None:
+            self.live = View.of(learned.live, shelf, learned.sources)
+            sources = over(learned.sources, self.live)
+            newer = {**newer, **newcomers(learned.sources, self.live)}
         self.health = learned.health
         self.ladder = Ladder(learned.sources, shelf, settings.answer.curated)
-        self.finder = Finder(learned.sources, shelf, learned.understanding, newer, learned.rewords, self.health)
+        self.finder = Finder(sources, shelf, learned.understanding, newer, learned.rewords, self.health)
         self.merchandise = Merchandise(shelf)
         standing = self.ladder.popular
-        self.pooling = Pooling(learned.sources, newer, shelf, settings.answer.candidates, self.health, standing)
+        self.pooling = Pooling(sources, newer, shelf, settings.answer.candidates, self.health, standing)
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
@@ -146,6 +154,8 @@ class Engine:
 
     def observe(self, events: Sequence[Event]) -> None:
         """Let the features of the learned rankers know what happened since the snapshot was learned."""
+        if self.learned.live is not None:
+            self.learned.live.observe(events)
         for event in events:
             row = self.shelf.base.index.get(event.item, -1)
             if row >= 0:
@@ -218,6 +228,8 @@ class Engine:
         browse.check(tables, request.facets, where="facets")
         chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
+        if self.live is not None:
+            context = self.live.noticed(context, request)
         around = (self.learned.sources, self.shelf, self.shoppers)
         context, cold = self.health.ask("cold", lambda: started(request, place, context, around), lambda: (context, ()))
         clock.lap("context")
