@@ -7,6 +7,7 @@
             -> showable   filters, stock, dismissals, the anchors themselves; topped up if too little  pool.py
             -> ranked     every source of the place scores the head of the pool, a sum or a ranker orders  ranking/
             -> mixed      likes apart, the tired down, where the place has a dial for it               ranking/diversify
+            -> tried      a few slots of the page decided by chance, where its place has a dial for it exploring.py
             -> page       variants collapsed, sorted, pinned, cut, explained; every fallback named     explain.py
 
 No step asks for a model's name: a place names its sources (`places.py`) and what ranks it was learned.
@@ -30,11 +31,12 @@ from bodega.engine.cold import started
 from bodega.engine.completing import Completing
 from bodega.engine.deadline import now
 from bodega.engine.explain import Explainer, accounted
+from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
 from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
-from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.live import Overlay, View, newcomers, over
+from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES, Place
 from bodega.engine.pool import Pool, Pooling
@@ -42,6 +44,7 @@ from bodega.engine.question import Question, Questioning
 from bodega.engine.ranked import OnShelf
 from bodega.engine.resolve import context_of, place_of
 from bodega.engine.shelf import GONE, Shelf
+from bodega.engine.trials import Trials
 from bodega.protocols import Source
 from bodega.ranking.diversify import Diversify, Shown
 from bodega.ranking.fuse import Fusion
@@ -134,6 +137,7 @@ class Engine:
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
+        self._exploring: Exploring | None = None
         self.mixing = Diversify(self._mixed_from(), {name: settings.diversity.of(name) for name in PLACES})
 
     def _mixed_from(self) -> Shown:
@@ -162,7 +166,7 @@ class Engine:
                 value = float("nan") if event.value is None else event.value
                 self.learned.ordering.writes(row, EVENT_CODES[event.type], event.time.timestamp(), value)
 
-    def answer(self, request: Request, rules: RuleBook = NO_RULES) -> Page:
+    def answer(self, request: Request, rules: RuleBook = NO_RULES, trials: Trials | None = None) -> Page:
         """The page for a request, whatever breaks on the way (`ladder`).
 
         Raises BadRequest for an unknown place or field, or a page out of range.
@@ -170,7 +174,7 @@ class Engine:
         place = place_of(request, self.settings)
         with counting() as lost:
             try:
-                page = self._page(request, rules)
+                page = self._page(request, rules, trials)
                 if not lost.named or is_honest(page, place, self.learned.sources, lost):
                     return page
             except Exception as error:
@@ -181,7 +185,7 @@ class Engine:
             ground = Ground(lambda asked: self._hidden(asked, rules), self._done)
             return self.ladder.page(request, lost, ground, snapshot=self.learned.snapshot)
 
-    def _page(self, request: Request, rules: RuleBook) -> Page:
+    def _page(self, request: Request, rules: RuleBook, trials: Trials | None) -> Page:
         """The page while the engine works; single parts may be lost."""
         started = time.perf_counter()
         if failpoints.ON:
@@ -189,14 +193,19 @@ class Engine:
         work = self.worked(request, rules)
         asked, pool, bound, rows = work.asked, work.pool, work.bound, work.rows
         lost = self.finder.troubles if request.query and not len(rows) else ()
-        hits = self._hits(request, work)
+        tried = None
+        if trials is not None:
+            tried = self.health.ask("explore", lambda: self._tried(request, work, trials), lambda: None)
+        hits = self._hits(request, work, tried)
         now().lap("explain")
         counted = asked.found.only(asked.may)
         facets = self.health.ask("facets", lambda: self._facets(request, counted, work.chosen), lambda: ())
         related = self.finder.related(request.query, asked.context) if asked.context.query else ()
         now().lap("facets")
+        if trials is not None and tried is not None:
+            trials.note(tried.decision)
         return Page(
-            request_id=secrets.token_hex(8),
+            request_id=tried.decision.request_id if tried else secrets.token_hex(8),
             place=request.place,
             hits=hits,
             total=len(rows),
@@ -218,6 +227,7 @@ class Engine:
                 *self._lost(work, request),
             ),
             snapshot=self.learned.snapshot,
+            policy=policy_of(tried),
             took_ms=round((time.perf_counter() - started) * 1000, 3),
         )
 
@@ -341,10 +351,19 @@ class Engine:
             rows = rows[np.argsort(~shelf.available[rows], kind="stable")]
         return browse.collapsed(rows, shelf.group) if shelf.has_variants else rows
 
-    def _hits(self, request: Request, work: Worked) -> tuple[Hit, ...]:
+    def _tried(self, request: Request, work: Worked, trials: Trials) -> Tried | None:
+        """The list with what is tried out on this page; None where nothing may be."""
+        if self._exploring is None:
+            shown = self.mixing.shown
+            fame, category = lambda: self.pooling.prior, lambda: shown.category
+            self._exploring = Exploring(self.shelf, trials, self.settings.explore, fame, category)
+        pins = np.asarray([row for row, _, _ in work.bound.pins], np.int32)
+        return self._exploring.tried(request, Ordered(work.rows, work.ranked, pins, work.asked.context))
+
+    def _hits(self, request: Request, work: Worked, tried: Tried | None = None) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""
         context, ranked = work.asked.context, work.ranked
-        rows = work.rows[request.offset : request.offset + request.k]
+        rows = (tried.rows if tried else work.rows)[request.offset : request.offset + request.k]
         place = {int(row): number for number, row in enumerate(ranked.items.tolist())}
         places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
         inside = places >= 0
@@ -359,6 +378,8 @@ class Engine:
         scores[inside] = ranked.scores[places[inside]]
         told = (places, shares, scores)
         why, parts = self.health.ask("reasons", lambda: self._reasons(request, work, rows, told), lambda: _mute(rows))
+        if tried is not None:
+            why = tried.explained(rows, why, context.language)
         return tuple(
             Hit(
                 id=self.shelf.id(row),
