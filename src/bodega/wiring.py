@@ -14,8 +14,9 @@ from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
-from bodega.engine.learn import Parts
-from bodega.engine.shop import Shop
+from bodega.engine.learn import Opened, Parts, open_learned
+from bodega.engine.shop import Shop, warm
+from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, NotAShop
 from bodega.events.consuming import Consumer, Consuming
 from bodega.protocols import Encoder, EncoderInfo, News, Publisher, Source
@@ -94,6 +95,17 @@ def consumer_of(shop: Shop, url: str = "") -> Consumer:
 def publisher_of(settings: Settings, url: str = "") -> Publisher:
     """A writer into the shop's stream (or the one at `url`). Raises BadSettings, MissingExtra, StreamFailed."""
     return open_publisher(url or settings.streams.url)
+
+
+def open_snapshot(folder: Path) -> Opened:
+    """The current snapshot, verified, open and warm, without opening the shop's stores: what forked workers share.
+
+    Raises NotLearned, SnapshotCorrupt.
+    """
+    settings = settings_room.load(folder)
+    opened = open_learned(Snapshots(folder / "snapshots"), parts_of(settings, folder))
+    warm(opened, settings)
+    return opened
 
 
 def open_news(path: Path, *, fresh: bool = False) -> News:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +11,21 @@ from rich.markup import escape
 
 from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
-from bodega.errors import BadRequest
+from bodega.errors import BadRequest, BadSettings, NotLearned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar.handlers import HTTPRouteHandler
 
     from bodega.engine.shop import Shop
+    from bodega.service.nursery import Inheritance
 
 keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys", rich_help_panel="Run it")
 
+STOREFRONT_KEY = "BODEGA_STOREFRONT_KEY"
+"""Environment variable by which a supervisor hands its workers the key that stands in the storefront's pages."""
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one from the settings.")]
 
 
@@ -33,26 +39,93 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: 
 
     listening(host, port).close()
     shop.reload()
-    handlers = _storefront(shop, f"storefront at {host}:{port}", shoppers) if storefront else []
+    key = _storefront_key(shop, f"storefront at {host}:{port}") if storefront else ""
+    handlers = _storefront(shop, key, shoppers) if storefront else []
     name = escape(shop.settings.name)
     run(
         create_app(shop, handlers=handlers, host=host),
         host=host,
         port=port,
         started=lambda url: show.stderr.print(f"[green]{name}[/] answers at [bold]{url}[/] (stop with Ctrl+C)"),
+        renew=shop.reload,
     )
 
 
-def _storefront(shop: Shop, label: str, shoppers: tuple[str, ...]) -> list[HTTPRouteHandler]:
-    """The pages, with a fresh search and events key; the key of an earlier server at this address is revoked."""
-    from bodega.web.storefront import StorefrontOptions, storefront_handlers
+def run_team(shop: Shop, *, host: str, port: int, storefront: bool, count: int) -> None:
+    """Become the supervisor of several processes that serve the shop: this does not return.
 
+    Raises BadSettings where the system cannot fork, PortInUse, NotLearned.
+    """
+    import os
+    import tempfile
+
+    from bodega.service.server import listening
+    from bodega.service.workers import COUNT, COUNTED, NEWS, Team, supervised
+    from bodega.wiring import open_news
+
+    if not hasattr(os, "fork"):
+        raise BadSettings("this system cannot run several workers", where="serve.workers", allowed="1", got=str(count))
+    folder = shop.folder.absolute()
+    listener = listening(host, port)
+    if not shop.snapshots():
+        raise NotLearned("this shop has not learned yet", where=str(shop.folder), next="run `bodega learn`")
+    key = _storefront_key(shop, f"storefront at {host}:{port}") if storefront else ""
+    shop.close()
+    news = folder / ".news"
+    open_news(news, fresh=True).close()
+    command = [sys.executable, "-m", "bodega", "serve", "--shop", str(folder), "--host", host]
+    command += ["--port", str(port), "--storefront" if storefront else "--no-storefront"]
+    environment = {
+        NEWS: str(news),
+        COUNT: str(count),
+        COUNTED: tempfile.mkdtemp(prefix="bodega-metrics-"),
+        STOREFRONT_KEY: key,
+    }
+    greeting = f"{shop.settings.name} answers at http://{host}:{listener.getsockname()[1]} with {count} processes"
+    listener.set_inheritable(True)
+    team = Team(command, listener.fileno(), environment)
+    whole = supervised(team, greeting)
+    os.execve(whole[0], whole, dict(os.environ))  # noqa: S606 - our own command
+
+
+def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool) -> int:
+    """Load what workers share, fork them, keep their number until the supervisor says stop; returns the exit code."""
+    import os
+
+    from bodega.service import create_app, run
+    from bodega.service.nursery import Brood
+    from bodega.service.telemetry import log_to
+    from bodega.wiring import open_news, open_snapshot
+
+    log_to()
+    opened = open_snapshot(folder)
+
+    def work(answers: Callable[[], None]) -> None:
+        with shop_at(folder) as shop:
+            shop.join(open_news(Path(given.news)))
+            shop.reload(opened)
+            handlers = _storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []
+            app = create_app(shop, handlers=handlers, host=host)
+            run(app, host=host, listener=given.listener, started=lambda _: answers(), renew=shop.reload)
+
+    return Brood(given.count, work).run()
+
+
+def _storefront_key(shop: Shop, label: str) -> str:
+    """A fresh search and events key; the one of an earlier server at this address is revoked."""
     for info in shop.keys.list():
         if info.label == label and not info.revoked:
             shop.keys.revoke(info.id)
+    return shop.keys.create(label, ("search", "events"))
+
+
+def _storefront(shop: Shop, key: str, shoppers: tuple[str, ...]) -> list[HTTPRouteHandler]:
+    """The pages."""
+    from bodega.web.storefront import StorefrontOptions, storefront_handlers
+
     settings = shop.settings
     options = StorefrontOptions(
-        api_key=shop.keys.create(label, ("search", "events")),
+        api_key=key,
         shop_name=settings.name,
         language=settings.language,
         currency=settings.currency,
@@ -67,11 +140,23 @@ def serve(
     host: Annotated[str, typer.Option(help="Address; loopback unless told otherwise.")] = "",
     port: Port = 0,
     storefront: Annotated[bool, typer.Option(help="Serve the storefront pages too.")] = True,
+    workers: Annotated[
+        int, typer.Option(help="Processes on the port; 0 takes the number from the settings.", min=0, max=64)
+    ] = 0,
 ) -> None:
     """Serve the HTTP API and the storefront."""
+    from bodega.service.nursery import inheritance
+
+    given = inheritance()
+    if given is not None:
+        raise typer.Exit(run_nursery(shop, given, host=host, storefront=storefront))
     with shop_at(shop) as opened:
         settings = opened.settings.serve
-        run_server(opened, host=host or settings.host, port=port or settings.port, storefront=storefront)
+        host, port = host or settings.host, port or settings.port
+        count = workers or settings.workers
+        if count > 1:
+            run_team(opened, host=host, port=port, storefront=storefront, count=count)
+        run_server(opened, host=host, port=port, storefront=storefront)
 
 
 @keys.command("create", epilog="Example: `bodega keys create --label web --scope search --scope events --shop my-shop`")

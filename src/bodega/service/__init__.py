@@ -15,7 +15,22 @@
 Useful for: shops, pages, tests. Not for: deciding anything; every answer comes from the engine, unchanged.
 """
 
-from bodega.service.app import create_app
-from bodega.service.server import run
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bodega.service.app import create_app
+    from bodega.service.server import run
+
+_WHERE = {"create_app": "bodega.service.app", "run": "bodega.service.server"}
 
 __all__ = ["create_app", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """At first use: the supervisor of worker processes lives in this room and must stay small."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'bodega.service' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -40,6 +39,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
     desk = Desk.over(shop)
     watch = Watch(desk)
     intake = Intake(desk)
+    stream = _Stream(shop)
     app = Litestar(
         route_handlers=[
             *list_handlers(desk),
@@ -54,8 +54,8 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
         exception_handlers={Exception: _problem},
         cors_config=_cors(shop.settings.serve.origins),
         request_max_body_size=shop.settings.serve.body_limit,
-        on_startup=[watch.start, partial(_reading, shop, begin=True)],
-        on_shutdown=[partial(_reading, shop, begin=False), watch.stop],
+        on_startup=[watch.start, stream.start],
+        on_shutdown=[stream.stop, watch.stop],
         openapi_config=None,
         logging_config=None,
         debug=False,
@@ -64,10 +64,19 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
     return app
 
 
-async def _reading(shop: ShopLike, *, begin: bool) -> None:
-    """Begin, or end, to read the shop's stream where it has one."""
-    if shop.consuming is not None:
-        await asyncio.to_thread(shop.consuming.start if begin else shop.consuming.stop)
+class _Stream:
+    """Reads the shop's stream, where it has one, as long as the application runs."""
+
+    def __init__(self, shop: ShopLike) -> None:
+        self._shop = shop
+
+    async def start(self) -> None:
+        if self._shop.consuming is not None:
+            await asyncio.to_thread(self._shop.consuming.start)
+
+    async def stop(self) -> None:
+        if self._shop.consuming is not None:
+            await asyncio.to_thread(self._shop.consuming.stop)
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

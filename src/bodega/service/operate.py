@@ -81,6 +81,7 @@ class Watch:
                     served = self._shop.reload()
                     LOGGER.info("snapshot", extra={"facts": {"snapshot": served}})
                 self._seen = current
+            self._shop.catch_up()
             self._shop.restock()
         except BodegaError as error:
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})

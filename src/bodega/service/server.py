@@ -2,7 +2,8 @@
 
 The socket is opened before anything else, so that a port in use is found at once and explained. SIGTERM and Ctrl-C stop
 gracefully: no new connections, requests under way are finished (10 s at most), then `run` returns and the caller closes
-the shop. Not for: TLS and several machines, which belong to a proxy in front.
+the shop. SIGHUP looks for a new snapshot at once. Several processes on one port: `workers`. Not for: TLS and several
+machines, which belong to a proxy in front.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import errno
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,12 +39,23 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run(app: Any, *, host: str = "127.0.0.1", port: int = 7700, started: Callable[[str], None] | None = None) -> None:
+def run(
+    app: Any,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7700,
+    started: Callable[[str], None] | None = None,
+    renew: Callable[[], object] | None = None,
+    listener: socket.socket | None = None,
+) -> None:
     """Serve the application until SIGTERM or Ctrl-C; `started` is told the address once it answers.
+
+    `renew` is called (on a thread) at SIGHUP, unless that means that the terminal hung up. `listener` is a socket that
+    listens already, which other processes may share; else one is opened.
 
     Raises PortInUse (with a port that is free) and BadSettings for a host that is not this machine's.
     """
-    with listening(host, port) as listener:
+    with listener or listening(host, port) as listener:
         log_to()
         if not is_loopback(host) and host != "localhost":
             LOGGER.warning(
@@ -65,14 +78,21 @@ def run(app: Any, *, host: str = "127.0.0.1", port: int = 7700, started: Callabl
         )
         server = _Server(config)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(server, listener, started))
+            runner.run(_serve(server, listener, started, renew))
 
 
-async def _serve(server: _Server, listener: socket.socket, started: Callable[[str], None] | None) -> None:
+async def _serve(
+    server: _Server,
+    listener: socket.socket,
+    started: Callable[[str], None] | None,
+    renew: Callable[[], object] | None,
+) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # not on Windows, not outside the main thread
+    with contextlib.suppress(NotImplementedError, RuntimeError):  # not on Windows, not outside the main thread
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        if renew is not None and not _at_a_terminal():
+            loop.add_signal_handler(signal.SIGHUP, _renewed, renew)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.02)
@@ -84,6 +104,30 @@ async def _serve(server: _Server, listener: socket.socket, started: Callable[[st
         if started is not None:
             started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     await serving
+    gc.unfreeze()
+
+
+def _at_a_terminal() -> bool:
+    """Would SIGHUP mean that the terminal is gone? Then it ends the program, as it always did."""
+    try:
+        return sys.stdin.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def _renewed(renew: Callable[[], object]) -> None:
+    async def renewing() -> None:
+        try:
+            await asyncio.to_thread(renew)
+        except Exception as error:
+            LOGGER.error("nothing new could be taken over: what was served goes on", exc_info=error)
+
+    task = asyncio.get_running_loop().create_task(renewing())
+    _RENEWING.add(task)
+    task.add_done_callback(_RENEWING.discard)
+
+
+_RENEWING: set[asyncio.Task[None]] = set()
 
 
 def listening(host: str, port: int) -> socket.socket:
