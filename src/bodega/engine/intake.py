@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,18 +18,20 @@ from bodega import failpoints
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine.hearing import Kind
 from bodega.engine.online import Shoppers
+from bodega.engine.privacy import Privacy
+from bodega.engine.trials import DecisionStore
 from bodega.errors import UnknownItem
 from bodega.events import EventOptions, import_events
 from bodega.protocols import (
     Along,
     CatalogStore,
     DeadLetterBox,
-    DecisionStore,
     EventStore,
     EventSummary,
     ImportReport,
     KeyStore,
     NoProgress,
+    PeopleStore,
     Progress,
     RuleStore,
     Summarises,
@@ -55,6 +57,8 @@ class Stores(Protocol):
     @property
     def rules(self) -> RuleStore: ...
     @property
+    def people(self) -> PeopleStore: ...
+    @property
     def decisions(self) -> DecisionStore: ...
     def close(self) -> None: ...
 
@@ -65,6 +69,7 @@ class Shop(Protocol):
     settings: Settings
     analytics: Summarises
     shoppers: Shoppers
+    privacy: Privacy
 
     @property
     def stores(self) -> Stores: ...
@@ -170,31 +175,39 @@ class Events:
             bad_rows_limit=how.bad_rows_limit,
         )
         report = import_events(
-            Path(source) if isinstance(source, str) else source, shop.stores.events, shop.stores.dead, options
+            Path(source) if isinstance(source, str) else source, self, shop.stores.dead, options
         )
         shop.shoppers.forget_all()
         shop.told(Kind.FORGET)
         return report
 
+    def append(self, events: Sequence[Event]) -> Written:
+        """Store what may be kept of a batch, and tell nobody: an import does that at its end."""
+        kept = self._shop.privacy.admitted(events)
+        return replace(self._shop.stores.events.append(kept), withheld=len(events) - len(kept))
+
     def submit(self, events: Sequence[Event], *, along: Along | None = None) -> Future[Written]:
         """Store events; when the future is done they are durable and the next answer knows them.
+
+        What a shopper did not agree to, and what was done before its shopper was forgotten, is `withheld`.
 
         `along` is stored in the same transaction: how far a stream has come, and what of it could not be used.
         """
         done: Future[Written] = Future()
+        kept = self._shop.privacy.admitted(events)
 
         def acknowledge(stored: Future[Written]) -> None:
             try:
-                written = stored.result()
+                written = replace(stored.result(), withheld=len(events) - len(kept))
                 if failpoints.ON:
                     failpoints.reach("events.acknowledge")
                 refused = set(written.conflicts)
-                self._acknowledged([event for event in events if event.id not in refused])
+                self._acknowledged([event for event in kept if event.id not in refused])
                 done.set_result(written)
             except BaseException as error:
                 done.set_exception(error)
 
-        self._shop.stores.events.submit(events, along=along).add_done_callback(acknowledge)
+        self._shop.stores.events.submit(kept, along=along).add_done_callback(acknowledge)
         return done
 
     def _acknowledged(self, events: Sequence[Event]) -> None:

@@ -17,11 +17,11 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bodega.errors import BodegaError
-from bodega.protocols import DecisionStore
 from bodega.ranking.explore import Beliefs, Field, Trial, trial
 from bodega.schema import INTEREST, Event
 from bodega.schema.trials import Decision, Outcome, tried_place
@@ -39,6 +39,48 @@ HALF_LIVES = 4.0
 PRUNE_EVERY = 3_600.0
 LOGGER = logging.getLogger("bodega.trials")
 PLACES_THAT_TRY = tuple(name for name in Exploring.__struct_fields__ if name != "keep_days")
+
+
+Shown = tuple[str, str]
+"""(request id, item)."""
+
+
+class DecisionStore(Protocol):
+    """What was shown by chance, with which probability, and what came of it. Each decision and outcome is kept once."""
+
+    def put(self, decisions: Sequence[Decision], outcomes: Sequence[Outcome]) -> None:
+        """On disk when this returns. Raises StoreError."""
+        ...
+
+    def newest(self, limit: int, since: float = 0.0, *, besides: str = "") -> Sequence[Decision]:
+        """The newest decisions made since then (seconds) by other processes than `besides`, oldest first."""
+        ...
+
+    def outcomes(self, since: float = 0.0, *, besides: str = "") -> Sequence[Outcome]:
+        """What was noted since then by other processes than `besides`, in order of time."""
+        ...
+
+    def outcomes_of(self, requests: Sequence[str]) -> Sequence[Outcome]: ...
+
+    def scan(self, since: float = 0.0, until: float | None = None) -> Iterator[Decision]:
+        """All decisions in order of time, streamed."""
+        ...
+
+    def count(self) -> tuple[int, int]:
+        """(decisions, outcomes)."""
+        ...
+
+    def prune(self, before: float) -> int:
+        """Remove what was decided before then; how many decisions that were."""
+        ...
+
+    def joined(self, since: float = 0.0, until: float | None = None) -> tuple[set[Shown], set[Shown]]:
+        """(what was wanted, what was reported as seen) on decided pages, by outcomes and by all stored events."""
+        ...
+
+    def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
+        """Remove everything that was decided for these people; how many decisions that were."""
+        ...
 
 
 @dataclass(slots=True)

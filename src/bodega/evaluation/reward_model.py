@@ -9,6 +9,7 @@ Paper: Chernozhukov et al. 2018 (cross-fitting).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -35,8 +36,8 @@ def one_hot(columns: Sequence[Longs], sizes: Sequence[int]) -> sparse.csr_array:
 
 def fitted(causes: sparse.csr_array | Doubles, reward: Doubles, ridge: float = RIDGE) -> Doubles:
     """Coefficients (m,): ridge regression, the first cause (the constant) hardly shrunken."""
-    product = causes.T @ causes
-    gram = np.asarray(product.toarray() if isinstance(product, sparse.csr_array) else product, np.float64)
+    product: Any = causes.T @ causes
+    gram = np.asarray(product.toarray() if sparse.issparse(product) else product, np.float64)
     shrink = np.full(len(gram), ridge)
     shrink[0] = 1e-6
     return np.asarray(np.linalg.solve(gram + np.diag(shrink), causes.T @ reward), np.float64)

@@ -14,17 +14,22 @@ import msgspec
 from sqlalchemy import Select, delete, func, select
 
 from bodega.adapters.sql.database import Database
-from bodega.adapters.sql.tables import DECISIONS, OUTCOMES
-from bodega.schema.trials import Decision, Outcome, Slot
+from bodega.adapters.sql.tables import DECISIONS, EVENTS, OUTCOMES
+from bodega.schema import EVENT_CODES, INTEREST
+from bodega.schema.trials import MARK, Decision, Outcome, Slot
 
 _encode = msgspec.json.Encoder().encode
 _slots = msgspec.json.Decoder(tuple[Slot, ...]).decode
 _MICRO = 1_000_000
 _PART = 500
+_WANTED = frozenset(EVENT_CODES[name] for name in INTEREST)
+_SEEN = EVENT_CODES["impression"]
+_AFTER = MARK[:-1] + chr(ord(MARK[-1]) + 1)
+"""The first text after all that begin with the mark."""
 
 
 class SqlDecisions:
-    """Implements `protocols.DecisionStore`."""
+    """Implements `engine.trials.DecisionStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,6 +80,29 @@ class SqlDecisions:
                 query = select(OUTCOMES).where(OUTCOMES.c.request_id.in_(part))
                 found += [_outcome(row) for row in connection.execute(query)]
         return found
+
+    def joined(
+        self, since: float = 0.0, until: float | None = None
+    ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """({(request id, item) that was wanted}, {... that was reported as seen}) on decided pages: what was noted, and
+        what all stored events of that time say (a click may have been imported, or outlived a crash that its note did
+        not). Reads the events of that time once."""
+        columns = EVENTS.c
+        query = select(columns.request_id, columns.item_id, columns.type).where(
+            columns.time >= _micro(since), columns.request_id >= MARK, columns.request_id < _AFTER
+        )
+        noted = select(OUTCOMES.c.request_id, OUTCOMES.c.item_id).where(OUTCOMES.c.time >= _micro(since))
+        if until is not None:
+            query = query.where(columns.time < _micro(until))
+        wanted, seen = set(), set()
+        with self._database.reading() as connection:
+            wanted.update((row[0], row[1]) for row in connection.execute(noted))
+            for request, item, code in connection.execute(query):
+                if code in _WANTED:
+                    wanted.add((request, item))
+                elif code == _SEEN:
+                    seen.add((request, item))
+        return wanted, seen
 
     def count(self) -> tuple[int, int]:
         """(decisions, outcomes) that are kept."""
