@@ -30,6 +30,14 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SQLAlchemy URL of the store; empty means SQLite in the shop's folder."""
 
 
+class Snapshots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where what was learned is kept."""
+
+    url: str = ""
+    """A folder that several servers share (a path, or `file:///path`): `learn` publishes there, servers fetch from
+    there and check every byte. Empty: the shop's own folder only."""
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may come in, and how much at once."""
 
@@ -291,6 +299,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = "USD"
     """Currency (ISO 4217) of prices that come without one."""
     store: Store = Store()
+    snapshots: Snapshots = Snapshots()
     ingest: Ingest = Ingest()
     streams: Streams = Streams()
     state: State = State()

@@ -19,12 +19,16 @@ from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.deadline import Clock, is_timed, timed
+from bodega.engine.depot import Depot
+from bodega.engine.erasure import Erasures
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
+from bodega.engine.patience import patiently
 from bodega.engine.preview import most_asked
+from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
@@ -32,7 +36,9 @@ from bodega.engine.trials import Trials
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
+from bodega.events.border import Border
 from bodega.events.consuming import Consuming
+from bodega.events.pseudonyms import Secrets
 from bodega.protocols import KeyStore, News, NoProgress, Progress, Summarises
 from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
@@ -60,14 +66,25 @@ class Shop:
             ask=lambda request, book: self.engine.answer(request, book),
             asked=lambda: most_asked(stores.events, settings.understand.people),
         )
-        self.shoppers = Shoppers(
-            lambda user, session, limit: stores.events.recent(user=user, session=session, limit=limit),
-            limit=settings.answer.history,
+        keys = Secrets(folder)
+        doors = Doors(
+            stores.people,
+            stores.events,
+            keys,
+            Border(keys, pseudonyms=settings.privacy.pseudonyms),
+            forget=self._forget_states,
+            tell=lambda states: self.told(Kind.FORGET if states else Kind.RESTOCK),
         )
+        self.privacy = Privacy(doors, settings.privacy)
+        """Who asks, and what they agreed to."""
+        self.shoppers = Shoppers(patiently(self.privacy.steps, settings), limit=settings.answer.history)
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
         self._parts = parts
-        self._snapshots = Snapshots(folder / "snapshots")
+        shared = settings.snapshots.url
+        self._snapshots = Snapshots(folder / "snapshots", Depot.at(shared, folder) if shared else None)
+        self.erasures = Erasures(folder, self.privacy, self._snapshots)
+        """Forget somebody, and prove it."""
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -86,15 +103,22 @@ class Shop:
 
     def learn(self, progress: Progress | None = None) -> LearnReport:
         """Train, evaluate, publish a snapshot and serve it (or refuse, and say why in the report)."""
-        report = learn(self.stores.catalog, self.stores.events, self._snapshots, self._parts, progress or NoProgress())
+        forgotten, who = self.erasures.waiting(), self.privacy.people()
+        stores, said = self.stores, progress or NoProgress()
+        report = learn(stores.catalog, stores.events, self._snapshots, self._parts, said, who=who)
         if report.published:
             self.reload()
+            self.erasures.followed(forgotten, report.snapshot)
         return report
 
-    def reload(self) -> str:
-        """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one."""
+    def reload(self, opened: Opened | None = None) -> str:
+        """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one.
+
+        `opened` is one that was opened before; it is used if it is the current one still.
+        """
         with self._lock:
-            opened = open_learned(self._snapshots, self._parts)
+            if opened is None or opened.learned.snapshot != self._snapshots.current():
+                opened = open_learned(self._snapshots, self._parts)
             learned = replace(opened.learned, live=self._counted_since(opened))
             engine = Engine(learned, Shelf.of(opened.items), self.shoppers, self.settings)
             browse.prepare(engine.shelf)
@@ -113,12 +137,13 @@ class Shop:
             return None
         live = Overlay(opened.learned.sources, opened.items, opened.until, self.settings)
         self._catching = live
-        live.replay(self.stores.events.scan(chunk=20_000, since=live.since))
+        live.replay(self.privacy.learnable(self.stores.events.scan(chunk=20_000, since=live.since)))
         return live
 
     def restock(self) -> None:
         """Take in what changed in the catalog and the rules since they were last looked at."""
         self.rules.refresh()
+        self.privacy.refresh()
         with self._lock:
             if self._engine is None:
                 return
@@ -144,7 +169,7 @@ class Shop:
         """Take in events that are durable: the next answer knows them."""
         if failpoints.ON:
             failpoints.reach("events.observe")
-        self.shoppers.observe(events)
+        self.shoppers.observe(self.privacy.known(events))
         fresh = [event for event in events if not event.id or event.id not in self._counted]
         for event in fresh:
             self._counted[event.id] = None
@@ -152,6 +177,7 @@ class Shop:
             self._counted.popitem(last=False)
         if self.trials is not None:
             self.trials.observe(events)
+        fresh = list(self.privacy.taught(fresh))
         if self._catching is not None:
             self._catching.observe(fresh)
         if self._engine is not None:
@@ -181,6 +207,10 @@ class Shop:
 
     def forget(self) -> None:
         """Drop the states of all shoppers; they are read again from the store when they come."""
+        self.privacy.refresh()
+        self._forget_states()
+
+    def _forget_states(self) -> None:
         self.shoppers.forget_all()
 
     @property
@@ -204,6 +234,7 @@ class Shop:
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
+        request = self.privacy.asked(request)
         if is_timed():
             return self.engine.answer(request, self.rules.book, self.trials)
         chosen = self.settings.answer
@@ -216,6 +247,7 @@ class Shop:
         Raises BadRequest, NotLearned.
         """
         self.catch_up()
+        request = self.privacy.asked(request)
         return why_not(self.engine, request, item, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page
@@ -286,7 +318,8 @@ class Shop:
         engine, context = self.engine, None
         if personal and (user or session):
             try:
-                history = self.shoppers.history(user, session, engine.shelf.base)
+                who = self.privacy.asked(Request(place="search", user=user, session=session))
+                history = self.shoppers.history(who.user, who.session, engine.shelf.base)
                 context = Context(place="search", history=history.items)
             except Exception as error:  # a store that is away takes the shopper's history from a suggestion, no more
                 LOGGER.warning("suggested without a history", extra={"facts": {"why": type(error).__name__}})
@@ -305,7 +338,7 @@ class Shop:
         until one becomes a rule (`bodega rules mine --add`). Cost: reads the catalog and the log as `learn` does.
         """
         items = ItemTable.of(self.stores.catalog.scan())
-        log, _ = build_log(self.stores.events.scan(), items, self.settings.ingest)
+        log, _ = build_log(self.stores.events.scan(), items, self.settings.ingest, self.privacy.people())
         return mine(log, people=self.settings.understand.people if people is None else people)
 
     def fields(self) -> list[str]:
@@ -328,6 +361,12 @@ class Shop:
 
     def snapshots(self) -> list[SnapshotInfo]:
         return self._snapshots.infos()
+
+    def share(self, snapshot: str = "") -> str:
+        """Send a snapshot (default: the newest of this folder) to the shared folder and serve it everywhere."""
+        chosen = self._snapshots.share(snapshot)
+        self.reload()
+        return chosen
 
     def rollback(self, snapshot: str = "") -> str:
         """Serve an older snapshot (default: the one before); returns its id."""
@@ -371,6 +410,18 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def warm(opened: Opened, settings: Settings) -> None:
+    """Make what a snapshot's first pages would make, so that nobody waits for it (and forked processes share it)."""
+    nobody = Shoppers(lambda *_: [], limit=1)
+    engine = Engine(opened.learned, Shelf.of(opened.items), nobody, settings)
+    browse.prepare(engine.shelf)
+    some = (engine.shelf.id(0),) if len(engine.shelf) else ()
+    words = engine.shelf.title(0) if len(engine.shelf) else "any"
+    for place in ("home", "category", "similar", "together", "search"):
+        engine.answer(Request(place=place, items=some, query=words if place == "search" else ""))
+    engine.completing.complete(words[:2], 1)
 
 
 def _warned(warnings: tuple[str, ...], before: int, now: int) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ from bodega.errors import NotLearned, SnapshotCorrupt, StoreError, UsageError
 
 MANIFEST = "manifest.json"
 POINTER = "CURRENT"
+KEPT = 3
+"""Snapshots that stay on disk: the served one and a way back."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -147,7 +149,10 @@ class Snapshots:
             warnings.append(self._adrift)
         for name in self._by_preference(pointer):
             try:
-                return self.folder / name, self._verified(name), tuple(warnings)
+                manifest = self._verified(name)
+                if self.depot is not None and not self._adrift:
+                    self._follow(pointer, name)
+                return self.folder / name, manifest, tuple(warnings)
             except (SnapshotCorrupt, StoreError) as error:
                 warnings.append(f"snapshot {name} refused: {error.what}")
         raise SnapshotCorrupt(
@@ -210,7 +215,7 @@ class Snapshots:
         self._point_at(chosen)
         return chosen
 
-    def prune(self, keep: int = 3) -> list[str]:
+    def prune(self, keep: int = KEPT) -> list[str]:
         """Delete all but the newest `keep` snapshots (the current one always stays); returns what went."""
         infos = self.infos()
         gone = [info.id for info in infos[:-keep] if not info.current] if keep else []
@@ -232,6 +237,14 @@ class Snapshots:
             with suppress(SnapshotCorrupt):
                 return self.verify(name)
         return self._fetch(name, self.depot)
+
+    def _follow(self, pointer: Pointer, served: str) -> None:
+        """Remember the depot's pointer for when it is away, and keep no more copies here than a way back needs."""
+        self._write_pointer(msgspec.json.encode(pointer))
+        kept = {served, pointer.current, *[entry.id for entry in pointer.history][-KEPT:]}
+        for path in self.folder.iterdir():
+            if (path / MANIFEST).is_file() and not path.name.startswith(".") and path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _fetch(self, name: str, depot: Depot) -> Manifest:
         """Copy a snapshot out of the depot, hashing every byte. Raises SnapshotCorrupt, StoreError."""
@@ -309,6 +322,14 @@ class Snapshots:
         old = self._pointer() if self.depot is not None or (self.folder / POINTER).exists() else None
         history = (*(old.history if old else ()), Published(name, datetime.now(UTC)))[-50:]
         content = msgspec.json.encode(Pointer(name, history))
+        self._write_pointer(content)
+        if self.depot is not None:
+            self._send(name, content, self.depot)
+
+    def _write_pointer(self, content: bytes) -> None:
+        path = self.folder / POINTER
+        if path.exists() and path.read_bytes() == content:
+            return
         fresh = self.folder / f".{POINTER}-{os.getpid()}"
         fresh.write_bytes(content)
         _flush(fresh)
@@ -316,8 +337,6 @@ class Snapshots:
             failpoints.reach("snapshot.point", fresh)
         fresh.rename(self.folder / POINTER)
         _flush(self.folder)
-        if self.depot is not None:
-            self._send(name, content, self.depot)
 
     def _send(self, name: str, pointer: bytes, depot: Depot) -> None:
         """The snapshot, then the pointer to it. Raises StoreError: it is served here, and `share` sends it later."""
