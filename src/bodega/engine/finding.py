@@ -22,6 +22,7 @@ import numpy as np
 
 from bodega import failpoints
 from bodega.engine import browse
+from bodega.engine.deadline import now
 from bodega.engine.health import Health, lose, rows_of
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
@@ -182,7 +183,8 @@ class Finder:
         rewords, none = self._rewords, ()
         others: Sequence[str] = none
         if rewords is not None:
-            others = self._health.ask("llm", lambda: rewords.wordings(said.typed), lambda: none)
+            asked = partial(now().remotely, "llm", lambda: rewords.wordings(said.typed))
+            others = self._health.ask("llm", asked, lambda: none)
         for rewrite in (*said.rewrites, *others):
             yield (f"words: {rewrite}",), replace(said, text=rewrite, corrected="", meanings=())
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from bodega import failpoints
+from bodega.engine.deadline import TooLate
+from bodega.engine.deadline import now as clock
 from bodega.engine.preview import Ask, Looking, Preview, preview
 from bodega.errors import BadRequest, BodegaError
 from bodega.protocols import RuleChange, RuleStore
@@ -52,10 +54,15 @@ class Rules:
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             try:
-                self.refresh()
+                clock().remotely("rules", self.refresh)
+            except TooLate:
+                self._looked = now
             except BodegaError as error:
                 self._looked = now
                 LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
+            except Exception as error:
+                self._looked = now
+                LOGGER.error("the rules could not be read", exc_info=error)
         return self._book
 
     def refresh(self) -> bool:

@@ -13,10 +13,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from bodega import failpoints
+from bodega.engine.deadline import LINES, TooLate
 from bodega.protocols import KeyInfo
 
 FRESH = 2.0
 """Seconds for which a look-up is believed."""
+AGAIN = 1.0
+"""Seconds for which a store that failed is not asked about a key that was good a minute ago."""
+WAIT = 0.03
+"""Seconds that a known key waits for the store: suggestions have 50 ms."""
 STALE = 60.0
 """Seconds for which a look-up is believed while the store does not answer."""
 REMEMBERED = 4_096
@@ -32,6 +37,7 @@ class Keyring:
         self._find = find
         self._clock = clock
         self._seen: OrderedDict[bytes, tuple[KeyInfo | None, float]] = OrderedDict()
+        self._not_before = 0.0
 
     def holder(self, key: str) -> KeyInfo | None:
         """The key's facts, or None when it is no key of this shop (any more)."""
@@ -39,14 +45,15 @@ class Keyring:
             return None
         digest, now = _digest(key), self._clock()
         known = self._seen.get(digest)
-        if known is not None and now - known[1] < FRESH:
+        if known is not None and (now - known[1] < FRESH or (now < self._not_before and now - known[1] < STALE)):
             return known[0]
         try:
             if failpoints.ON:
                 failpoints.reach("keys.find")
-            info = self._find(key)
+            info = self._asked(key, known is not None)
         except Exception:
             if known is not None and now - known[1] < STALE:
+                self._not_before = now + AGAIN
                 return known[0]
             raise
         self._seen[digest] = (info, now)
@@ -54,6 +61,15 @@ class Keyring:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
         return info
+
+    def _asked(self, key: str, known: bool) -> KeyInfo | None:
+        """What the store says; of a key that is known it is not waited for. Raises TooLate, and what the store does."""
+        if not known:
+            return self._find(key)
+        found = LINES.ask(lambda: self._find(key), WAIT)
+        if found is None:
+            raise TooLate("the store did not say in time whose key this is")
+        return found.result()
 
     def remembers(self, key: str) -> bool:
         """Was this key found good before? Then asking for it again is no guess."""

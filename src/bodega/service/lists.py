@@ -19,7 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega import schema
-from bodega.engine.deadline import timed
+from bodega.engine.deadline import Clock, timed
 from bodega.errors import BadRequest
 from bodega.service import asking
 from bodega.service.desk import Desk, Visit, as_json, visit_of
@@ -31,6 +31,8 @@ SCOPE = {"scope": "search"}
 BODY = {"scope": "search", "body": schema.Request}
 SUGGESTIONS = 8
 SUGGESTIONS_LIMIT = 50
+SUGGESTION_WAIT = 20.0
+"""Milliseconds that a suggestion waits for a store on another machine: who types has 50."""
 
 
 async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIResponse:
@@ -132,7 +134,10 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
         k = min(asked.k, SUGGESTIONS_LIMIT)
         async with desk.waiting.turn():
-            found = desk.shop.suggest(asked.query, k, user=asked.user, session=asked.session, personal=asked.personal)
+            with timed(Clock(patience=min(desk.settings.answer.remote_ms, SUGGESTION_WAIT))):
+                found = desk.shop.suggest(
+                    asked.query, k, user=asked.user, session=asked.session, personal=asked.personal
+                )
         return ASGIResponse(body=as_json({"suggestions": found}))
 
     return [search, search_json, facet_values, recommend, recommend_json, similar, together, item, suggest]
