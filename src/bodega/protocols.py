@@ -5,7 +5,7 @@ Sources and stages compute on arrays and know no store; stores keep bytes and kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +15,8 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.schema import Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
+from bodega.schema import EVENT_CODES, Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
 from bodega.schema.people import Link, Word
-from bodega.schema.trials import Decision, Outcome
 
 
 @runtime_checkable
@@ -153,6 +152,8 @@ class Written:
     """Delivered before with the same content: counted once."""
     conflicts: tuple[str, ...] = ()
     """Ids that were delivered before with *another* content: refused, not stored."""
+    withheld: int = 0
+    """Events that may not be kept: their shopper did not agree, or was forgotten since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,13 +325,64 @@ class Along:
 class Steps:
     """The newest doings of one shopper as plain columns, oldest first: what a state is made of. Equal lengths."""
 
-    time: list[float]
+    time: list[float] = field(default_factory=list)
     """Seconds since 1970."""
-    code: list[int]
+    code: list[int] = field(default_factory=list)
     """See `schema.EVENT_CODES`."""
-    item: list[str]
-    query: list[str]
-    value: list[float | None]
+    item: list[str] = field(default_factory=list)
+    query: list[str] = field(default_factory=list)
+    value: list[float | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self:
+        """The same of whole events."""
+        rows = [(one.time.timestamp(), EVENT_CODES[one.type], one.item, one.query, one.value) for one in events]
+        return cls(*(list(column) for column in zip(*rows, strict=True))) if rows else cls()
+
+
+Person = tuple[str, str]
+"""Whose state: ("user", id), or ("session", id) of a guest."""
+
+
+class StateLost(Exception):
+    """The server of shared states does not answer, or answers nonsense: read the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What others have taken in of one shopper."""
+
+    version: str
+    """Handed in with the next question."""
+    steps: tuple[Steps, ...] = ()
+    missing: bool = False
+    """Nothing is kept there: read the store, then `keep`."""
+
+
+class StateStore(Protocol):
+    """The shoppers' states where several servers share them. Each server keeps what it knows, and asks what is new.
+
+    Contract: what one server told before an answer is caught by every other one before its next answer; whatever is
+    told twice, or in another order, gives the same state; whoever cannot vouch for that raises StateLost.
+    """
+
+    def tell(self, steps: Mapping[Person, Steps]) -> None:
+        """These are durable. Never raises: a server that could not be told is mended before it is asked again."""
+        ...
+
+    def catch(self, asked: Mapping[Person, str]) -> dict[Person, Caught]:
+        """What is new since these versions ("": nothing is known): one round trip. Raises StateLost."""
+        ...
+
+    def keep(self, person: Person, steps: Steps, version: str) -> Caught:
+        """Leave everything the store knows (read after `version` was caught) for others; returns all there is now."""
+        ...
+
+    def forget(self, people: Sequence[Person] = ()) -> None:
+        """Drop what is kept of them, or (of nobody in particular) of all."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class EventStore(Protocol):
@@ -492,40 +544,6 @@ class RuleStore(Protocol):
         ...
 
 
-class DecisionStore(Protocol):
-    """What was shown by chance, with which probability, and what came of it. Each decision and outcome is kept once."""
-
-    def put(self, decisions: Sequence[Decision], outcomes: Sequence[Outcome]) -> None:
-        """On disk when this returns. Raises StoreError."""
-        ...
-
-    def newest(self, limit: int, since: float = 0.0, *, besides: str = "") -> Sequence[Decision]:
-        """The newest decisions made since then (seconds) by other processes than `besides`, oldest first."""
-        ...
-
-    def outcomes(self, since: float = 0.0, *, besides: str = "") -> Sequence[Outcome]:
-        """What was noted since then by other processes than `besides`, in order of time."""
-        ...
-
-    def outcomes_of(self, requests: Sequence[str]) -> Sequence[Outcome]: ...
-
-    def scan(self, since: float = 0.0, until: float | None = None) -> Iterator[Decision]:
-        """All decisions in order of time, streamed."""
-        ...
-
-    def count(self) -> tuple[int, int]:
-        """(decisions, outcomes)."""
-        ...
-
-    def prune(self, before: float) -> int:
-        """Remove what was decided before then; how many decisions that were."""
-        ...
-
-    def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
-        """Remove everything that was decided for these people; how many decisions that were."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class PeopleState:
     """How far identities, consents and erasures have come: cheap to ask, equal while nothing changed."""
@@ -612,6 +630,10 @@ class PeopleStore(Protocol):
 
     def buried(self, subjects: Sequence[str]) -> dict[str, float]:
         """{subject: time} of those among the keyed digests that were forgotten."""
+        ...
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """(all ids of users, all ids of sessions) that any row carries."""
         ...
 
     def erase(self, users: Sequence[str], sessions: Sequence[str]) -> Erased:

@@ -18,7 +18,9 @@ from bodega.engine.learn import Opened, Parts, open_learned
 from bodega.engine.shop import Shop, warm
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, NotAShop
+from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
+from bodega.events.pseudonyms import Secrets, another_key
 from bodega.protocols import Encoder, EncoderInfo, News, Publisher, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
@@ -74,6 +76,10 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
         init_shop(path)
     settings = settings_room.load(path)
     store = SqlStore.open(settings.store.url or f"sqlite:///{path.absolute() / DATABASE}")
+    keys = Secrets(path)
+    if settings.privacy.pseudonyms and not store.people.key_known(keys.fingerprint):
+        raise another_key(path)
+    store.guarded(Border(keys, pseudonyms=settings.privacy.pseudonyms))
     analytics = Analytics(store.events, path / "analytics")
     shop = Shop(path, settings, store, parts_of(settings, path), analytics)
     if settings.streams.url:

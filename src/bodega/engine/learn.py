@@ -29,6 +29,7 @@ from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, MissingExtra, NotLearned
 from bodega.evaluation import TimeSplit, by_time
 from bodega.events import LogFacts, build_log
+from bodega.events.gathering import People
 from bodega.features import State
 from bodega.protocols import CatalogStore, EncoderInfo, EventStore, Progress, Source, Trainable, Training
 from bodega.ranking.fit import FEWEST
@@ -96,9 +97,18 @@ class Opened:
 
 
 def learn(
-    catalog: CatalogStore, events: EventStore, snapshots: Snapshots, parts: Parts, progress: Progress
+    catalog: CatalogStore,
+    events: EventStore,
+    snapshots: Snapshots,
+    parts: Parts,
+    progress: Progress,
+    *,
+    who: People | None = None,
 ) -> LearnReport:
-    """Train, evaluate, publish. Refuses (published=False) an empty catalog. Raises LeakFound."""
+    """Train, evaluate, publish. Refuses (published=False) an empty catalog. Raises LeakFound.
+
+    `who` says which ids are one shopper, and who may be learned from (None: every id is one, and all may).
+    """
     started = time.perf_counter()
     cursor = catalog.cursor()
     progress.start("read the catalog")
@@ -107,7 +117,7 @@ def learn(
     if len(items) == 0:
         return LearnReport(False, "not published: the catalog is empty; next: bodega import items")
     progress.start("read the events")
-    log, log_facts = build_log(events.scan(), items, parts.settings.ingest)
+    log, log_facts = build_log(events.scan(), items, parts.settings.ingest, who)
     progress.finish()
     if failpoints.ON:
         failpoints.reach("learn.read")

@@ -19,11 +19,13 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from bodega.errors import BadRequest, BodegaError
 from bodega.events.border import Border
@@ -31,7 +33,7 @@ from bodega.events.consent import NOBODY, Standing, standing
 from bodega.events.gathering import People
 from bodega.events.identity import SESSION, USER, homes, stitched, united
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import EventStore, IdentityChange, PeopleState, PeopleStore, Steps
+from bodega.protocols import EventRows, EventStore, IdentityChange, PeopleState, PeopleStore, Steps
 from bodega.schema import Event, Request
 from bodega.schema.people import Link, Word
 from bodega.settings import Privacy as Chosen
@@ -137,8 +139,9 @@ class Privacy:
             user, session = self._whose(user, session, gpc=gpc)
         except BodegaError as error:  # a page is never refused for this
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
-            if not self._free or gpc:  # somebody may have denied: nobody is recognised until the store answers
-                user = session = ""
+            state = self._state  # as it was last known
+            if gpc or not self._opted_in or state is None or state.spoken:
+                user = session = ""  # somebody may have denied: nobody is recognised until the store answers
         if user == request.user and session == request.session:
             return request
         return msgspec.structs.replace(request, user=user, session=session)
@@ -159,7 +162,7 @@ class Privacy:
     @property
     def _free(self) -> bool:
         """Is it known that everybody agrees to everything?"""
-        return self._opted_in and self._state is not None and not self._state.spoken
+        return self._opted_in and not self.state.spoken
 
     def of_user(self, user: str) -> Person:
         """Everything known of the shopper of this id (as it is kept here)."""
@@ -330,18 +333,6 @@ class Privacy:
             parts += [self.events.steps(user="", session=visit, limit=limit) for visit in visits]
         return parts[0] if len(parts) == 1 else _merged(parts)
 
-    def recent(self, user: str, session: str, limit: int) -> list[Event]:
-        """`steps` as whole events, under the shopper's key."""
-        if not user:
-            return self.events.recent(user="", session=session, limit=limit)
-        person = self.of_user(user)
-        found = [event for each in person.users for event in self.events.recent(user=each, session="", limit=limit)]
-        for visit in self.guest_visits(person.users) if self.settings.stitch else ():
-            visited = self.events.recent(user="", session=visit, limit=limit)
-            found += [event for event in visited if not event.user]
-        ordered = sorted({event.id: event for event in found}.values(), key=lambda event: (event.time, event.id))
-        return [msgspec.structs.replace(event, user=person.key) for event in ordered[-limit:]]
-
     def guest_visits(self, users: Sequence[str]) -> list[str]:
         """The newest visits of this shopper on which something was done without being signed in."""
         said = self.store.links_of([USER + user for user in users]) if self.state.linked else []
@@ -358,6 +349,29 @@ class Privacy:
         links = self.store.links() if state.linked else []
         words = self.store.words() if state.spoken else []
         return People(self.settings, stitched(links, self.settings.ids_per_profile), links, words)
+
+    def taught(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Those of the events that models may be made of."""
+        if self._free:
+            return events
+        self._look_up(event.session for event in events)
+        return [event for event in events if self._learnable(event.user, event.session)]
+
+    def learnable(self, chunks: Iterable[EventRows]) -> Iterator[EventRows]:
+        """The rows that models may be made of."""
+        for rows in chunks:
+            if not self._free:
+                self._look_up(rows.session)
+                keep = np.array([self._learnable(*each) for each in zip(rows.user, rows.session, strict=True)], bool)
+                rows = _rows(rows, keep)
+            yield rows
+
+    def _learnable(self, user: str, session: str) -> bool:
+        if not user and session.startswith(NOBODY):
+            return False
+        person, visit = self.of_user(user), self.of_session(session)
+        words = person.words if visit.shared and user else (*person.words, *visit.words)
+        return standing(words, self.settings).learning
 
     # -- what is said ---------------------------------------------------------------------------------------------
 
@@ -421,6 +435,22 @@ class Privacy:
 
 def _accounts(link: Link) -> bool:
     return link.left.startswith(USER) and not link.apart
+
+
+def _rows(rows: EventRows, keep: NDArray[np.bool_]) -> EventRows:
+    """The rows where `keep` is true."""
+    kept = np.flatnonzero(keep).tolist()
+    return EventRows(
+        time=rows.time[keep],
+        type=rows.type[keep],
+        user=[rows.user[row] for row in kept],
+        session=[rows.session[row] for row in kept],
+        item=[rows.item[row] for row in kept],
+        query=[rows.query[row] for row in kept],
+        quantity=rows.quantity[keep],
+        value=rows.value[keep],
+        position=rows.position[keep],
+    )
 
 
 def _merged(parts: Sequence[Steps]) -> Steps:

@@ -39,7 +39,7 @@ from bodega.events import build_log
 from bodega.events.border import Border
 from bodega.events.consuming import Consuming
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import KeyStore, News, NoProgress, Progress, Summarises
+from bodega.protocols import KeyStore, News, NoProgress, Progress, Steps, Summarises
 from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
@@ -197,6 +197,7 @@ class Shop:
         try:
             self.observe(events)
         finally:
+            self.shoppers.share(self.privacy.known(events))
             if self._hearing is not None:
                 self._hearing.tell_events(events)
 
@@ -401,6 +402,7 @@ class Shop:
             self.trials.close()
         if self.consuming is not None:
             self.consuming.stop()
+        self.shoppers.close()
         self.stores.close()
         if self._hearing is not None:
             self._hearing.close()
@@ -414,7 +416,7 @@ class Shop:
 
 def warm(opened: Opened, settings: Settings) -> None:
     """Make what a snapshot's first pages would make, so that nobody waits for it (and forked processes share it)."""
-    nobody = Shoppers(lambda *_: [], limit=1)
+    nobody = Shoppers(lambda *_: Steps(), limit=1)
     engine = Engine(opened.learned, Shelf.of(opened.items), nobody, settings)
     browse.prepare(engine.shelf)
     some = (engine.shelf.id(0),) if len(engine.shelf) else ()

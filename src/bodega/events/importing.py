@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from bodega.errors import BadFeed, TooManyBadRows
 from bodega.events.parse import EventReader, letter
 from bodega.events.reasons import NOT_COUNTED, Refusal
 from bodega.events.spelling import FIELDS, event_type
 from bodega.feeds import RawRow, infer, open_feed
-from bodega.protocols import DeadLetterBox, EventStore, ImportReport, NoProgress, Progress
+from bodega.protocols import DeadLetterBox, ImportReport, NoProgress, Progress, Written
 from bodega.schema import DeadLetter, Event
 from bodega.settings import Settings
 
@@ -48,6 +49,12 @@ class EventOptions:
     """Our clock in seconds since 1970; None means the real one."""
 
 
+class Appends(Protocol):
+    """Where a batch of events goes; an `EventStore` fits."""
+
+    def append(self, events: Sequence[Event]) -> Written: ...
+
+
 @dataclass(slots=True)
 class _Tally:
     rows: int = 0
@@ -60,7 +67,7 @@ class _Tally:
 
 
 def import_events(
-    source: Path | Iterable[dict[str, object] | Event], store: EventStore, dead: DeadLetterBox, options: EventOptions
+    source: Path | Iterable[dict[str, object] | Event], store: Appends, dead: DeadLetterBox, options: EventOptions
 ) -> ImportReport:
     """Read all of `source` into `store`; rows that cannot be used go to `dead`. Raises BadFeed, TooManyBadRows."""
     started = time.perf_counter()
@@ -97,7 +104,7 @@ def import_events(
 @dataclass(frozen=True, slots=True)
 class _Target:
     reader: EventReader
-    store: EventStore
+    store: Appends
     dead: DeadLetterBox
     name: str
     now: float
@@ -130,8 +137,8 @@ def _one_batch(batch: list[Row], to: _Target, tally: _Tally, options: EventOptio
     tally.returns += sum(event.type == "return" for event in events)
     if written.conflicts:
         refused = {event.id: (event, row) for event, row in zip(events, lines, strict=True)}
-        to.dead.put([_conflict(*refused[name], to.name) for name in written.conflicts])
-        conflicts = len(events) - written.added - written.unchanged
+        to.dead.put([_conflict(*refused[name], to.name) for name in written.conflicts if name in refused])
+        conflicts = len(events) - written.added - written.unchanged - written.withheld
         tally.reasons[Refusal.CONFLICT.value] += conflicts
         tally.bad += conflicts
         _stop_if_too_bad(tally, to.name, options)

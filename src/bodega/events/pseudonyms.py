@@ -124,6 +124,17 @@ class Secrets:
         return hmac.new(key, payload, "sha256").hexdigest()
 
 
+def another_key(folder: Path) -> BadSettings:
+    """The error for a shop whose ids were made with another key than the one that is there."""
+    return BadSettings(
+        "the pseudonyms of this shop were made with another key: all shoppers would become strangers",
+        where=str(folder / FILE),
+        allowed="the key that the shop was begun with",
+        got="another one",
+        next=f"restore {FILE} (or {VARIABLE}) from where it was copied to",
+    )
+
+
 def fresh() -> str:
     """A new key as text, for BODEGA_PRIVACY_KEY."""
     return base64.urlsafe_b64encode(secrets.token_bytes(LENGTH)).decode()

@@ -28,7 +28,9 @@ from bodega.adapters.sql.letters import put_letters
 from bodega.adapters.sql.offsets import read_offsets, write_offsets
 from bodega.adapters.sql.steps import read_steps
 from bodega.adapters.sql.tables import EVENTS
+from bodega.adapters.sql.tombs import unburied
 from bodega.errors import BadRequest
+from bodega.events.border import Border
 from bodega.protocols import Along, EventRows, Offset, Steps, Written
 from bodega.schema import EVENT_CODES, Event, EventType
 
@@ -47,6 +49,8 @@ class SqlEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._commit = GroupCommit(self._write)
+        self.border: Border | None = None
+        """What lets no raw id through, and nothing of who was forgotten; None: everything is kept as it comes."""
 
     def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written:
         """Store a batch; it is on disk when this returns. Raises StoreError, BadRequest (nothing stored then)."""
@@ -59,7 +63,8 @@ class SqlEvents:
         seconds (0 never blocks: what an event loop wants), StoreUnavailable while PostgreSQL is away for longer than
         a restart takes.
         """
-        rows = [event_row(event) for event in events]
+        kept = events if self.border is None else map(self.border.event, events)
+        rows = [event_row(event) for event in kept]
         self._database.refuse_if_away()
         return self._commit.submit(rows, along=along, wait=wait)
 
@@ -141,6 +146,8 @@ class SqlEvents:
         digests = {held[0]: held[1] for held in self._database.look_up(connection, columns, EVENTS.c.id, ids)}
         fresh: list[Row] = []
         results = [_judge(batch.rows, digests, fresh) for batch in batches]
+        if self.border is not None:
+            fresh = unburied(self._database, connection, fresh, self.border)
         if len(batches) > 1:
             fresh.sort()  # neighbours on disk: fewer pages are touched
         self._database.insert_new(connection, EVENTS, fresh)
@@ -152,7 +159,9 @@ class SqlEvents:
     def _write_along(self, connection: Connection, along: Along, written: Written) -> None:
         """Letters, those of what was just refused too, and how far the stream has come."""
         refused = [along.conflict(name) for name in written.conflicts] if along.conflict is not None else []
-        put_letters(self._database, connection, [*along.letters, *refused])
+        letters = [*along.letters, *refused]
+        kept = letters if self.border is None else [self.border.letter(letter) for letter in letters]
+        put_letters(self._database, connection, kept)
         write_offsets(self._database, connection, along.offsets)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 from bodega import failpoints
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.tables import DEAD_LETTERS
+from bodega.events.border import Border
 from bodega.schema import DeadLetter
 
 RAW_LIMIT = 10_000
@@ -24,12 +25,15 @@ class SqlLetters:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.border: Border | None = None
+        """What lets no raw id through; None: everything is kept as it comes."""
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; a letter without a time gets the time of keeping."""
         if failpoints.ON:
             failpoints.reach("letters.put")
-        self._database.write(lambda connection: put_letters(self._database, connection, letters))
+        kept = letters if self.border is None else [self.border.letter(letter) for letter in letters]
+        self._database.write(lambda connection: put_letters(self._database, connection, kept))
 
     def remove(self, letters: Sequence[DeadLetter]) -> int:
         """Take letters out, once what they hold is mended; returns how many were there."""

@@ -190,6 +190,18 @@ class SqlPeople:
                 for row in connection.execute(select(columns.subject, columns.time).where(columns.subject.in_(part)))
             }
 
+    def names(self) -> tuple[list[str], list[str]]:
+        found: tuple[set[str], set[str]] = (set(), set())
+        subjects = (IDENTITIES.c.left, IDENTITIES.c.right, CONSENTS.c.subject)
+        with self._database.reading() as connection:
+            for names, column in zip(found, (EVENTS.c.user_id, EVENTS.c.session_id), strict=True):
+                names.update(row[0] for row in connection.execute(select(column).distinct()) if row[0])
+            for column in subjects:
+                for row in connection.execute(select(column).distinct()):
+                    kind, _, name = row[0].partition(":")
+                    found[kind == "session"].add(name)
+        return sorted(found[0]), sorted(found[1])
+
     def erase(self, users: Sequence[str], sessions: Sequence[str]) -> Erased:
         return erase(self._database, users, sessions)
 

@@ -19,7 +19,9 @@ from bodega.adapters.sql.events import SqlEvents
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.migrate import migrate
+from bodega.adapters.sql.people import SqlPeople
 from bodega.adapters.sql.rules import SqlRules
+from bodega.events.border import Border
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,15 @@ class SqlStore:
     def decisions(self) -> SqlDecisions:
         """What was shown by chance, and what came of it."""
         return SqlDecisions(self.database)
+
+    @property
+    def people(self) -> SqlPeople:
+        """Who is the same shopper, what they agreed to, who was forgotten."""
+        return SqlPeople(self.database)
+
+    def guarded(self, border: Border) -> None:
+        """Let no event and no letter onto the disk but as this border lets it through."""
+        self.events.border = self.dead.border = border
 
     def close(self) -> None:
         """Commit what waits, then let go of the file. Closing twice is fine."""
