@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from bodega.engine.live.view import Led, View
+from bodega.engine.live.view import View
 from bodega.errors import NotLearned
 from bodega.protocols import Source
 from bodega.retrieval._index import top_k
@@ -120,7 +120,7 @@ class GrownPopular(_Counted):
         with self.view.overlay.lock:
             touched = self.wanted.best(trending=context.place == "trending")
         old = self.base.retrieve(context, k).items
-        return np.union1d(old, touched[touched < self.view.n_base]).astype(np.int32)
+        return _union(old, touched[: np.searchsorted(touched, self.view.n_base)])
 
     def score(self, context: Context, items: Ints) -> Floats:
         if not self.wanted.touched:
@@ -130,12 +130,13 @@ class GrownPopular(_Counted):
         return self._level(context, items)
 
     def _level(self, context: Context, items: Ints) -> Floats:
-        score = self.base.score(context, items).copy()
-        grown = np.flatnonzero(self.wanted.usual[items] > 0)
-        if len(grown):
-            touched = items[grown]
-            lift = self.base.lifts(context, self.view.leaf[touched])
-            score[grown] = self.wanted.level(touched) + lift
+        with self.view.overlay.lock:
+            gain = self.wanted.gain(items)
+        score = self.base.score(context, items)
+        unknown = np.flatnonzero(np.isnan(score) & (gain != 0))
+        score = score + gain
+        if len(unknown):
+            score[unknown] = gain[unknown] + self.base.lifts(context, self.view.leaf[items[unknown]])
         return score
 
 
@@ -179,41 +180,30 @@ class GrownTransition(_Counted):
     def __init__(self, base: Transition, view: View) -> None:
         self.base, self.view = base, view
 
+    def retrieve(self, context: Context, k: int) -> Candidates:
+        if not self.view.led(context).touched:
+            return self.base.retrieve(context, k)
+        return super().retrieve(context, k)
+
     def found(self, context: Context, k: int) -> Ints:
-        led = self.view.led(context)
-        old = self.base.retrieve(context, k).items
-        best = led.items[: np.searchsorted(led.items, self.view.n_base)]
-        if len(best) > k:
-            best = best[np.argpartition(-led.score[: len(best)], k)[:k]]
-        return np.union1d(old, best).astype(np.int32)
+        del k
+        items = self.view.led(context).items
+        return items[: np.searchsorted(items, self.view.n_base)]
 
     def score(self, context: Context, items: Ints) -> Floats:
         led = self.view.led(context)
-        if led.votes is None and not led.touched:
-            return self.base.score(context, items)
-        score = self._older(led, context, items)
-        with self.view.overlay.lock:
-            crowded = None if led.votes is None else led.votes.crowded(items)
-        score = np.nan_to_num(score, nan=0.0) * (1.0 if crowded is None else crowded)
-        since = led.at(items)
-        if since.any():
-            score = score + since * self.base.closeness(context, self.view.leaf[items])
-        out = np.where(score > 0, score, np.nan).astype(np.float32)
-        out[np.isin(items, context.items)] = np.nan
-        return out
-
-    def _older(self, led: Led, context: Context, items: Ints) -> Floats:
-        """What the snapshot's lists say, their rows divided by what they are now."""
         if not led.touched:
-            return self.base.score(context, items)
-        inside = led.seeds < self.view.n_base
-        seeds, weights = led.seeds[inside], led.weights[inside]
-        if led.votes is not None:
+            score = self.base.score(context, items)
+            if led.votes is None:
+                return score
             with self.view.overlay.lock:
-                weights = weights * led.votes.faded(seeds)
-        lists = self.base.together if led.together else self.base.follows
-        score = lists.reached(seeds, weights, items)
-        return score * self.base.closeness(context, self.view.leaf[items])
+                return (score * led.votes.column.growth(items)).astype(np.float32)
+        score = led.at(items)
+        if context.place == "similar":
+            score = score * self.base.closeness(context, self.view.leaf[items])
+        if len(context.items):
+            score[np.isin(items, context.items)] = np.nan
+        return score
 
 
 class NewerTransition(_Counted):
@@ -232,9 +222,8 @@ class NewerTransition(_Counted):
     def score(self, context: Context, items: Ints) -> Floats:
         led = self.view.led(context)
         numbers = _numbers(self.view, items)
-        score = led.at(numbers)
-        score *= self.base.closeness(context, self.view.leaf[items + self.view.n_base])
-        known = (score > 0) & (numbers >= self.view.n_base)
+        score = led.at(numbers) * self.base.closeness(context, self.view.leaf[items + self.view.n_base])
+        known = numbers >= self.view.n_base
         if context.newer is not None:
             known &= ~np.isin(items + self.view.n_base, context.newer.items)
         return np.where(known, score, np.nan).astype(np.float32)
@@ -357,6 +346,12 @@ class NewerRepeat(_Counted):
         same = mine[place] == items + self.view.n_base
         out[same] = score[place[same]]
         return out
+
+
+def _union(one: Ints, other: Ints) -> Ints:
+    """Both, ascending, each once."""
+    both = np.sort(np.concatenate([one, other]))
+    return both[np.concatenate([[True], both[1:] != both[:-1]])] if len(both) else both
 
 
 def _numbers(view: View, items: Ints) -> Ints:

@@ -15,10 +15,10 @@ from bodega.engine.live.overlay import Overlay, Touch
 from bodega.engine.live.votes import Votes
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
-from bodega.retrieval._index import step_weights
+from bodega.retrieval._index import Neighbours, flat_rows, step_weights
 from bodega.retrieval.transition import TOGETHER_PLACES, Transition
 from bodega.schema import EVENT_CODES, TURNED_AWAY, Context, Request
-from bodega.schema.arrays import NO_INTS, Floats, Ints, Newer
+from bodega.schema.arrays import NO_INTS, Doubles, Floats, Ints, Newer
 
 _AWAY = frozenset(EVENT_CODES[name] for name in TURNED_AWAY)
 _PURCHASE = EVENT_CODES["purchase"]
@@ -26,28 +26,50 @@ _PURCHASE = EVENT_CODES["purchase"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Led:
-    """Where the votes since the snapshot lead from the seeds of one context."""
+    """Where the seeds of one context lead: the snapshot's lists and the votes since."""
 
-    together: bool = False
-    """Do the votes of one visit answer (else those of what follows)?"""
     votes: Votes | None = None
-    seeds: Ints = field(default_factory=lambda: NO_INTS)
-    """Numbers of the seeds."""
-    weights: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    items: Ints = field(default_factory=lambda: NO_INTS)
-    """Numbers of the items, ascending."""
-    score: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+    """None: nobody has voted since."""
     touched: bool = False
-    """Do the seeds' lists in the snapshot weigh otherwise than they did, or are there other seeds?"""
+    """Is anything counted from these seeds? Else the snapshot's own source answers, and the rest here is empty."""
+    items: Ints = field(default_factory=lambda: NO_INTS)
+    """Numbers of all items that are led to, ascending."""
+    score: Floats = field(default_factory=lambda: np.empty(0, np.float32))
 
     def at(self, numbers: Ints) -> Floats:
-        """What the votes say for these items; 0 where nothing."""
-        out = np.zeros(len(numbers), np.float32)
+        """The scores of these items; NaN where nothing leads to one."""
+        out = np.full(len(numbers), np.nan, np.float32)
         if len(self.items):
             place = np.minimum(np.searchsorted(self.items, numbers), len(self.items) - 1)
             hit = self.items[place] == numbers
             out[hit] = self.score[place[hit]]
         return out
+
+
+def _spread(lists: Neighbours, votes: Votes | None, seeds: Ints, weights: Floats) -> tuple[Ints, Doubles]:
+    """(items ascending, scores): the formula of `votes`, summed over the seeds."""
+    inside = seeds < len(lists)
+    own, share = seeds[inside], weights[inside].astype(np.float64)
+    if votes is not None:
+        share = share * votes.row.growth(own)
+    flat, lengths = flat_rows(lists.starts, own)
+    old, old_score = lists.items[flat], lists.weights[flat] * np.repeat(share, lengths)
+    new, new_score = (NO_INTS, np.empty(0)) if votes is None else votes.spread(seeds, weights)
+    keys = np.concatenate([old, new])
+    if not len(keys):
+        return NO_INTS, np.empty(0)
+    order = np.argsort(keys, kind="stable")
+    keys, after = keys[order], order >= len(old)
+    score = np.concatenate([old_score, new_score])[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    items = keys[starts]
+    if votes is None:
+        return items, np.add.reduceat(score, starts).astype(np.float64)
+    before, since = np.where(after, 0.0, score), np.where(after, score, 0.0)
+    total = np.add.reduceat(before, starts) * votes.column.growth(items)
+    total += np.add.reduceat(since, starts) * votes.column.divided(items)
+    keep = total > 0
+    return items[keep], total[keep]
 
 
 class View:
@@ -136,14 +158,18 @@ class View:
         if context.place in TOGETHER_PLACES and _anchored(context):
             visits, inside = overlay.together, seeds[seeds < self.n_base]
             together = bool(np.any(transition.together.lengths(inside)))
-            together = together or (visits is not None and visits.touched(seeds))
+            together = together or (visits is not None and visits.row.touched(seeds))
             votes = visits if together else votes
         newer = context.newer is not None
+        newer = context.newer is not None
         if votes is None or not votes:
-            return Led(together, None, seeds, weights, touched=newer)
+            votes = None
         with overlay.lock:
-            items, score = votes.spread(seeds, weights)
-            return Led(together, votes, seeds, weights, items, score.astype(np.float32), newer or votes.touched(seeds))
+            if not newer and (votes is None or not votes.row.touched(seeds)):
+                return Led(votes=votes)
+            lists = transition.together if together else transition.follows
+            items, score = _spread(lists, votes, seeds, weights)
+        return Led(votes, touched=True, items=items, score=score.astype(np.float32))
 
     def _seeds(self, context: Context, decay: float) -> tuple[Ints, Floats]:
         """Numbers of the seeds and their weights, as `_item_to_item.seeds_of` gives them, new items among them."""

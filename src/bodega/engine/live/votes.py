@@ -13,7 +13,7 @@ Cost: a dictionary entry a pair (some 120 bytes, at most `pairs` of them), a row
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from bodega.schema.arrays import Doubles, Floats, Ints, Longs
 ONE = 1 << 20
 """A vote of 1, as it is counted."""
 
+ROOM = 1_000
+"""Numbers of items by which an array grows at once."""
+
 
 class Votes:
     """One matrix of votes: `follows`, or `together`. Items are live numbers (see `overlay.Numbers`)."""
 
     def __init__(self, sums: Sums, options: TransitionOptions, *, pairs: int) -> None:
         self.sums = sums
-        self.powers = (-options.row, -options.column)
         forward, backward = vote_sizes(options, sums.reach)
         self.forward = [round(float(vote) * ONE) for vote in forward]
         self.backward = [round(float(vote) * ONE) for vote in backward]
@@ -37,8 +39,8 @@ class Votes:
         """Pairs that may still be added; then only known ones are counted, and `full` says so."""
         self.full = False
         self._pairs: dict[int, dict[int, int]] = {}
-        self.row: Counter[int] = Counter()
-        self.column: Counter[int] = Counter()
+        self.row, self.column = Sum(sums.row, -options.row), Sum(sums.column, -options.column)
+        self._rows, self._columns = self.row.pending, self.column.pending
         self._arrays: dict[int, tuple[Ints, Longs]] = {}
         """Rows as arrays, made when a request asks and dropped when an event changes them."""
 
@@ -50,8 +52,8 @@ class Votes:
 
     def add(self, source: int, target: int, vote: int) -> None:
         """One vote (in 2^-20; negative: taken back) from an item to another; one to itself only counts in the sums."""
-        self.row[source] += vote
-        self.column[target] += vote
+        self._rows[source] += vote
+        self._columns[target] += vote
         if source == target:
             return
         held = self._pairs.get(source)
@@ -74,49 +76,18 @@ class Votes:
     def plain(self) -> tuple[dict[tuple[int, int], int], dict[int, int], dict[int, int]]:
         """(votes of each pair, from each item, to each item), zeros left out: equal counts are equal."""
         pairs = {(source, target): n for source, row in self._pairs.items() for target, n in row.items() if n}
-        return pairs, {item: n for item, n in self.row.items() if n}, {item: n for item, n in self.column.items() if n}
-
-    def touched(self, items: Ints) -> bool:
-        """Has anything been counted from one of these?"""
-        row = self.row
-        return any(item in row for item in items.tolist())
-
-    def faded(self, items: Ints) -> Floats:
-        """By how much the snapshot's lists of these items weigh less since: ((R + r) / R)^-.4."""
-        return self._factor(items, self.sums.row, self.row, self.powers[0])
-
-    def crowded(self, items: Ints) -> Floats:
-        """The same of what leads to them: ((C + c) / C)^-.1."""
-        return self._factor(items, self.sums.column, self.column, self.powers[1])
+        return pairs, self.row.plain(), self.column.plain()
 
     def spread(self, seeds: Ints, weights: Floats) -> tuple[Ints, Doubles]:
-        """What the votes since the snapshot say for these seeds: (items ascending, scores)."""
-        rows = [
-            (weight, seed, self._array(seed)) for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True)
-        ]
-        rows = [each for each in rows if len(each[2][0])]
-        if not rows:
+        """Votes since the snapshot from these seeds, not yet divided by what leads to an item: (items, shares), an
+        item as often as seeds lead to it."""
+        rows = [(self._array(seed), weight) for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True)]
+        if not any(len(found) for (found, _), _ in rows):
             return np.empty(0, np.int32), np.empty(0)
-        own = self._all(np.array([seed for _, seed, _ in rows], np.int32), self.sums.row, self.row)
-        power = own ** self.powers[0]
-        items = np.concatenate([found for _, _, (found, _) in rows])
-        parts = [votes * (weight * by) for (weight, _, (_, votes)), by in zip(rows, power.tolist(), strict=True)]
-        held, place = np.unique(items, return_inverse=True)
-        score = np.bincount(place, weights=np.concatenate(parts)) / ONE
-        score *= self._all(held, self.sums.column, self.column) ** self.powers[1]
-        keep = score > 0
-        return held[keep].astype(np.int32), score[keep]
-
-    def because(self, seeds: Ints, weights: Floats, item: int) -> dict[int, float]:
-        """{seed: what it gives this item} of what was counted since the snapshot."""
-        column = float(self._all(np.array([item], np.int32), self.sums.column, self.column)[0]) ** self.powers[1]
-        found = {}
-        for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True):
-            vote = self._pairs.get(seed, {}).get(item, 0)
-            if vote > 0:
-                own = float(self._all(np.array([seed], np.int32), self.sums.row, self.row)[0])
-                found[seed] = weight * vote / ONE * own ** self.powers[0] * column
-        return found
+        power = self.row.divided(seeds).tolist()
+        items = np.concatenate([found for (found, _), _ in rows])
+        parts = [votes * (weight * by / ONE) for ((_, votes), weight), by in zip(rows, power, strict=True)]
+        return items, np.concatenate(parts)
 
     def _array(self, seed: int) -> tuple[Ints, Longs]:
         found = self._arrays.get(seed)
@@ -129,26 +100,59 @@ class Votes:
             self._arrays[seed] = found
         return found
 
-    def _factor(self, items: Ints, sums: Floats, since: Counter[int], power: float) -> Floats:
-        grown = _counted(since, items)
-        out = np.ones(len(items), np.float32)
-        at = np.flatnonzero(grown)
-        at = at[items[at] < len(sums)]
-        before = sums[items[at]].astype(np.float64)
-        at, before = at[before > 0], before[before > 0]
-        out[at] = (1 + grown[at] / before) ** power
-        return out
 
-    def _all(self, items: Ints, sums: Floats, since: Counter[int]) -> Doubles:
-        """The sums of a fit over both, never 0."""
-        inside = items < len(sums)
+class Sum:
+    """All votes from each item (or to each): the snapshot's sums, and whole numbers since; and both to a power.
+
+    Events write into a dictionary, whose content is put into arrays when a request reads.
+    """
+
+    def __init__(self, before: Floats, power: float) -> None:
+        self.before = before
+        self.power = power
+        self.pending: defaultdict[int, int] = defaultdict(int)
+        size = len(before) + ROOM
+        self._since: Longs = np.zeros(size, np.int64)
+        self._growth: Floats = np.ones(size, np.float32)
+        self._divided: Floats = np.zeros(size, np.float32)
+
+    def touched(self, items: Ints) -> bool:
+        """Has anything been counted of one of these since?"""
+        self.settle()
+        return bool(self._since[np.minimum(items, len(self._since) - 1)].any())
+
+    def growth(self, items: Ints) -> Floats:
+        """((before + since) / before)^power; 1 where nothing was counted since, or nothing was before."""
+        self.settle()
+        return self._growth[np.minimum(items, len(self._growth) - 1)]
+
+    def divided(self, items: Ints) -> Floats:
+        """(before + since)^power of items that were counted since; 0 for others."""
+        self.settle()
+        return self._divided[np.minimum(items, len(self._divided) - 1)]
+
+    def plain(self) -> dict[int, int]:
+        """{item: since}, zeros left out."""
+        self.settle()
+        return {item: int(self._since[item]) for item in np.flatnonzero(self._since).tolist()}
+
+    def settle(self) -> None:
+        """Put what was written into the arrays."""
+        if not self.pending:
+            return
+        items = np.fromiter(self.pending.keys(), np.int64, len(self.pending))
+        counts = np.fromiter(self.pending.values(), np.int64, len(self.pending))
+        self.pending.clear()
+        top = int(items.max()) + 1
+        if top >= len(self._since):  # one place more than any item: it stands for those beyond
+            more = top + ROOM - len(self._since)
+            self._since = np.concatenate([self._since, np.zeros(more, np.int64)])
+            self._growth = np.concatenate([self._growth, np.ones(more, np.float32)])
+            self._divided = np.concatenate([self._divided, np.zeros(more, np.float32)])
+        self._since[items] += counts
         before = np.zeros(len(items))
-        before[inside] = sums[items[inside]]
-        total: Doubles = np.maximum(before + _counted(since, items), 1e-12)
-        return total
-
-
-def _counted(since: Counter[int], items: Ints) -> Doubles:
-    """What was counted of each item, in votes."""
-    get = since.get
-    return np.fromiter((get(item, 0) for item in items.tolist()), np.float64, len(items)) / ONE
+        inside = items < len(self.before)
+        before[inside] = self.before[items[inside]]
+        whole = np.maximum(before + self._since[items] / ONE, 1e-12)
+        self._divided[items] = whole**self.power
+        self._growth[items] = np.where(before > 0, (whole / np.where(before > 0, before, 1)) ** self.power, 1)

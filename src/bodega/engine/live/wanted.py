@@ -39,6 +39,9 @@ class Wanted:
         self.lately: Longs = np.zeros(n + room, np.int64)
         """Of the last week, as of the snapshot."""
         self.touched: set[int] = set()
+        self._gain = np.zeros(n + room, np.float32)
+        self._changed: set[int] = set()
+        """Items whose gain is to be worked out again."""
         self._half = popular.options.half_life_days * DAY
         self._week = popular.options.trend_days * DAY * float(np.log(2))
         self._floor = 0.0 if popular.basis == "events" else float(np.nanmax(popular.level, initial=0.0)) + ABOVE
@@ -51,7 +54,18 @@ class Wanted:
         self.usual[item] += sign * round(strength * 2.0 ** min(age / self._half, FARTHEST) * ONE)
         self.lately[item] += sign * round(strength * 2.0 ** min(age / self._week, FARTHEST) * ONE)
         self.touched.add(item)
+        self._changed.add(item)
         self._writes += 1
+
+    def gain(self, items: Ints) -> Floats:
+        """By how much items are more popular than the snapshot says; the whole level of those it knows no event of."""
+        if self._changed:
+            rows = np.fromiter(self._changed, np.int32, len(self._changed))
+            self._changed.clear()
+            level, known = self.level(rows), np.flatnonzero(rows < len(self.popular.level))
+            level[known] -= np.nan_to_num(self.popular.level[rows[known]], nan=0.0)
+            self._gain[rows] = np.nan_to_num(level, nan=0.0)
+        return self._gain[items]
 
     def level(self, items: Ints) -> Floats:
         """The popularity of items that were touched, as a fit over both would give it but for a constant."""
