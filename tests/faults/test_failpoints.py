@@ -316,8 +316,10 @@ def test_a_write_that_fails_is_not_acknowledged_and_works_again(
 def test_a_write_during_which_the_process_dies(shops: Any, base: Any, tmp_path: Path, point: str, action: str) -> None:
     folder = base.copy(tmp_path / "shop")
     client = Client(base)
-    at = 1 if point == "letters.put" else 2
-    server = shops.serve(folder, points=f"{point}={action}@{at}")
+    said = folder / ".points"
+    server = shops.serve(folder, points=f"file:{said}")
+    assert not lists_of(server, base)
+    said.write_text(f"{point}={action}@{1 if point in ('letters.put', 'catalog.restock') else 2}")
     unheard: list[list[dict[str, Any]]] = []
     try:
         for number in range(8):
