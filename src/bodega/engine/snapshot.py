@@ -26,6 +26,8 @@ from bodega.engine.depot import Depot
 from bodega.errors import NotLearned, SnapshotCorrupt, StoreError, UsageError
 
 MANIFEST = "manifest.json"
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What damaged JSON may raise: a flipped bit is seldom one that leaves the text UTF-8."""
 POINTER = "CURRENT"
 KEPT = 3
 """Snapshots that stay on disk: the served one and a way back."""
@@ -179,7 +181,7 @@ class Snapshots:
                     failpoints.reach("snapshot.file", folder / entry.path)
                 if _entry(folder, folder / entry.path) != entry:
                     raise SnapshotCorrupt(f"{entry.path} differs from its checksum", where=str(folder / entry.path))
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise SnapshotCorrupt(f"{name} cannot be read ({error})", where=str(folder)) from error
         return manifest
 
@@ -276,7 +278,7 @@ class Snapshots:
         try:
             raw = path.read_bytes() if path.exists() else self.depot.manifest(name) if self.depot is not None else None
             return None if raw is None else msgspec.json.decode(raw, type=Manifest)
-        except (OSError, SnapshotCorrupt, StoreError, msgspec.DecodeError):
+        except (OSError, SnapshotCorrupt, StoreError, *UNREADABLE):
             return None
 
     def _by_preference(self, pointer: Pointer) -> list[str]:
@@ -291,7 +293,7 @@ class Snapshots:
         try:
             raw = self.depot.pointer()
             return self._local_pointer() if raw is None else msgspec.json.decode(raw, type=Pointer)
-        except (StoreError, msgspec.DecodeError) as error:
+        except (StoreError, *UNREADABLE) as error:
             said = error.what if isinstance(error, StoreError) else "its pointer is damaged"
             self._adrift = f"shared snapshots: {said}; served from this server's own copies"
             return self._local_pointer()
@@ -302,7 +304,7 @@ class Snapshots:
             return None
         try:
             return msgspec.json.decode(path.read_bytes(), type=Pointer)
-        except msgspec.DecodeError:  # a damaged pointer is mended from the folders themselves, newest last
+        except UNREADABLE:  # a damaged pointer is mended from the folders themselves, newest last
             folders = [entry for entry in self.folder.iterdir() if (entry / MANIFEST).exists()]
             found = sorted((datetime.fromtimestamp(entry.stat().st_mtime, UTC), entry.name) for entry in folders)
             return Pointer(found[-1][1], tuple(Published(name, time) for time, name in found)) if found else None
