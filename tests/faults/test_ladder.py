@@ -24,7 +24,7 @@ from bodega.engine.ladder import LOWEST, Rung, rung_of
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES
 from bodega.errors import BadRequest
-from bodega.protocols import Source
+from bodega.protocols import Source, Steps
 from bodega.schema import Candidates, Event, EventType, Filter, Page, Request
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("default::RuntimeWarning")]
@@ -192,7 +192,7 @@ def test_a_history_that_cannot_be_read_leaves_the_visit(small_shop, small_world,
     page = engine.answer(Request(user=user, session="visit", k=10))
     assert not verdict(page, "history")
     assert rung_of(page.degraded) in (Rung.POPULAR, Rung.SEGMENT)
-    shoppers._recent = lambda user, session, limit: []
+    shoppers._recent = lambda user, session, limit: Steps()
     shoppers.history("", "visit", engine.shelf.base)
     shoppers._recent = failing
     shoppers.observe([Event(type=EventType.VIEW, time=small_world.events[-1].time, session="visit", item=item)])

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from bodega.engine.online import Shoppers
+from bodega.protocols import Steps
 from bodega.schema import EVENT_CODES, Event, EventType, Item, ItemTable
+from bodega.testing.fakes import MemoryEvents
 
 TABLE = ItemTable.of(Item(id=name) for name in "abcdef")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,9 +34,10 @@ def event(
 def shoppers(stored: list[Event] | None = None, limit: int = 100) -> Shoppers:
     kept = stored or []
 
-    def recent(user: str, session: str, most: int) -> list[Event]:
-        mine = [e for e in kept if (user and e.user == user) or (session and e.session == session)]
-        return sorted(mine, key=lambda e: (e.time, e.id))[-most:]
+    def recent(user: str, session: str, most: int) -> Steps:
+        store = MemoryEvents()
+        store.append(kept)
+        return store.steps(user=user, session=session, limit=most)
 
     return Shoppers(recent, limit=limit)
 
@@ -131,9 +134,9 @@ def test_unknown_items_are_left_out_and_appear_with_a_table_that_knows_them() ->
 def test_the_least_recently_seen_shopper_is_dropped_and_read_again(capacity: int) -> None:
     reads: list[str] = []
 
-    def recent(user: str, session: str, most: int) -> list[Event]:
+    def recent(user: str, session: str, most: int) -> Steps:
         reads.append(session)
-        return [event(1, "a", session=session)]
+        return Steps.of([event(1, "a", session=session)])
 
     states = Shoppers(recent, limit=10, capacity=capacity)
     for session in ("s1", "s2", "s3", "s1"):

@@ -29,7 +29,7 @@ from bodega.engine.answer import Engine, Learned
 from bodega.engine.online import Shoppers
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.shelf import Shelf
-from bodega.protocols import Encoder, NoProgress, Progress, Source
+from bodega.protocols import Encoder, NoProgress, Progress, Source, Steps
 from bodega.ranking.fuse import Fusion
 from bodega.ranking.learned import Ordering
 from bodega.retrieval.dense import Dense
@@ -116,9 +116,9 @@ def _engine(table: ItemTable, sources: dict[str, Source]) -> Engine:
     ordering = Ordering(Fusion(DEFAULT_WEIGHTS, backup=DEFAULT_WEIGHTS))
     learned = Learned(sources, ordering, repeats=False, understanding=understood)
 
-    def recent(user: str, session: str, limit: int) -> list[Event]:
+    def recent(user: str, session: str, limit: int) -> Steps:
         del session
-        return _visits(table, user)[:limit]
+        return Steps.of(_visits(table, user)[:limit])
 
     shoppers = Shoppers(recent, limit=HISTORY)
     return Engine(learned, Shelf.of(table), shoppers, Settings())

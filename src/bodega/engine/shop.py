@@ -19,7 +19,6 @@ from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.deadline import Clock, is_timed, timed
-from bodega.engine.depot import Depot
 from bodega.engine.erasure import Erasures
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
@@ -81,8 +80,7 @@ class Shop:
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
         self._parts = parts
-        shared = settings.snapshots.url
-        self._snapshots = Snapshots(folder / "snapshots", Depot.at(shared, folder) if shared else None)
+        self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots)
         """Forget somebody, and prove it."""
         self._engine: Engine | None = None

@@ -42,7 +42,7 @@ def read_steps(database: Database, *, user: str, session: str, limit: int) -> St
 def steps_of(rows: Sequence[Any]) -> Steps:
     """(time in microseconds, code, item, query, value, id) in any order as steps, oldest first."""
     if not rows:
-        return Steps([], [], [], [], [])
+        return Steps()
     ordered = sorted(rows, key=lambda row: (row[0], row[5]))
     time, code, item, query, value, _ = zip(*ordered, strict=True)
     return Steps([stamp / 1e6 for stamp in time], list(code), list(item), list(query), list(value))
