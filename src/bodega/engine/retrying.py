@@ -63,7 +63,7 @@ def _event(letter: DeadLetter, reader: EventReader, now: float) -> Event | None:
         return None
     try:
         row = msgspec.json.decode(letter.raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
     found = reader.read(row, now=now, source=letter.source, line=letter.line) if isinstance(row, dict) else None
     return found if isinstance(found, Event) else None

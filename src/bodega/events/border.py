@@ -51,7 +51,7 @@ class Border:
             return letter
         try:
             row: Any = msgspec.json.decode(letter.raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             row = None
         raw = msgspec.json.encode(self._row(row)).decode() if isinstance(row, dict) else WITHHELD
         teaching = {reason.value: text for reason, text in TEACHING.items()}

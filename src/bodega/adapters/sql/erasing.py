@@ -141,7 +141,7 @@ def _holds(raw: str, name: str) -> bool:
     """Does the name stand in the row as a whole value?"""
     try:
         row = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return name in _APART.split(raw) or f'"{name}"' in raw
     return _among(row, name)
 
