@@ -55,7 +55,8 @@ class MerchantFeed(Feed):
                         count += 1
                         yield RawRow(count, _fields(element))
                         element.clear()
-                        parents[-1].clear()
+                        if parents:
+                            parents[-1].clear()
         except DefusedXmlException as error:
             raise BadFeed(
                 "the XML defines entities or refers to other files, which is refused",
@@ -64,7 +65,7 @@ class MerchantFeed(Feed):
                 got=repr(error),
                 next="remove the DOCTYPE from the file",
             ) from error
-        except (ParseError, *DAMAGE) as error:
+        except (ParseError, LookupError, ValueError, *DAMAGE) as error:  # LookupError, ValueError: its encoding
             raise broken_off(self.path, count, error) from error
 
 
