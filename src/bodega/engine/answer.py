@@ -156,6 +156,10 @@ class Engine:
         """The same engine over a newer shelf."""
         return Engine(self.learned, shelf, self.shoppers, self.settings)
 
+    def counting(self, live: Overlay) -> Engine:
+        """The same engine with other counts since the snapshot."""
+        return Engine(replace(self.learned, live=live), self.shelf, self.shoppers, self.settings)
+
     def observe(self, events: Sequence[Event]) -> None:
         """Let the features of the learned rankers know what happened since the snapshot was learned."""
         if self.learned.live is not None:

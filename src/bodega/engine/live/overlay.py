@@ -90,6 +90,7 @@ class Overlay:
     def __init__(
         self, sources: Mapping[str, Source], table: ItemTable, until: float | None, settings: Settings
     ) -> None:
+        self._made_of = (sources, table, until, settings)
         self.lock = threading.RLock()
         self.numbers = Numbers(table)
         self.until = -math.inf if until is None else until
@@ -112,6 +113,10 @@ class Overlay:
         """Events of interest taken in since the snapshot."""
         self.kinds: Counter[int] = Counter()
         """{event code: events since the snapshot}"""
+
+    def anew(self) -> Overlay:
+        """The same with nothing counted yet."""
+        return Overlay(*self._made_of)
 
     # -- writing --------------------------------------------------------------------------------------------------
 

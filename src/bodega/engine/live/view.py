@@ -99,6 +99,11 @@ class View:
         return cls(overlay, shelf, transition if isinstance(transition, Transition) else None)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Bounds that were reached."""
+        return self.overlay.warnings
+
+    @property
     def has_newer(self) -> bool:
         """Is anything for sale that the snapshot does not know?"""
         return bool(self._row_of)
