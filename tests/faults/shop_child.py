@@ -12,12 +12,15 @@ import gc
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import bodega
 from bodega import failpoints
+from bodega.engine.answer import Engine
 from bodega.errors import BodegaError
 from bodega.service import create_app, run
+from bodega.understanding.query.rewriter import LlmRewriter
 
 HOST = "127.0.0.1"
 
@@ -37,8 +40,12 @@ def serve(order: dict[str, str]) -> None:
         beside.write_text(url)
         beside.rename(address)
 
-    if order.get("reload", "yes") == "yes":
+    if order.get("reload", "yes") != "no":
         shop.reload()
+    if order.get("reload") == "llm":  # as if `learn` had proved it
+        engine = shop.engine
+        learned = replace(engine.learned, rewords=LlmRewriter(shop.settings.understand))
+        shop._engine = Engine(learned, engine.shelf, engine.shoppers, engine.settings)
     run(create_app(shop, host=HOST), host=HOST, port=0, started=started)
     shop.close()
 

@@ -530,15 +530,14 @@ def test_model_servers_that_fail(armed: Any, model_server: str, point: str, acti
     from bodega.understanding.query.rewriter import LlmRewriter
     from bodega.understanding.text.endpoint import EndpointEncoder
 
+    encoder = EndpointEncoder("vectors", model_server)
+
     def asked() -> Any:
         if point == "llm.ask":
             return LlmRewriter(Understand(endpoint=model_server, llm="words")).wordings("sneakers")
-        encoder = EndpointEncoder("vectors", model_server)
-        armed(f"{point}={action}")
         return encoder.encode(["one", "two"], query=point == "encoder.query")
 
-    if point == "llm.ask":
-        armed(f"{point}={action}")
+    armed(f"{point}={action}")
     if action.startswith("delay"):
         assert len(asked())
     elif action == "raise" or point != "llm.ask":
