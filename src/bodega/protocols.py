@@ -355,6 +355,8 @@ class Caught:
     version: str
     """Handed in with the next question."""
     steps: tuple[Steps, ...] = ()
+    whole: bool = False
+    """Is that everything? Else it is what came since the version that was handed in."""
     missing: bool = False
     """Nothing is kept there: read the store, then `keep`."""
 

@@ -10,6 +10,7 @@ from weakref import ref
 import msgspec
 
 from bodega import settings as settings_room
+from bodega.adapters import backup as backups
 from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
@@ -21,7 +22,7 @@ from bodega.errors import EndpointFailed, NotAShop
 from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
 from bodega.events.pseudonyms import Secrets, another_key
-from bodega.protocols import Encoder, EncoderInfo, News, Publisher, Source
+from bodega.protocols import BackupReport, Encoder, EncoderInfo, MoveReport, News, Progress, Publisher, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
@@ -82,6 +83,10 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     store.guarded(Border(keys, pseudonyms=settings.privacy.pseudonyms))
     analytics = Analytics(store.events, path / "analytics")
     shop = Shop(path, settings, store, parts_of(settings, path), analytics)
+    if settings.state.url:
+        from bodega.adapters.redis import open_states  # loads the client: a shop of one server never does
+
+        shop.shoppers.join(open_states(settings.state, f"{settings.name} {settings.store.url}"))
     if settings.streams.url:
         shop.consuming = Consuming(lambda: consumer_of(shop), address_of(settings.streams.url).name)
     return shop
@@ -109,7 +114,7 @@ def open_snapshot(folder: Path) -> Opened:
     Raises NotLearned, SnapshotCorrupt.
     """
     settings = settings_room.load(folder)
-    opened = open_learned(Snapshots(folder / "snapshots"), parts_of(settings, folder))
+    opened = open_learned(Snapshots.of(folder, settings.snapshots.url), parts_of(settings, folder))
     warm(opened, settings)
     return opened
 
@@ -134,6 +139,31 @@ def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
             text += f"\n[learn]\nevaluated_users = {chosen.learn.evaluated_users}\n"
         file.write_text(text, "utf-8")
     return file
+
+
+def move_store(source: str, target: str, progress: Progress) -> MoveReport:
+    """Copy a store (a URL, or a shop's folder) into an empty database and compare every table.
+
+    Raises UsageError where the target is not empty, StoreError where a digest differs.
+    """
+    from bodega.adapters.sql.moving import move
+
+    folder = Path(source).expanduser()
+    if "://" not in source and is_shop(folder):
+        source = backups.store_url(folder, settings_room.load(folder))
+    return move(source, target, progress)
+
+
+def back_up(folder: Path, to: Path, progress: Progress) -> BackupReport:
+    """Copy a shop into a new or empty folder while it serves. Raises NotAShop, UsageError, StoreError."""
+    if not is_shop(folder):
+        open_shop(folder, create=False)  # says why not
+    return backups.back_up(folder, to, progress)
+
+
+def restore(backup: Path, folder: Path, progress: Progress, *, replace: bool = False) -> BackupReport:
+    """Put a shop back and compare it with its backup. Raises NotAShop, UsageError, StoreError."""
+    return backups.restore(backup, folder, progress, replace=replace)
 
 
 def is_shop(folder: Path) -> bool:

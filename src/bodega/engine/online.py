@@ -98,6 +98,17 @@ class Shoppers:
             return own or guest or History()
         return _merged(own, guest)
 
+    def beside(self, user: str, session: str, table: ItemTable) -> History:
+        """`history` against a second, small table (what came after the snapshot): interest and dislike only."""
+        people = [("user", user)] * bool(user) + [("session", session)] * bool(session)
+        found = self._present(people)
+        with self._lock:
+            histories = {person[0]: doings.beside(table) for person, doings in found.items()}
+        own, guest = histories.get("user"), histories.get("session")
+        if own is None or guest is None or not guest.known:
+            return own or guest or History()
+        return _merged(own, guest)
+
     def forget_all(self) -> None:
         """Drop every state, here and where states are shared; they are read again from the store when needed."""
         with self._lock:
@@ -189,6 +200,8 @@ class Shoppers:
         else:
             self._known.move_to_end(person)
         held.ready.set()
+        if found.whole:  # not added to what is held: who was forgotten elsewhere must be forgotten here
+            held.doings = Doings()
         for steps in found.steps:
             held.doings.fill(steps, self._limit)
         held.doings.version = found.version
