@@ -270,6 +270,21 @@ def show_snapshot(
         show.snapshot(info)
 
 
+@snapshots.command("share", epilog="Example: `bodega snapshots share --shop my-shop`")
+def share(
+    snapshot: Annotated[str, typer.Argument(help="Id; the newest of this folder when left out.")] = "",
+    shop: ShopFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Send a snapshot to the shared folder (`snapshots.url`) and serve it on every server; `learn` does so itself."""
+    with shop_at(shop) as opened:
+        chosen = opened.share(snapshot)
+    if as_json:
+        show.json({"serving": chosen})
+    else:
+        show.console.print(f"serving {chosen}")
+
+
 @snapshots.command("rollback", epilog="Example: `bodega snapshots rollback --shop my-shop`")
 def rollback(
     snapshot: Annotated[str, typer.Argument(help="Id; default: the one before the current.")] = "",

@@ -92,6 +92,11 @@ class Snapshots:
         self.workbench = folder / ".training"
         """For what a `learn` needs only while it runs."""
 
+    @classmethod
+    def of(cls, shop: Path, url: str = "") -> Snapshots:
+        """Those of a shop's folder, shared at the `url` of the settings where there is one. Raises BadSettings."""
+        return cls(shop / "snapshots", Depot.at(url, shop) if url else None)
+
     def publish(self, build: Callable[[Path], dict[str, Any]], *, code: str) -> str:
         """Let `build` write the files into an empty folder and return the facts; returns the new snapshot's id."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -179,15 +179,21 @@ class Database:
 
         They come straight from the driver; on SQLite 450k events a CPU second against 340k through Row objects.
         """
-        compiled = query.compile(dialect=self._engine.dialect, compile_kwargs={"literal_binds": True})
         with self.reading() as connection:
-            if not self.is_sqlite:
-                yield from self._postgres.stream(connection, str(compiled), chunk)
-                return
-            with connection.begin(), closing(connection.connection.cursor()) as cursor:
-                cursor.execute(str(compiled))
-                while rows := cursor.fetchmany(chunk):
-                    yield rows
+            yield from self.stream_on(connection, query, chunk)
+
+    def stream_on(self, connection: Connection, query: Select[Any], chunk: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The same inside somebody's transaction, whose view it shares."""
+        compiled = str(query.compile(dialect=self._engine.dialect, compile_kwargs={"literal_binds": True}))
+        if not self.is_sqlite:
+            yield from self._postgres.stream(connection, compiled, chunk)
+            return
+        if not connection.in_transaction():
+            connection.begin()
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(compiled)
+            while rows := cursor.fetchmany(chunk):
+                yield rows
 
     def close(self) -> None:
         if self._outage is not None:

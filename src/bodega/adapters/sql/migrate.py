@@ -22,10 +22,21 @@ HEAD = "0006"
 FOLDER = Path(__file__).parent / "migrations"
 
 
+MOVING = "moving "
+"""What stands before the revision of a store that is being filled by `bodega migrate`."""
+
+
 def migrate(database: Database) -> None:
-    """Bring the store to `HEAD`. Does nothing when it is there; refuses a store of a newer Bodega."""
-    if _revision(database) == HEAD:
+    """Bring the store to `HEAD`. Does nothing when it is there; refuses a store of a newer Bodega, or half a store."""
+    found = revision(database)
+    if found == HEAD:
         return
+    if found is not None and found.startswith(MOVING):
+        raise StoreError(
+            "a shop is being moved into this store and has not wholly arrived",
+            where=database.name,
+            next="run the same `bodega migrate` again: it goes on where it stopped",
+        )
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -49,9 +60,10 @@ def migrate(database: Database) -> None:
             ) from error
 
 
-def _revision(database: Database) -> str | None:
+def revision(database: Database) -> str | None:
+    """The layout of the store; None for an empty one."""
     with database.reading() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
-        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return revision
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
