@@ -70,6 +70,20 @@ class Shoppers:
         if self._shared is not None:
             self._shared.close()
 
+    def __len__(self) -> int:
+        """Shoppers in memory."""
+        return len(self._known)
+
+    @property
+    def shared(self) -> bool:
+        """Do several servers share their states?"""
+        return self._shared is not None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the shared states at the moment; "" for nothing."""
+        return str(getattr(self._shared, "trouble", ""))
+
     def observe(self, events: Iterable[Event]) -> None:
         """Take in events that are durable. Only shoppers in memory are updated; others are read when they come."""
         with self._lock:

@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.engine.trials import Trials
+from bodega.engine.vitals import dependencies, vitals
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
@@ -397,6 +398,14 @@ class Shop:
     def ping(self) -> None:
         """Ask the store for next to nothing. Raises StoreError when it does not answer."""
         self.stores.catalog.cursor()
+
+    def dependencies(self) -> dict[str, str]:
+        """{what it leans on beside the store: "ok", or what is wrong}, from memory."""
+        return dependencies(self.shoppers, self.consuming, self._engine)
+
+    def vitals(self) -> dict[str, Mapping[str, float]]:
+        """What metrics show of the shop, by kind and label, from memory."""
+        return vitals(self.shoppers, self.consuming, self._engine)
 
     def standing(self) -> dict[str, Any]:
         """Facts for `/readyz`, all from memory: snapshot, encoders {source: EncoderInfo}, warnings, what waits."""

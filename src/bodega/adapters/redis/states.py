@@ -151,6 +151,11 @@ class RedisStates:
         except Exception as error:
             self._broke(error)
 
+    @property
+    def trouble(self) -> str:
+        """What went wrong last; "" while it works."""
+        return self.breaker.why
+
     def close(self) -> None:
         self._closed.set()
         self._client.close()

@@ -1,0 +1,38 @@
+"""What can a shop say of itself without asking anybody? What it leans on, and how much it holds in memory.
+
+`dependencies` is what `/readyz` names, `vitals` what `/metrics` shows beside what is counted. Both are read from memory:
+a probe must not wait for what it probes. Not for: the store, which is asked (`Shop.ping`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bodega.engine.answer import Engine
+from bodega.engine.online import Shoppers
+from bodega.events.consuming import Consuming
+
+OK = "ok"
+
+
+def dependencies(shoppers: Shoppers, stream: Consuming | None, engine: Engine | None) -> dict[str, str]:
+    """{name: "ok", or what is wrong} of everything but the store and the snapshot; parts that are off are not named."""
+    found: dict[str, str] = {}
+    if shoppers.shared:
+        found["state"] = shoppers.trouble or OK
+    if stream is not None:
+        found["stream"] = stream.done.trouble or OK
+    if engine is not None:
+        resting = engine.health.resting()
+        found["engine"] = f"degraded: {', '.join(resting)} left out" if resting else OK
+    return found
+
+
+def vitals(shoppers: Shoppers, stream: Consuming | None, engine: Engine | None) -> dict[str, Mapping[str, float]]:
+    """{"size": entries in memory, "lag": records of a stream that wait}, by label."""
+    lag = {f"{name}:{part}": float(waiting) for (name, part), waiting in stream.lag().items()} if stream else {}
+    sizes = {"shoppers": float(len(shoppers))}
+    if engine is not None:
+        sizes["shelf_changes"] = float(len(engine.shelf.changed))
+        sizes["parts_left_out"] = float(len(engine.health.resting()))
+    return {"size": sizes, "lag": lag}
