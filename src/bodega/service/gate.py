@@ -32,6 +32,8 @@ MILLISECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,3})?")
 ITEMS = b"/v1/items/"
 VERBS = (b"similar", b"together")
 UNMATCHED = "unmatched"
+REFUSALS = frozenset({429, 503, 504, 507})
+"""Answers that say: not now."""
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 HEADERS = (
@@ -129,6 +131,8 @@ class Gate:
         seconds = time.perf_counter() - visit.started
         route = route_of(scope)
         self._desk.telemetry.finished(route, status, seconds)
+        if status in REFUSALS:
+            self._desk.telemetry.refused(visit.error.partition(" ")[0] or str(status))
         facts: dict[str, Any] = {
             "id": visit.id,
             "route": route,

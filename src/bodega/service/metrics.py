@@ -28,6 +28,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from bodega.engine.ladder import rung_of
 from bodega.protocols import Written
 from bodega.schema import DeadLetter, Event, Page
 from bodega.service.coverage import Shown
@@ -67,7 +68,7 @@ SUMMARIES = ("bodega_place_stage_seconds",)
 
 REQUESTS = Family("bodega_http_requests", "Requests answered", ("route", "status"), 340)
 HTTP_SECONDS = Family("bodega_http_seconds", "Server time of a request", ("route",), 60, COARSE)
-REFUSED = Family("bodega_refused", "Requests refused for load, rate or deadline", ("reason",), 12)
+REFUSED = Family("bodega_refused", "Requests told to come back later, by error", ("reason",), 12)
 ANSWER_SECONDS = Family("bodega_answer_seconds", "Engine time of a list", ("place",), 12, SECONDS)
 STAGE_SECONDS = Family("bodega_stage_seconds", "Time of one stage of a list", ("stage",), 11, SECONDS)
 PLACE_STAGE = Family("bodega_place_stage_seconds", "Time of a stage at a place", ("place", "stage"), 110)
@@ -196,6 +197,9 @@ class Telemetry:
     def listed(self, page: Page, seconds: float, stages: Mapping[str, float] | None = None) -> None:
         """One page was computed, in so many seconds, of which each stage took its part."""
         self.answered(page.place, seconds, degraded=bool(page.degraded))
+        rung = rung_of(page.degraded) if page.degraded else None
+        if rung is not None:
+            self.rung(rung)
         if page.hits:
             self.shown.add(page)
         else:
