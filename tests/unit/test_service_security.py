@@ -14,6 +14,7 @@ import pytest
 from litestar import get
 from litestar.response.base import ASGIResponse
 
+from bodega.engine.access import make_token
 from bodega.schema import Item, read_rule
 from bodega.service import keys as keys_module
 from bodega.service.app import create_app
@@ -35,6 +36,8 @@ BODIES = {
 }
 PIN = {"then": [{"do": "pin", "item": "1", "position": 1}]}
 BODIES |= {"why_not": {"item": "shoe1", "request": {"place": "search", "query": "shoe"}}}
+BODIES |= {"identify": {"user": "u", "session": "s"}, "identify_apart": {"user": "u", "session": "s"}}
+BODIES |= {"consent_say": {"user": "u", "purposes": {"learning": False}}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
@@ -60,6 +63,7 @@ class Door:
         for name in ("search", "events", "search+events", "admin", "revoked"):
             self.keys[name] = store.create(name, ["search", "events"] if name == "revoked" else name.split("+"))
         store.revoke(next(info.id for info in store.list() if info.label == "revoked"))
+        self.erasure = self.shop.erasures.forget("somebody").id
         self.runner = asyncio.Runner()
         app = create_app(self.shop, handlers=[forgotten, page])
         transport = httpx.ASGITransport(app=app, client=(address, 5), raise_app_exceptions=False)
@@ -75,7 +79,10 @@ class Door:
         body = {"change": self.shop.rules.changes()} if each.name == "rules_undo" else BODIES.get(each.name)
         how = {} if body is None else {"json": body}
         index = "*" if each.name == "algolia_queries" else "products"
-        path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule)
+        named = {"user_id": "nobody", "erasure_id": self.erasure}
+        path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule, **named)
+        if each.path == "/v1/me":
+            headers |= {"X-Shopper-Token": make_token(self.shop.privacy.secrets, "nobody")}
         path += "?field=brand" if each.name == "facet_values" else ""
         return self(each.method.upper(), path, headers=headers, **how)
 

@@ -24,12 +24,14 @@ SIZE = 16 * 1024 * 1024
 class Ballast:
     """The ballast of one shop's folder."""
 
-    def __init__(self, folder: Path, size: int = SIZE) -> None:
-        self.path = folder / FILE
+    def __init__(self, folder: Path | None, size: int = SIZE) -> None:
+        self.path = folder / FILE if folder is not None else None
         self._size = size
 
     def take(self) -> bool:
-        """Fill the file, as far as the disk has room for it to matter; is it whole?"""
+        """Fill the file; is it whole?"""
+        if self.path is None:
+            return False
         try:
             if self.path.exists() and self.path.stat().st_size == self._size:
                 return True
@@ -47,15 +49,16 @@ class Ballast:
 
     def drop(self) -> None:
         """Give the room up."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def spent_on(self, work: Callable[[], Result]) -> Result:
         """Do the work; where the disk is full, once more with the room of the ballast."""
         try:
             return work()
         except (StoreError, OSError):
-            if not self.path.exists():
+            if self.path is None or not self.path.exists():
                 raise
             self.drop()
             try:

@@ -76,10 +76,11 @@ class Erasures:
     """`shop.erasures`: forget somebody, look at receipts, apply the ledger again after a restore, keep to a retention.
 
     `reset` drops what is in memory beyond the states of shoppers (counts since the last learn); it may be slow.
+    Without a folder there are no copies, no ledger and no ballast.
     """
 
     def __init__(
-        self, folder: Path, privacy: Privacy, snapshots: Snapshots, *, reset: Callable[[], None] = lambda: None
+        self, folder: Path | None, privacy: Privacy, snapshots: Snapshots, *, reset: Callable[[], None] = lambda: None
     ) -> None:
         self._folder = folder
         self._privacy = privacy
@@ -149,7 +150,7 @@ class Erasures:
     def _forget_copies(self) -> int:
         """Delete the columns that questions are asked about: they are made anew from what is left."""
         count = 0
-        for path in (self._folder / ANALYTICS).glob("*.par*"):
+        for path in (self._folder / ANALYTICS).glob("*.par*") if self._folder is not None else ():
             with contextlib.suppress(OSError):
                 path.unlink()
                 count += 1
@@ -203,18 +204,23 @@ class Erasures:
     # -- after a restore ------------------------------------------------------------------------------------------
 
     def _write(self, line: Line) -> None:
+        if self._folder is None:
+            return
         with (self._folder / LEDGER).open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def _ledger(self) -> list[Line]:
+        return [] if self._folder is None else _lines(self._folder / LEDGER)
 
     def reapply(self, ledger: Path | None = None) -> list[Receipt]:
         """Forget again whoever stands in the ledger: after a restore of a backup from before. Returns new receipts.
 
         Only digests stand there: every id that the store knows is digested and compared (2 us an id).
         """
-        path = ledger or self._folder / LEDGER
-        lines = [msgspec.json.decode(raw, type=Line) for raw in path.read_bytes().splitlines() if raw.endswith(b"}")]
+        own = self._ledger()
+        lines = own if ledger is None else _lines(ledger)
         wanted = {subject: line for line in lines for subject in line.subjects}
         if not wanted:
             return []
@@ -229,10 +235,8 @@ class Erasures:
                     found.setdefault(told.id, ([], []))[kind == "session"].append(name)
         self._privacy.changed(states=True)
         at = {line.id: line for line in lines}
-        own = (self._folder / LEDGER).read_bytes() if (self._folder / LEDGER).exists() else b""
-        for line in lines:
-            if line.id.encode() not in own:
-                self._write(line)
+        for name in at.keys() - {line.id for line in own}:
+            self._write(at[name])
         return [self._again(at[name], who) for name, who in found.items()]
 
     def _again(self, line: Line, who: tuple[Sequence[str], Sequence[str]]) -> Receipt:
@@ -256,6 +260,12 @@ class Erasures:
         if not self._privacy.settings.keep_days or not self._store.claim("retained", time.time(), DAY):
             return None
         return self.retain()
+
+
+def _lines(ledger: Path) -> list[Line]:
+    """The lines of a ledger; one that was cut off by a crash is left out (its erasure never began)."""
+    rows = ledger.read_bytes().splitlines() if ledger.exists() else []
+    return [msgspec.json.decode(row, type=Line) for row in rows if row.endswith(b"}")]
 
 
 def facts(receipt: Receipt) -> dict[str, Any]:

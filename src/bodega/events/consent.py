@@ -16,13 +16,16 @@ Not for: keeping words (`protocols.PeopleStore`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from bodega.errors import BadRequest
+from bodega.events.parse import letter
+from bodega.events.reasons import Refusal
 from bodega.feeds.values import parse_time
+from bodega.schema import DeadLetter
 from bodega.schema.people import Word
 from bodega.settings import Privacy
 
@@ -103,6 +106,21 @@ def read_words(row: Mapping[str, Any], now: float, source: str) -> list[Word]:
         for purpose, granted in (_said(name, value) for name, value in given.items())
         for subject in subjects
     ]
+
+
+def read_consents(
+    rows: Sequence[Mapping[str, Any]], now: float, source: str = "events"
+) -> tuple[list[Word], list[tuple[int, DeadLetter]]]:
+    """(the words among the rows of a feed, the rows of them that say nothing clear: (number, letter))."""
+    words: list[Word] = []
+    unclear: list[tuple[int, DeadLetter]] = []
+    for number, row in enumerate(rows):
+        if is_consent(row):
+            try:
+                words += read_words(row, now, source)
+            except BadRequest as error:
+                unclear.append((number, letter(Refusal.BAD_VALUE, error.what, raw=row, source=source, line=number + 1)))
+    return words, unclear
 
 
 def _said(name: str, value: object) -> tuple[str, bool]:

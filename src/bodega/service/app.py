@@ -25,8 +25,12 @@ from bodega.service.intake import Intake, intake_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
+from bodega.service.privacy import privacy_handlers
 from bodega.service.problems import problem_of
 from bodega.service.rules import rule_handlers
+
+HEADERS = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Shopper-Token")
+"""Headers of ours that a page of another origin may send."""
 
 
 def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), host: str = "") -> Litestar:
@@ -47,6 +51,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *algolia_handlers(desk, intake),
             *rule_handlers(desk),
             *explaining_handlers(desk),
+            *privacy_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],
@@ -92,7 +97,7 @@ def _cors(origins: str) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=named,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id", KEY, APPLICATION, AGENT],
+        allow_headers=[*HEADERS, KEY, APPLICATION, AGENT],
         expose_headers=["X-Request-Id", "Retry-After"],
         allow_credentials=False,
         max_age=600,

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import msgspec
 
 from bodega.engine.deadline import Clock
+from bodega.engine.erasure import Erasures
+from bodega.engine.privacy import Privacy
 from bodega.engine.rulebooks import Rules
 from bodega.engine.why_not import WhyNot
 from bodega.protocols import DeadLetterBox, KeyStore, Written
@@ -79,6 +81,10 @@ class ShopLike(Protocol):
     @property
     def rules(self) -> Rules: ...
     @property
+    def privacy(self) -> Privacy: ...
+    @property
+    def erasures(self) -> Erasures: ...
+    @property
     def consuming(self) -> Reads | None: ...
     def answer(self, request: Request) -> Page: ...
     def why_not(self, request: Request, item: str) -> WhyNot: ...
@@ -116,6 +122,10 @@ class Desk:
         bounds = [bound for bound in (visit.deadline_ms, chosen.deadline_ms) if bound > 0]
         return Clock(min(bounds, default=math.inf), chosen.remote_ms, began=visit.started)
 
+    def whose(self, request: Request, visit: Visit) -> Request:
+        """The request, nobody's where the caller's browser objects to being recognised."""
+        return self.shop.privacy.asked(request, gpc=True) if visit.gpc else request
+
     @classmethod
     def over(cls, shop: ShopLike) -> Desk:
         serve = shop.settings.serve
@@ -145,6 +155,8 @@ class Visit:
     engine_seconds: float = 0.0
     error: str = ""
     """Class and id of the error that was answered."""
+    gpc: bool = False
+    """Does the caller's browser send `Sec-GPC: 1`?"""
     deadline_ms: float = 0.0
     """What the caller brought as X-Deadline-Ms; 0: nothing."""
     stages: dict[str, float] = field(default_factory=dict)

@@ -30,6 +30,7 @@ ADDRESS_LIMIT = 8_192
 CALLERS_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 MILLISECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,3})?")
 ITEMS = b"/v1/items/"
+SHOPPERS = b"/v1/shoppers/"
 VERBS = (b"similar", b"together")
 UNMATCHED = "unmatched"
 REFUSALS = frozenset({429, 503, 504, 507})
@@ -111,6 +112,8 @@ class Gate:
                 )
         if raw.startswith(ITEMS):
             scope["path"] = one_segment(raw.partition(b"?")[0])
+        elif raw.startswith(SHOPPERS):
+            scope["path"] = SHOPPERS.decode() + quote(_decoded(raw.partition(b"?")[0][len(SHOPPERS) :]), safe="")
         elif spoken(scope["path"]):
             adopt(scope, raw)
 
@@ -154,16 +157,20 @@ _CROSS = (b"cross-origin-resource-policy",)
 def arrived(scope: Scope) -> Visit:
     """Open the request's facts and leave them in the scope."""
     named = deadline = b""
+    gpc = False
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             named = value
         elif name == b"x-deadline-ms":
             deadline = value
+        elif name == b"sec-gpc":
+            gpc = value.strip() == b"1"
     good = bool(CALLERS_ID.fullmatch(named))
     client = scope.get("client")
     visit = Visit(id=named.decode() if good else secrets.token_hex(8), named=good, address=client[0] if client else "")
     if MILLISECONDS.fullmatch(deadline):  # anything else is no deadline: the list is worth more than the header
         visit.deadline_ms = float(deadline)
+    visit.gpc = gpc
     scope.setdefault("state", {})["visit"] = visit
     return visit
 
@@ -181,11 +188,15 @@ def one_segment(raw: bytes) -> str:
     name, slash, verb = rest.rpartition(b"/")
     if not (slash and verb in VERBS):
         name, verb = rest, b""
-    try:
-        encoded = quote(unquote(name.decode("ascii"), errors="strict"), safe="")
-    except UnicodeDecodeError as error:
-        raise BadRequest("the item's id is not UTF-8", where="address", allowed="percent-encoded UTF-8") from error
+    encoded = quote(_decoded(name), safe="")
     return f"/v1/items/{encoded}" + (f"/{verb.decode()}" if verb else "")
+
+
+def _decoded(name: bytes) -> str:
+    try:
+        return unquote(name.decode("ascii"), errors="strict")
+    except UnicodeDecodeError as error:
+        raise BadRequest("the id is not UTF-8", where="address", allowed="percent-encoded UTF-8") from error
 
 
 def item_id(scope: Mapping[str, Any]) -> str:

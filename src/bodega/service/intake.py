@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from litestar.response.base import ASGIResponse
 from bodega import failpoints
 from bodega.errors import BadRequest, Conflict, Overloaded, UnknownItem
 from bodega.events import EventReader, Refusal
+from bodega.events.consent import is_consent, read_consents
 from bodega.protocols import Written
 from bodega.schema import DeadLetter, Event, Item
 from bodega.service import asking
@@ -61,7 +63,7 @@ class Intake:
 
     async def events(self, rows: list[dict[str, Any]], visit: Visit) -> ASGIResponse:
         """Parse, store, answer when durable."""
-        written, bad = await self.taken(rows)
+        written, bad = await self.taken(rows, gpc=visit.gpc)
         if failpoints.ON:
             failpoints.reach("intake.answer")
         accepted = written.added + written.changed
@@ -70,14 +72,27 @@ class Intake:
             "duplicates": written.unchanged,
             "conflicts": list(written.conflicts),
             "dead": [{"index": n, "reason": each.reason, "message": each.message} for n, each in bad],
+            "withheld": written.withheld,
+            "words": sum(is_consent(row) for row in rows) - sum(is_consent(rows[n]) for n, _ in bad),
         }
         return acknowledged(counted, visit, total=len(rows))
 
-    async def taken(self, rows: list[dict[str, Any]]) -> tuple[Written, list[tuple[int, DeadLetter]]]:
-        """Parse and store: (what is on disk now, the rows that could not be used)."""
+    async def taken(
+        self, rows: list[dict[str, Any]], *, gpc: bool = False
+    ) -> tuple[Written, list[tuple[int, DeadLetter]]]:
+        """Parse and store: (what is on disk now, the rows that could not be used).
+
+        Words about consent among the rows hold at once, for the other rows too; `gpc`: the sender's browser objects.
+        """
+        words, unclear = read_consents(rows, time.time())
+        if words:
+            await asyncio.to_thread(self._desk.shop.privacy.say, words)
         good, bad = self._sorted_out(rows)
+        bad = sorted([*bad, *unclear], key=lambda pair: pair[0])
+        agreed = await asyncio.to_thread(self._desk.shop.privacy.admitted, good, gpc=True) if gpc else good
         await self._bury([letter for _, letter in bad])
-        written = await self._stored(good)
+        written = await self._stored(agreed)
+        written = replace(written, withheld=written.withheld + len(good) - len(agreed))
         self._desk.telemetry.took(written, good, [letter for _, letter in bad])
         return written, bad
 
@@ -86,6 +101,8 @@ class Intake:
         good: list[Event] = []
         bad: list[tuple[int, DeadLetter]] = []
         for number, row in enumerate(rows):
+            if is_consent(row):
+                continue
             parsed = self._reader.read(row, now=now, line=number + 1)
             if isinstance(parsed, DeadLetter) and parsed.reason == Refusal.NO_TIME:
                 name = row.get("id")

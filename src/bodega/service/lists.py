@@ -42,7 +42,7 @@ async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIRespons
 
 async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Callable[[schema.Page], bytes]) -> bytes:
     """What is told of the engine's answer, asked when it is this request's turn."""
-    bounded = asking.bounded(request, desk.settings)
+    bounded = desk.whose(asking.bounded(request, desk.settings), visit)
     async with desk.waiting.turn():
         with timed(desk.clock(visit)) as clock:
             started = time.perf_counter()
@@ -132,6 +132,7 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/v1/suggest", opt=SCOPE, name="suggest")
     async def suggest(request: Http) -> ASGIResponse:
         asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
+        asked = desk.whose(asked, visit_of(request.scope))
         k = min(asked.k, SUGGESTIONS_LIMIT)
         async with desk.waiting.turn():
             with timed(Clock(patience=min(desk.settings.answer.remote_ms, SUGGESTION_WAIT))):

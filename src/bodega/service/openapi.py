@@ -19,6 +19,7 @@ from bodega.service import asking
 from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.intake import Ids
+from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.rules import RULE_TYPES
 
@@ -52,6 +53,10 @@ class EventsTaken(msgspec.Struct):
     duplicates: int
     conflicts: list[str]
     dead: list[Dead]
+    withheld: int = 0
+    """Events that may not be kept: the shopper did not agree, or was forgotten since."""
+    words: int = 0
+    """Words about consent."""
 
 
 class ItemsTaken(msgspec.Struct):
@@ -132,7 +137,7 @@ ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
 PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
-TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
+TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, *PRIVACY_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -162,6 +167,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
     "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
     "before": ("Older than this change.", {"type": "integer", "minimum": 0}),
+    "X-Shopper-Token": ("Says whose data it is; signed by the shop.", {"type": "string", "maxLength": 2048}),
     "version": ("The version that was read; another one is refused.", {"type": "integer", "minimum": 0}),
 }
 
@@ -201,6 +207,7 @@ class Operation:
 
 
 TRAIL = ("rule", "limit", "before")
+TOKEN = ("X-Shopper-Token",)
 
 OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
@@ -239,6 +246,16 @@ OPERATIONS = (
     Operation("get", "/v1/rules/audit", "rules_audit", "Who changed what", "admin", TRAIL, answer="RuleTrail"),
     Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
     Operation("post", "/v1/why-not", "why_not", "Why is it not on that page?", "admin", (), "WhyNotAsked", "WhyNot"),
+    Operation("post", "/v1/identify", "identify", "These ids are one shopper", "events", (), "Identified", "Linked"),
+    Operation("post", "/v1/identify/apart", "identify_apart", "Undo a merge", "admin", (), "Identified", "Linked"),
+    Operation("post", "/v1/consent", "consent_say", "What is agreed to", "events", (), "ConsentSaid", "ConsentHeld"),
+    Operation("get", "/v1/consent", "consent_held", "What holds now", "events", ("user", "session"), "", "ConsentHeld"),
+    Operation("get", "/v1/me", "me", "Everything kept of the token's bearer", "events", TOKEN, "", "ShopperKept"),
+    Operation("delete", "/v1/me", "me_forget", "Forget the token's bearer", "events", TOKEN, "", "Receipt"),
+    Operation("get", "/v1/shoppers/{user_id}", "shopper", "What is kept of a shopper", "admin", answer="ShopperKept"),
+    Operation("delete", "/v1/shoppers/{user_id}", "shopper_forget", "Forget a shopper", "admin", answer="Receipt"),
+    Operation("get", "/v1/erasures", "erasures", "Receipts of erasures", "admin", ("limit",), "", "ReceiptList"),
+    Operation("get", "/v1/erasures/{erasure_id}", "erasure", "One receipt", "admin", answer="Receipt"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),
@@ -324,16 +341,18 @@ def _answer(each: Operation) -> dict[str, Any]:
 
 def _parameter(name: str) -> dict[str, Any]:
     meaning, schema = PARAMETERS[name]
-    made: dict[str, Any] = {"name": name, "in": "query", "description": meaning, "schema": schema}
+    where = "header" if name in TOKEN else "query"
+    made: dict[str, Any] = {"name": name, "in": where, "description": meaning, "schema": schema}
     if schema["type"] == "array":
         made |= {"style": "form", "explode": name != "facets"}
     return made
 
 
 def _in_path(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": asking.ID_LIMIT}
+    longest = asking.NAME_LIMIT if name == "user_id" else asking.ID_LIMIT
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
     meaning = {"item_id": "The item's id", "object": "The item's id", "facet": "A field", "index": "Name of the index"}
-    meaning["rule_id"] = "The rule's id"
+    meaning |= {"rule_id": "The rule's id", "user_id": "The shopper's id", "erasure_id": "Number of the receipt"}
     return {
         "name": name,
         "in": "path",

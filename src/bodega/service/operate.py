@@ -61,6 +61,7 @@ class Watch:
     async def start(self) -> None:
         """Open the snapshot there is; a shop that has not learned starts too, and says so in `/readyz`."""
         await asyncio.to_thread(self._look)
+        await asyncio.to_thread(self._shop.erasures.ballast.take)
         self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
@@ -83,6 +84,7 @@ class Watch:
                 self._seen = current
             self._shop.catch_up()
             self._shop.restock()
+            self._shop.erasures.daily()
         except BodegaError as error:
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
         except Exception as error:

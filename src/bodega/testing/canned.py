@@ -14,10 +14,15 @@ from typing import Any
 
 import msgspec
 
+from bodega.engine.erasure import Erasures
+from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.rulebooks import Rules
+from bodega.engine.snapshot import Snapshots
 from bodega.engine.why_not import WhyNot
 from bodega.errors import UnknownItem
+from bodega.events.border import Border
 from bodega.events.consuming import Consuming
+from bodega.events.pseudonyms import VARIABLE, Secrets, fresh
 from bodega.protocols import Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
 from bodega.schema.table import category_paths
@@ -73,6 +78,13 @@ class CannedShop:
         self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
         """Kept and audited for real; they change no list, as there is no engine."""
         self.consuming: Consuming | None = None
+        keys = Secrets(folder, {VARIABLE: fresh()})
+        doors = Doors(
+            self.stores.people, self.stores.events, keys, Border(keys, pseudonyms=False), forget=lambda: None
+        )
+        self.privacy = Privacy(doors, self.settings.privacy)
+        """Who is who and who agreed is really kept, in memory."""
+        self.erasures = Erasures(None, self.privacy, Snapshots(folder / "no snapshots"))
         self.asked: list[Request] = []
         self.completed: list[Request] = []
         """What was asked to be completed, by whom."""

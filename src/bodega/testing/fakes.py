@@ -11,7 +11,7 @@ import re
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, RuleChange, Steps, Written
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
+from bodega.testing.people import MemoryPeople
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -121,6 +122,14 @@ class MemoryEvents:
             refused = [along.conflict(name) for name in conflicts] if along.conflict is not None else []
             self._letters.put([*along.letters, *refused])
         return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
+
+    def remove(self, wanted: Callable[[Event], bool]) -> int:
+        """Take events out; how many that were."""
+        with self._lock:
+            gone = [name for name, event in self._events.items() if wanted(event)]
+            for name in gone:
+                del self._events[name]
+        return len(gone)
 
     def submit(self, events: Sequence[Event], *, along: Along | None = None) -> Future[Written]:
         """Like `append`; the future is done when it is returned. Raises BadRequest at once."""
@@ -334,9 +343,11 @@ class MemoryStores:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     rules: MemoryRules = field(default_factory=MemoryRules)
+    people: MemoryPeople = field(default_factory=MemoryPeople)
 
     def __post_init__(self) -> None:
         self.events._letters = self.events._letters or self.dead
+        self.people.over(lambda: list(self.events._events.values()), self.events.remove)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -58,7 +58,7 @@ class Counter:
     async def page(self, request: schema.Request, visit: Visit) -> Page:
         """What the engine says, when it is this request's turn."""
         desk = self.desk
-        bounded = asking.bounded(request, desk.settings)
+        bounded = desk.whose(asking.bounded(request, desk.settings), visit)
         async with desk.waiting.turn():
             with timed(desk.clock(visit)) as clock:
                 started = time.perf_counter()
@@ -170,7 +170,7 @@ def algolia_handlers(desk: Desk, intake: Intake) -> list[HTTPRouteHandler]:
     @post("/1/events", opt=EVENTS, name="algolia_events", status_code=200)
     async def events(request: Http) -> ASGIResponse:
         rows = insights.rows_of(await _object(request), counter.queries, time.time())
-        _, bad = await intake.taken(rows)
+        _, bad = await intake.taken(rows, gpc=visit_of(request.scope).gpc)
         if bad:
             error = BadRequest("not every event could be used; the others are stored", got=bad[0][1].message)
             error.status = 422
