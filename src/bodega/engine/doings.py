@@ -60,7 +60,18 @@ class History:
 class Doings:
     """One shopper's moments, and the arrays last made of them."""
 
-    __slots__ = ("_asked", "_history", "_known", "_looked", "_moments", "_shown", "_table", "_told", "version")
+    __slots__ = (
+        "_asked",
+        "_beside",
+        "_history",
+        "_known",
+        "_looked",
+        "_moments",
+        "_shown",
+        "_table",
+        "_told",
+        "version",
+    )
 
     def __init__(self) -> None:
         self._moments: list[Moment] = []
@@ -75,6 +86,8 @@ class Doings:
         self._told = False
         """Are the searches?"""
         self._history = History()
+        self._beside: tuple[ItemTable, History] | None = None
+        """The same against a second table: what came after the snapshot."""
         self.version = ""
         """What of this shopper was caught from the shared states; "" nothing."""
 
@@ -97,7 +110,7 @@ class Doings:
         self._shown = sorted({*self._shown, *shown})[-IMPRESSIONS:]
         asked = {(time, words) for time, words in zip(steps.time, steps.query, strict=True) if words}
         self._asked = sorted({*self._asked, *asked})[-ASKED:]
-        self._table, self._looked, self._told = None, False, False
+        self._table, self._looked, self._told, self._beside = None, False, False, None
 
     def take(self, step: tuple[float, int, str, str, float | None], limit: int) -> None:
         """One step: (seconds, code, item, words, stars)."""
@@ -119,7 +132,14 @@ class Doings:
         insort(self._moments, moment)
         if len(self._moments) > limit:
             self._known.discard(self._moments.pop(0))
-        self._table = None
+        self._table = self._beside = None
+
+    def beside(self, table: ItemTable) -> History:
+        """Interest and dislike against a second, small table, kept until something changes."""
+        held = self._beside
+        if held is None or held[0] is not table:
+            self._beside = held = (table, _resolve(self._moments, table))
+        return held[1]
 
     def resolved(self, table: ItemTable) -> History:
         """Against this table; made again only where something changed."""
@@ -156,9 +176,9 @@ def _resolve(moments: list[Moment], table: ItemTable) -> History:
     if not moments:
         return History()
     row_of = table.index.get
-    rows = np.array([row_of(item, -1) for _, item, _ in moments], np.int32)
-    times = np.array([time for time, _, _ in moments], np.float64)
-    codes = np.array([code for _, _, code in moments], np.int8)
+    when, names, kinds = zip(*moments, strict=True)
+    rows = np.array([row_of(name, -1) for name in names], np.int32)
+    times, codes = np.array(when, np.float64), np.array(kinds, np.int8)
     known = rows >= 0
     liked = known & _IS_ACTIVE[codes]
     away = known & ~_IS_ACTIVE[codes]

@@ -10,9 +10,10 @@ Not for: whole events (`SqlEvents.recent`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from bodega.adapters.sql.database import AT_ONCE, Database
 from bodega.adapters.sql.tables import EVENTS
@@ -31,20 +32,25 @@ def read_steps(database: Database, *, user: str, session: str, limit: int) -> St
     columns = EVENTS.c
     whose = columns.user_id == user if user else (columns.session_id == session) & (columns.user_id == "")
     with database.reading(AT_ONCE) as connection:
-        found: Sequence[Any] = connection.execute(_newest(whose, 3 * limit)).all()
+        found = _rows(connection, _newest(whose, 3 * limit))
         if len(found) >= 3 * limit:
             kinds = (columns.type.in_(_WANTED), columns.type == _SHOWN, columns.query != "")
-            parts = [connection.execute(_newest(whose & kind, limit)).all() for kind in kinds]
-            found = list({(row[0], row[5]): row for part in parts for row in part}.values())
-    return steps_of(found)
+            parts = [_rows(connection, _newest(whose & kind, limit)) for kind in kinds]
+            found = sorted({row for part in parts for row in part}, key=itemgetter(0, 5), reverse=True)
+    return steps_of(found[::-1])
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
+    """The rows as the driver gives them: Row objects would cost a third more."""
+    with connection.execute(query) as result:
+        return result.cursor.fetchall() if result.cursor is not None else []
 
 
 def steps_of(rows: Sequence[Any]) -> Steps:
-    """(time in microseconds, code, item, query, value, id) in any order as steps, oldest first."""
+    """(time in microseconds, code, item, query, value, id), oldest first, as columns."""
     if not rows:
         return Steps()
-    ordered = sorted(rows, key=lambda row: (row[0], row[5]))
-    time, code, item, query, value, _ = zip(*ordered, strict=True)
+    time, code, item, query, value, _ = zip(*rows, strict=True)
     return Steps([stamp / 1e6 for stamp in time], list(code), list(item), list(query), list(value))
 
 
