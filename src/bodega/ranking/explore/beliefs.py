@@ -7,7 +7,7 @@ time, so the order of arrival does not matter and every process that saw the sam
     item      sum of seen and of wanted: a Beta belief of how often it is wanted when it is seen
     common    ridge regression on features that all items have, plus what the item itself adds (a shrunken residual)
 
-One person counts at most once a day for one item: of that day's showings the one whose request id has the smallest
+One person counts at most once a week for one item: of that week's showings the one whose request id has the smallest
 digest speaks for all, a draw that nobody can steer and that stays an honest sample. The nameless share 64 names.
 Cost: 40 us a slot folded; 200 bytes an item, at most 20,000 items a place. Not for: keeping pages (a store does).
 Papers: Lagree et al. 2016 (seen by place), Kveton et al. 2015 (cascade).
@@ -31,6 +31,7 @@ the shopper's newest items in its category."""
 WIDTH = len(FEATURES)
 
 DAY = 86_400.0
+WEEK = 7 * DAY
 ITEMS = 20_000
 PAGES = 20_000
 """Newest pages that outcomes can still be joined with."""
@@ -55,7 +56,7 @@ def examination(positions: Sequence[int] | Longs | Doubles) -> Doubles:
 
 @dataclass(slots=True)
 class _Cell:
-    """The showing that speaks for one person, item and day."""
+    """The showing that speaks for one person, item and week."""
 
     digest: bytes
     request: str
@@ -116,10 +117,10 @@ class Beliefs:
         if decision.request_id in self._pages or not decision.slots:
             return
         person = decision.person or f"?{_digest(decision.request_id)[0] % NAMELESS}"
-        day = int(decision.time // DAY)
+        week = int(decision.time // WEEK)
         shown = decision.slots
         page = _Page(
-            keys=tuple((person, slot.item, day) for slot in shown),
+            keys=tuple((person, slot.item, week) for slot in shown),
             items=tuple(slot.item for slot in shown),
             seen=np.ones(len(shown)) if self._cascade else examination([slot.position for slot in shown]),
             wanted=self._early.pop(decision.request_id, set()),
