@@ -200,6 +200,14 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Requests that may wait for the engine at one moment; the next one is refused with 503."""
 
 
+class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the service tells of itself beside its log and `/metrics` (docs/operate)."""
+
+    otel: bool = False
+    """Hand every request and its stages to OpenTelemetry as spans (extra `otel`); the process configures the SDK, for
+    example `opentelemetry-instrument bodega serve`."""
+
+
 class Algolia(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Under which names does the shop answer where it speaks Algolia's protocol (docs/algolia.md)? A name may be
     written with `{index}`; several names are separated by commas."""
@@ -311,6 +319,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     understand: Understand = Understand()
     updates: Updates = Updates()
     serve: Serve = Serve()
+    telemetry: Telemetry = Telemetry()
     algolia: Algolia = Algolia()
     privacy: Privacy = Privacy()
 

@@ -26,6 +26,7 @@ from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
 from bodega.service.limits import Buckets, Waiting
 from bodega.service.metrics import Telemetry
+from bodega.service.tracing import Trace
 from bodega.settings import Settings
 
 
@@ -155,6 +156,8 @@ class Visit:
     engine_seconds: float = 0.0
     error: str = ""
     """Class and id of the error that was answered."""
+    trace: Trace | None = None
+    """The trace that the caller named (header traceparent)."""
     gpc: bool = False
     """Does the caller's browser send `Sec-GPC: 1`?"""
     deadline_ms: float = 0.0

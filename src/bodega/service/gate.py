@@ -24,6 +24,7 @@ from bodega.service.desk import Desk, Visit
 from bodega.service.guard import is_loopback
 from bodega.service.problems import Problem, problem_of
 from bodega.service.telemetry import LOGGER
+from bodega.service.tracing import HEADER, Finished, recorder, trace_of
 
 ADDRESS_LIMIT = 8_192
 """Bytes of path and query string."""
@@ -66,6 +67,7 @@ class Gate:
         self._desk = desk
         self._hosts = allowed_hosts(host, desk.settings.serve.hosts)
         self._cross_origin = bool(desk.settings.serve.origins)
+        self._record = recorder(otel=desk.settings.telemetry.otel)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -128,6 +130,8 @@ class Gate:
         if b"cache-control" not in given:
             dressed.append(NO_STORE)
         dressed.append((b"x-request-id", visit.id.encode()))
+        if visit.trace is not None:
+            dressed.append((HEADER, visit.trace.header))
         return dressed
 
     def _log(self, scope: Scope, visit: Visit, status: int) -> None:
@@ -136,8 +140,11 @@ class Gate:
         self._desk.telemetry.finished(route, status, seconds)
         if status in REFUSALS:
             self._desk.telemetry.refused(visit.error.partition(" ")[0] or str(status))
+        if self._record is not None:
+            self._record(Finished(route, status, seconds, visit.place, visit.stages, visit.trace))
         facts: dict[str, Any] = {
             "id": visit.id,
+            "trace": visit.trace.trace if visit.trace is not None else "",
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),
@@ -157,12 +164,15 @@ _CROSS = (b"cross-origin-resource-policy",)
 def arrived(scope: Scope) -> Visit:
     """Open the request's facts and leave them in the scope."""
     named = deadline = b""
+    trace = None
     gpc = False
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             named = value
         elif name == b"x-deadline-ms":
             deadline = value
+        elif name == HEADER:
+            trace = trace_of(value)
         elif name == b"sec-gpc":
             gpc = value.strip() == b"1"
     good = bool(CALLERS_ID.fullmatch(named))
@@ -170,6 +180,7 @@ def arrived(scope: Scope) -> Visit:
     visit = Visit(id=named.decode() if good else secrets.token_hex(8), named=good, address=client[0] if client else "")
     if MILLISECONDS.fullmatch(deadline):  # anything else is no deadline: the list is worth more than the header
         visit.deadline_ms = float(deadline)
+    visit.trace = trace
     visit.gpc = gpc
     scope.setdefault("state", {})["visit"] = visit
     return visit
