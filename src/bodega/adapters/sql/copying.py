@@ -95,7 +95,7 @@ def _passed(
             write(rows)
         progress.advance(len(rows))
     progress.finish()
-    return TableCopy(table.name, count, digest.hexdigest())
+    return TableCopy(str(table.name), count, digest.hexdigest())
 
 
 def _spelling(table: Table) -> Callable[[Sequence[Sequence[Any]]], list[Row]]:
