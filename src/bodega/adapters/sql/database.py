@@ -74,7 +74,7 @@ class Database:
         self._lock = threading.RLock()
         self._driver_error: type[Exception] = sqlite3.Error
         self._engine = _engine(self.url, is_sqlite=self.is_sqlite)
-        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**options)
         self._writer = self._engine.execution_options(**{_WRITING: True})
         self._outage = None

@@ -141,6 +141,7 @@ _LOGIN: Sequence[tuple[tuple[str, ...], str]] = (
     (("database", "does not exist"), "3D000"),
     (("permission denied",), "42501"),
     (("read-only",), "25006"),
+    (("during recovery",), "25006"),
     (("No space left",), "53100"),
 )
 """An error while connecting carries its text only."""
