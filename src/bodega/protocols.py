@@ -152,6 +152,8 @@ class Written:
     """Delivered before with the same content: counted once."""
     conflicts: tuple[str, ...] = ()
     """Ids that were delivered before with *another* content: refused, not stored."""
+    repeated: tuple[str, ...] = field(default=(), compare=False)
+    """Ids of events that were stored before this batch with the same content (`unchanged`): counters hold them."""
     withheld: int = 0
     """Events that may not be kept: their shopper did not agree, or was forgotten since."""
 

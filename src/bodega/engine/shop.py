@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bodega.engine.online import Shoppers
 from bodega.engine.patience import patiently
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
+from bodega.engine.remembering import remember
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
@@ -39,7 +40,7 @@ from bodega.events import build_log
 from bodega.events.border import Border
 from bodega.events.consuming import Consuming
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import KeyStore, News, NoProgress, Progress, Steps, Summarises
+from bodega.protocols import EventRows, KeyStore, News, NoProgress, Progress, Steps, Summarises
 from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
@@ -92,6 +93,8 @@ class Shop:
         """Items whose newest state waits for the next `learn`."""
         self._counted: OrderedDict[str, None] = OrderedDict()
         """Ids of the newest events that counters hold: one that is delivered twice counts once."""
+        self._arriving: list[Event] | None = None
+        """Events that came while a snapshot was being opened."""
         self._lock = threading.RLock()
         self.consuming: Consuming | None = None
         """What reads the shop's stream while it is served; None without one. `consuming.lag()` for metrics."""
@@ -118,12 +121,21 @@ class Shop:
         with self._lock:
             if opened is None or opened.learned.snapshot != self._snapshots.current():
                 opened = open_learned(self._snapshots, self._parts)
-            learned = replace(opened.learned, live=self._counted_since(opened))
+            arriving: list[Event] = []
+            self._arriving = arriving
+            try:
+                learned = replace(opened.learned, live=self._counted_since(opened))
+                remembered = remember(learned.ordering, opened, self._stored_since(opened))
+            except BaseException:
+                self._arriving = self._catching = None
+                raise
             engine = Engine(learned, Shelf.of(opened.items), self.shoppers, self.settings)
             browse.prepare(engine.shelf)
             if failpoints.ON:
                 failpoints.reach("shop.reload")
             self._engine, self._cursor, self._waiting, self._catching = engine, opened.cursor, set(), None
+            self._arriving = None
+            remembered.add(learned.ordering, opened, arriving)
             self.restock()
             return opened.learned.snapshot
 
@@ -138,6 +150,11 @@ class Shop:
         self._catching = live
         live.replay(self.privacy.learnable(self.stores.events.scan(chunk=20_000, since=live.since)))
         return live
+
+    def _stored_since(self, opened: Opened) -> Iterable[EventRows]:
+        """The events later than the snapshot's newest one that models may be made of."""
+        since = -math.inf if opened.until is None else opened.until
+        return self.privacy.learnable(self.stores.events.since(since, chunk=50_000))
 
     def restock(self) -> None:
         """Take in what changed in the catalog and the rules since they were last looked at."""
@@ -179,8 +196,14 @@ class Shop:
         fresh = list(self.privacy.taught(fresh))
         if self._catching is not None:
             self._catching.observe(fresh)
+        if self._arriving is not None:
+            self._arriving.extend(fresh)
         if self._engine is not None:
             self._engine.observe(fresh)
+
+    def stored_before(self, ids: Sequence[str]) -> None:
+        """These events were delivered again: whatever counts has them already."""
+        self._counted.update(dict.fromkeys(ids))
 
     def join(self, news: News) -> None:
         """Tell the shop's other processes what is taken in here, and hear them before every answer."""

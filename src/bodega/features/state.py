@@ -106,6 +106,26 @@ class State:
             self.counts[item, own] += np.exp2((time - clock) / _LIVES).astype(np.float32)
         self.first[item] = min(self.first[item], time)
 
+    def absorb(self, items: Ints, actions: Codes, times: Doubles, values: Floats) -> None:
+        """Many events at once, as `writes` one after the other would take them: (n,) each."""
+        kind = _kinds(actions, values)
+        rows = np.flatnonzero((kind >= 0) & (items >= 0) & (items < len(self.clock)) & np.isfinite(times))
+        if not len(rows):
+            return
+        item, time, kind = items[rows], times[rows], kind[rows]
+        touched = np.unique(item)
+        before = self.clock[touched]
+        np.maximum.at(self.clock, item, time)
+        np.minimum.at(self.first, item, time)
+        known = np.isfinite(before)
+        gap = np.where(known, before - self.clock[touched], 0.0)
+        self.counts[touched] *= np.tile(np.exp2(gap[:, None] / _LIVES), len(ACTIONS)).astype(np.float32)
+        age = self.clock[item] - time
+        slot = np.searchsorted(touched, item) * _WIDTH + kind.astype(np.int64) * len(HALF_LIVES)
+        for number, life in enumerate(_LIVES):
+            share = np.bincount(slot + number, weights=np.exp2(-age / life), minlength=len(touched) * _WIDTH)
+            self.counts[touched] += share.reshape(len(touched), _WIDTH).astype(np.float32)
+
     def settle(self) -> None:
         """Take the counts as they are now for what percentiles are relative to."""
         self.reference = np.sort(self.ever(np.arange(len(self.clock), dtype=np.int32)))

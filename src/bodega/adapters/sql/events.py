@@ -107,7 +107,7 @@ class SqlEvents:
                 if value and limit > 0 and "\0" not in value:
                     found.update((row.id, row) for row in connection.execute(_newest(column == value, limit)))
         rows = sorted(found.values(), key=lambda row: (row.time, row.id))
-        return [_event(row) for row in rows[-limit:]] if rows else []
+        return [event_of(row) for row in rows[-limit:]] if rows else []
 
     def steps(self, *, user: str, session: str, limit: int) -> Steps:
         """The newest `limit` of each kind (interest, shown, searched) of one shopper, oldest first: see `steps.py`."""
@@ -215,6 +215,7 @@ def _judge(rows: Sequence[Row], digests: dict[str, bytes], fresh: list[Row]) -> 
     """What becomes of one batch; `digests` and `fresh` (rows to insert) grow by what it adds."""
     added = unchanged = 0
     conflicts: dict[str, None] = {}
+    repeated: list[str] = []
     for row in sorted(rows):  # by time, id, digest; rows that agree in these are equal
         held = digests.get(row[1])
         if held is None:
@@ -223,9 +224,10 @@ def _judge(rows: Sequence[Row], digests: dict[str, bytes], fresh: list[Row]) -> 
             added += 1
         elif held == row[2]:
             unchanged += 1
+            repeated.append(row[1])
         else:
             conflicts[row[1]] = None
-    return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
+    return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts), repeated=tuple(repeated))
 
 
 def _newest(where: ColumnElement[bool], limit: int) -> Select[Any]:
@@ -261,7 +263,7 @@ def _joined(parts: list[EventRows]) -> EventRows:
     )
 
 
-def _event(row: Any) -> Event:
+def event_of(row: Any) -> Event:
     return Event(
         type=_TYPES[row.type],
         time=_EPOCH + row.time * _MICROSECOND,

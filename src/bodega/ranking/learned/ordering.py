@@ -18,7 +18,7 @@ from bodega.features import State
 from bodega.ranking.fuse import Fusion
 from bodega.ranking.learned.ranker import Ranker
 from bodega.schema import Candidates, Context, ItemTable
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Codes, Doubles, Floats, Ints
 
 STATE: Final = "state"
 """Folder of what the features remember: one for all places."""
@@ -66,6 +66,11 @@ class Ordering:
         """An event that came since the snapshot was learned (see `State.writes`)."""
         if self.state is not None:
             self.state.writes(item, action, time, value)
+
+    def absorbs(self, items: Ints, actions: Codes, times: Doubles, values: Floats) -> None:
+        """Many such events at once (see `State.absorb`)."""
+        if self.state is not None:
+            self.state.absorb(items, actions, times, values)
 
     def with_blank(self) -> Self:
         """The same rankers over a state that ends in a blank item, for those that are newer than it."""
