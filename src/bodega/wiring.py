@@ -137,6 +137,8 @@ def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
             text += f'\n[understand]\nteacher = "{_quoted(chosen.understand.teacher)}"\n'
         if chosen.learn.evaluated_users != Learn().evaluated_users:
             text += f"\n[learn]\nevaluated_users = {chosen.learn.evaluated_users}\n"
+        if chosen.privacy.pseudonyms:
+            text += "\n[privacy]\npseudonyms = true\n"
         file.write_text(text, "utf-8")
     return file
 

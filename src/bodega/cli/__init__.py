@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import sys
 
-from bodega.cli import ask, behaviour, benches, data, exploring, mining, moving, rules, running, show, streaming, tuning
+from bodega.cli import (
+    ask,
+    behaviour,
+    benches,
+    data,
+    exploring,
+    mining,
+    moving,
+    privacy,
+    rules,
+    running,
+    show,
+    streaming,
+    tuning,
+)
 from bodega.cli.root import app
 from bodega.errors import BodegaError
 
 __all__ = ["app", "main"]
 
-COMMANDS = (data, streaming, ask, rules, mining, moving, running, tuning, benches, behaviour, exploring)
+COMMANDS = (data, streaming, ask, rules, mining, moving, running, tuning, benches, behaviour, exploring, privacy)
 """The files whose commands `app` has; importing them adds them."""
 
 

@@ -47,13 +47,18 @@ def init(
     name: Annotated[str, typer.Option(help="Name of the shop.")] = "My shop",
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms/--raw-ids", help="Keep ids of shoppers as keyed digests only.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make a folder a shop: settings file and an empty store."""
-    from bodega.settings import Settings
+    from bodega.settings import Privacy, Settings
     from bodega.wiring import init_shop, open_shop
 
-    file = init_shop(folder, Settings(name=name, language=language, currency=currency))
+    file = init_shop(
+        folder, Settings(name=name, language=language, currency=currency, privacy=Privacy(pseudonyms=pseudonyms))
+    )
     open_shop(folder, create=False).close()
     if as_json:
         show.json({"shop": str(folder), "settings": str(file)})

@@ -221,12 +221,13 @@ class Erasures:
         """
         own = self._ledger()
         lines = own if ledger is None else _lines(ledger)
+        border = self._privacy.border
+        lines = [Line(line.id, line.time, tuple(border.subject(each) for each in line.subjects)) for line in lines]
         wanted = {subject: line for line in lines for subject in line.subjects}
         if not wanted:
             return []
         for line in lines:
             self._store.bury(line.subjects, time=line.time, erasure=line.id)
-        border = self._privacy.border
         found: dict[str, tuple[list[str], list[str]]] = {}
         for kind, names in zip(("user", "session"), self._store.names(), strict=True):
             for name in names:

@@ -21,13 +21,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.errors import BadRequest, BodegaError
+from bodega.errors import BadRequest, BadSettings, BodegaError
 from bodega.events.border import Border
 from bodega.events.consent import NOBODY, Standing, standing
 from bodega.events.gathering import People
@@ -63,10 +63,13 @@ class Person:
         return self.users[0] if self.users else ""
 
 
-class States(Protocol):
-    """What is known of shoppers in memory; `Shop` fits."""
+@runtime_checkable
+class Rewrites(Protocol):
+    """A store whose rows can be brought under another key, and which can be rewritten whole."""
 
-    def forget(self) -> None: ...
+    def rekey(self, border: Border) -> dict[str, int]: ...
+    def stale(self, border: Border) -> int: ...
+    def compact(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +429,20 @@ class Privacy:
         user, session = self.border.name("user", user), self.border.name("session", session)
         person, visit = self.of_user(user), self.of_session(session)
         return standing(person.words if visit.shared and user else (*person.words, *visit.words), self.settings)
+
+    def rekey(self) -> dict[str, int]:
+        """Bring every stored row under the newest key of the pseudonyms; {table: rows}. Raises BadSettings."""
+        if not self.settings.pseudonyms or not isinstance(self.store, Rewrites):
+            raise BadSettings(
+                "pseudonyms are not switched on for this shop",
+                where="privacy.pseudonyms",
+                allowed="true",
+                got=str(self.settings.pseudonyms).lower(),
+                next="set it in bodega.toml, then run this again",
+            )
+        counts = self.store.rekey(self.border)
+        self.changed(states=True)
+        return counts
 
     def audit(self, user: str, limit: int = 100) -> list[IdentityChange]:
         """Who said what about the ids of this shopper, newest first."""

@@ -42,6 +42,11 @@ class Border:
         """The subject under which this id is remembered as forgotten: always a keyed digest."""
         return f"{kind}:{self.pseudonyms.of(kind, name)}"
 
+    def subject(self, digest: str) -> str:
+        """The same digest under the newest key."""
+        kind, _, name = digest.partition(":")
+        return f"{kind}:{self.pseudonyms.of(kind, name)}"
+
     def event(self, event: Event) -> Event:
         return self.pseudonyms.event(event) if self.masks else event
 

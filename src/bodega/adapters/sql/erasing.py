@@ -36,7 +36,7 @@ def erase(database: Database, users: Sequence[str], sessions: Sequence[str]) -> 
     count, first, last = _events(database, whose)
     rows = {"events": count, "dead_letters": _letters(database, {*users, *sessions})}
     rows |= {"decisions": SqlDecisions(database).forget(users, sessions)}
-    with _removing(database) as connection:
+    with removing(database) as connection:
         rows["identities"] = _touching(connection, IDENTITIES.c.left, IDENTITIES.c.right, subjects)
         changes = IDENTITY_CHANGES.c
         rows["identity_changes"] = _touching(connection, changes.left, changes.right, subjects)
@@ -49,7 +49,7 @@ def expire(database: Database, before: int) -> Erased:
     """Events, letters and decisions older than `before` (microseconds since 1970)."""
     count, first, last = _events(database, [EVENTS.c.time < before])
     rows = {"events": count, "decisions": SqlDecisions(database).prune(before / 1e6)}
-    with _removing(database) as connection:
+    with removing(database) as connection:
         rows["dead_letters"] = connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.time < before)).rowcount
     _emptied(database, "TRUNCATE")
     return Erased(rows, first, last)
@@ -67,7 +67,7 @@ def compact(database: Database) -> bool:
 
 
 @contextmanager
-def _removing(database: Database) -> Iterator[Connection]:
+def removing(database: Database) -> Iterator[Connection]:
     """A transaction that writes zeros over what it removes (SQLite)."""
     with database.writing() as connection:
         if database.is_sqlite:
@@ -106,7 +106,7 @@ def _events(database: Database, whose: Sequence[ColumnElement[bool]]) -> tuple[i
         times += [time for time in found if time is not None]
         gone = ROWS
         while gone == ROWS:
-            with _removing(database) as connection:
+            with removing(database) as connection:
                 keys = connection.execute(select(columns.time, columns.id).where(where).limit(ROWS)).all()
                 gone = len(keys)
                 for part in _parts([tuple(key) for key in keys]):
@@ -128,7 +128,7 @@ def _letters(database: Database, names: set[str]) -> int:
             rows = connection.execute(select(columns.id, columns.raw).where(like))
             found += [row.id for row in rows if _holds(row.raw, name)]
     keys = list(dict.fromkeys(bytes(key) for key in found))
-    with _removing(database) as connection:
+    with removing(database) as connection:
         for batch in _parts(keys):
             connection.execute(delete(DEAD_LETTERS).where(columns.id.in_(batch)))
     return len(keys)

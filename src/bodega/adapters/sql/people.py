@@ -16,9 +16,11 @@ from sqlalchemy import Connection, and_, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bodega.adapters.sql.database import Database
-from bodega.adapters.sql.erasing import erase, expire
+from bodega.adapters.sql.erasing import compact, erase, expire
+from bodega.adapters.sql.rekeying import rekey, stale_rows
 from bodega.adapters.sql.tables import (
     CONSENTS,
+    DECISIONS,
     ERASURES,
     EVENTS,
     IDENTITIES,
@@ -26,6 +28,7 @@ from bodega.adapters.sql.tables import (
     META,
     TOMBSTONES,
 )
+from bodega.events.border import Border
 from bodega.protocols import Erased, IdentityChange, PeopleState
 from bodega.schema.people import Link, Word
 
@@ -194,8 +197,9 @@ class SqlPeople:
         found: tuple[set[str], set[str]] = (set(), set())
         subjects = (IDENTITIES.c.left, IDENTITIES.c.right, CONSENTS.c.subject)
         with self._database.reading() as connection:
-            for names, column in zip(found, (EVENTS.c.user_id, EVENTS.c.session_id), strict=True):
-                names.update(row[0] for row in connection.execute(select(column).distinct()) if row[0])
+            for table in (EVENTS, DECISIONS):
+                for names, column in zip(found, (table.c.user_id, table.c.session_id), strict=True):
+                    names.update(row[0] for row in connection.execute(select(column).distinct()) if row[0])
             for column in subjects:
                 for row in connection.execute(select(column).distinct()):
                     kind, _, name = row[0].partition(":")
@@ -229,6 +233,22 @@ class SqlPeople:
         with self._database.reading() as connection:
             found = connection.scalar(select(ERASURES.c.payload).where(ERASURES.c.id == receipt))
         return None if found is None else bytes(found)
+
+    def rekey(self, border: Border) -> dict[str, int]:
+        """Bring every row under the newest key; {table: rows that were rewritten}."""
+        counts = rekey(self._database, border)
+        with self._database.writing() as connection:
+            _bump(connection, "privacy_seq")
+            _bump(connection, "forget_seq")  # states in memory go by the old names
+        return counts
+
+    def stale(self, border: Border) -> int:
+        """How many events carry an id that is not under the newest key (up to 1,000 are counted)."""
+        return stale_rows(self._database, border)
+
+    def compact(self) -> bool:
+        """Rewrite the store, so that no page holds what was removed; False where the server does that itself."""
+        return compact(self._database)
 
     # -- the key --------------------------------------------------------------------------------------------------
 
