@@ -121,7 +121,7 @@ class Engine:
         self.settings = settings
         words = learned.sources[Lexical.name]
         assert isinstance(words, Lexical)
-        self.completing = Completing(words, shelf)
+        self.completing = Completing(words, shelf, learned.live)
         newer, sources = beside(learned.sources, shelf), learned.sources
         self.live: View | None = None
         if learned.live is not None:
@@ -243,7 +243,7 @@ class Engine:
         chosen = browse.narrow(self.shelf, request.filters, request.where)
         context, notes = context_of(request, place, self.shelf.base, self.shoppers, self.settings)
         if self.live is not None:
-            context = self.live.noticed(context, request)
+            context = self.live.noticed(context, request, self.shoppers)
         around = (self.learned.sources, self.shelf, self.shoppers)
         context, cold = self.health.ask("cold", lambda: started(request, place, context, around), lambda: (context, ()))
         clock.lap("context")

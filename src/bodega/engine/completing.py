@@ -14,6 +14,7 @@ Not for: results.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -28,10 +29,25 @@ NEWEST = 50
 """Items of the history that make the taste."""
 
 
+QUERY = 0
+"""The kind of a query among the completer's: the first (`retrieval.lexical.completion`)."""
+LAST = 1 << 40
+"""Numbers of entries that are newer than the snapshot's: of equals, those come first."""
+
+
+class New(Protocol):
+    """What many people have asked since the snapshot."""
+
+    def suggested(self, beginning: str, k: int) -> list[tuple[str, int]]:
+        """(query, people) of what begins like this, the most asked first."""
+        ...
+
+
 class Completing:
     """Completions over one shelf."""
 
-    def __init__(self, words: Lexical, shelf: Shelf) -> None:
+    def __init__(self, words: Lexical, shelf: Shelf, new: New | None = None) -> None:
+        self._new = new
         self._main = words.completer
         self._speller = words.speller
         self._shelf = shelf
@@ -57,6 +73,11 @@ class Completing:
                 typed, k, shown=self._shown[:n_base], taste=self._taste(table, history) if len(history) else None
             )
         ]
+        if self._new is not None:
+            found += [
+                (0, Ranked(False, False, QUERY, -float(np.log1p(people)), LAST + place, text, -1))
+                for place, (text, people) in enumerate(self._new.suggested(typed, k))
+            ]
         if self._beside is not None:
             taste = self._taste(self._shelf.delta, history) if len(history) else None
             found += [

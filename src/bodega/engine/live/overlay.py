@@ -1,8 +1,8 @@
 """Everything counted since one snapshot: events come in, requests read, a restart counts the same again.
 
 `Numbers` gives every item one number: the row of the snapshot's table, or for what came later (or has not come yet:
-events may run ahead of the catalog) the next free one. `Overlay` sorts events to the shoppers' tails, remembers who had
-to do with items that the snapshot does not know, and asks `View`s of it for one shelf.
+events may run ahead of the catalog) the next free one. `Overlay` sorts events to the shoppers' tails;
+`View` reads it for one shelf.
 Cost: see the package. Not for: events before the snapshot's newest one; they are in it, or wait for the next learn.
 """
 
@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from bisect import insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import islice
 
 from bodega.engine.live.shoppers import Counts, Seen, Shoppers
 from bodega.engine.live.votes import Votes
@@ -24,22 +23,17 @@ from bodega.protocols import EventRows, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.transition import BOUGHT, Transition, TransitionOptions
-from bodega.schema import EVENT_CODES, TURNED_AWAY, Event, ItemTable
+from bodega.schema import EVENT_CODES, Event, ItemTable
 from bodega.settings import Settings
 
 NEWER = 20_000
 """Items that the snapshot does not know and that are counted; more wait for the next learn."""
-TOUCHES = 50
-"""Newest touches of such items that are remembered of a shopper."""
-TOUCHING = 50_000
-"""Shoppers of whom any are remembered."""
 
 STRENGTH = {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rating": 1.0}
 LIKED = 3.0
 
 _STRENGTH = {EVENT_CODES[name]: value for name, value in STRENGTH.items()}
 _RATING = EVENT_CODES["rating"]
-_AWAY = frozenset(EVENT_CODES[name] for name in TURNED_AWAY)
 _PAID = frozenset(EVENT_CODES[name] for name in ("purchase", "return"))
 _SHOWN = EVENT_CODES["impression"]
 _UNCOUNTED = _PAID | {_SHOWN}
@@ -65,15 +59,6 @@ class Numbers:
                 return -1
             number = self.newer[name] = self.base + len(self.newer)
         return number
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Touch:
-    """What a shopper did with an item that the snapshot does not know."""
-
-    time: float
-    item: int
-    code: int
 
 
 Row = tuple[float, int, str, str, str, str, float]
@@ -108,7 +93,6 @@ class Overlay:
         bought = _BASKET if self.together is None or self.together.sums.bought else everything
         counts = Counts(self.follows, self.together, self.wanted, self.words, bought, _PAID)
         self.shoppers = Shoppers(counts, counted_after=self.until, per_minute=settings.ingest.bot_events_per_minute)
-        self._touches: OrderedDict[str, list[Touch]] = OrderedDict()
         self.counted = 0
         """Events of interest taken in since the snapshot."""
         self.kinds: Counter[int] = Counter()
@@ -164,7 +148,6 @@ class Overlay:
             for person in [user] * bool(user) + [f"\0{session}" for session in sessions]:
                 self.shoppers.forget(person)
                 self.words.forget(person)
-                self._touches.pop(person, None)
 
     def _take(self, rows: Iterable[Row]) -> None:
         with self.lock:
@@ -190,40 +173,19 @@ class Overlay:
         if not item or code == _SHOWN:
             return
         strength = _STRENGTH.get(code, 0.0)
-        liked = strength > 0 and (code != _RATING or stars >= LIKED)
-        if not (liked or code in _AWAY):
+        if not strength or (code == _RATING and not stars >= LIKED):
             return
         number = self.numbers(item)
-        if number < 0:
-            return
-        if number >= self.numbers.base:
-            self._touch(person, Touch(moment, number, code))
-        if liked:
+        if number >= 0:
             self.counted += since
             people.setdefault(person, []).append(Seen(moment, session, number, code, self.words.key(query), strength))
 
-    def _touch(self, person: str, touch: Touch) -> None:
-        held = self._touches.get(person)
-        if held is None:
-            held = self._touches[person] = []
-            if len(self._touches) > TOUCHING:
-                self._touches.popitem(last=False)
-        else:
-            self._touches.move_to_end(person)
-        if touch not in held:
-            insort(held, touch)
-            del held[:-TOUCHES]
-
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def touches(self, user: str, session: str) -> list[Touch]:
-        """What this shopper did with items that the snapshot does not know, oldest first."""
-        if not self._touches:
-            return []
+    def suggested(self, beginning: str, k: int) -> list[tuple[str, int]]:
+        """Queries that enough different people asked since the snapshot, and that led somewhere: see `Words`."""
         with self.lock:
-            own = self._touches.get(user, []) if user else []
-            guest = self._touches.get(f"\0{session}", []) if session else []
-        return sorted({*own, *guest}) if guest else list(own)
+            return list(islice(self.words.popular(beginning), k))
 
 
 def _votes(transition: Transition, pairs: int) -> dict[str, Votes]:

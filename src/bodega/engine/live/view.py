@@ -11,17 +11,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bodega.engine.live.overlay import Overlay, Touch
+from bodega.engine.live.overlay import Overlay
 from bodega.engine.live.votes import Votes
+from bodega.engine.online import Shoppers
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
 from bodega.retrieval._index import Neighbours, flat_rows, step_weights
 from bodega.retrieval.transition import TOGETHER_PLACES, Transition
-from bodega.schema import EVENT_CODES, TURNED_AWAY, Context, Request
+from bodega.schema import Context, Request
 from bodega.schema.arrays import NO_INTS, Doubles, Floats, Ints, Newer
-
-_AWAY = frozenset(EVENT_CODES[name] for name in TURNED_AWAY)
-_PURCHASE = EVENT_CODES["purchase"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +67,7 @@ def _spread(lists: Neighbours, votes: Votes | None, seeds: Ints, weights: Floats
     total = np.add.reduceat(before, starts) * votes.column.growth(items)
     total += np.add.reduceat(since, starts) * votes.column.divided(items)
     keep = total > 0
-    return items[keep], total[keep]
+    return items[keep].astype(np.int32), total[keep].astype(np.float64)
 
 
 class View:
@@ -113,39 +111,29 @@ class View:
         get = self._row_of.get
         return np.fromiter((get(number, -1) for number in numbers.tolist()), np.int32, len(numbers))
 
-    def noticed(self, context: Context, request: Request) -> Context:
-        """The context with what the request has to do with items that came after the snapshot."""
+    def noticed(self, context: Context, request: Request, shoppers: Shoppers) -> Context:
+        """The context with what the request and its shopper have to do with items that came after the snapshot."""
         if not self._row_of:
             return context
         base = self.shelf.base.index
         anchors = {self.shelf.row(name) for name in request.items if name not in base} - {GONE}
         own = request.personal and bool(request.user or request.session)
-        touches = self.overlay.touches(request.user, request.session) if own else []
-        if not (touches or anchors):
+        history = shoppers.beside(request.user, request.session, self.shelf.delta) if own else None
+        newer = Newer(items=np.array(sorted(anchors), np.int32))
+        if history is not None and (len(history.items) or len(history.disliked)):
+            rows, away = history.items + self.n_base, history.disliked + self.n_base
+            new = self.number[rows] >= self.n_base  # a changed item is known as what it was
+            away = away[self.number[away] >= self.n_base]
+            newer = replace(
+                newer,
+                history=rows[new].astype(np.int32),
+                times=history.times[new],
+                actions=history.actions[new],
+                disliked=away.astype(np.int32),
+            )
+        if not (len(newer.items) or len(newer.history) or len(newer.disliked)):
             return context
-        return replace(context, newer=self._newer(touches, sorted(anchors)))
-
-    def _newer(self, touches: list[Touch], anchors: list[int]) -> Newer:
-        """An item that was sent back or dismissed is disliked until it is bought again."""
-        away: dict[int, bool] = {}
-        kept: list[tuple[int, float, int]] = []
-        for touch in touches:
-            row = self._row_of.get(touch.item, GONE)
-            if row == GONE:
-                continue
-            if touch.code in _AWAY:
-                away[row] = True
-            else:
-                kept.append((row, touch.time, touch.code))
-                if touch.code == _PURCHASE:
-                    away.pop(row, None)
-        return Newer(
-            np.array([row for row, _, _ in kept], np.int32),
-            np.array([time for _, time, _ in kept], np.float64),
-            np.array([code for _, _, code in kept], np.int8),
-            np.array(anchors, np.int32),
-            np.array(sorted(away), np.int32),
-        )
+        return replace(context, newer=newer)
 
     def led(self, context: Context) -> Led:
         """Where the votes since the snapshot lead; remembered for the latest context, by identity."""

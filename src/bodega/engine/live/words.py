@@ -109,9 +109,13 @@ class Words:
             del self._who[text]
 
     def popular(self, beginning: str) -> Iterator[tuple[str, int]]:
-        """(query, times) of what enough people asked since the snapshot and begins like this, the most asked first."""
+        """(query, times) of what enough people asked since the snapshot and begins like this, the most asked first;
+        only what led somebody to an item."""
         typed = " ".join(beginning.split()).casefold()
-        found = [(text, times) for text, times in self._many.items() if text.startswith(typed)]
+        if not typed:
+            return
+        begun = ((text, times) for text, times in self._many.items() if text.startswith(typed))
+        found = [(text, times) for text, times in begun if self.key(text) in self.led]
         yield from sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
     def near(self, query: str) -> list[tuple[Key, float]]:
