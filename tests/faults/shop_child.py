@@ -12,13 +12,16 @@ import gc
 import json
 import os
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import bodega
 from bodega import failpoints
 from bodega.engine.answer import Engine
+from bodega.engine.shop import Shop
 from bodega.errors import BodegaError
+from bodega.protocols import Written
 from bodega.service import create_app, run
 from bodega.understanding.query.rewriter import LlmRewriter
 
@@ -27,12 +30,27 @@ HOST = "127.0.0.1"
 
 def armed(points: str) -> None:
     """What the environment variable does at the start of a process."""
-    failpoints.ON = bool(points)
-    failpoints._board = failpoints._Board(points)
+    failpoints.ON = bool(points) and points != "early"
+    failpoints._board = failpoints._Board(points if failpoints.ON else "")
+
+
+def acknowledge_early(shop: Shop) -> None:
+    """The broken twin: what merely waits for its commit counts as stored."""
+    submit = shop.stores.events.submit
+
+    def early(events, *rest, **told):
+        submit(events, *rest, **told)
+        done: Future[Written] = Future()
+        done.set_result(Written(added=len(events)))
+        return done
+
+    shop.stores.events.submit = early
 
 
 def serve(order: dict[str, str]) -> None:
     shop = bodega.open(order["folder"], create=False)
+    if order.get("points") == "early":
+        acknowledge_early(shop)
     address = Path(order["url"])
 
     def started(url: str) -> None:

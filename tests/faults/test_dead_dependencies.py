@@ -23,12 +23,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 
+from bodega.adapters.sql.moving import move
+from bodega.protocols import NoProgress
 from bodega.testing.proxy import FAULTS, FaultProxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -106,14 +108,14 @@ class Shoppers:
             thread.join(timeout=30)
 
     def _path(self, kind: str, number: int) -> str:
-        title = self._base.items[number % len(self._base.items)].title.replace(" ", "+")
+        title = self._base.items[number % len(self._base.items)].title
         who = f"user=u{number % 40:04d}&session=v{number % 400}"
         if kind == "search":
-            words = f"zxqv{number % 50}" if number % 10 == 0 else f"{title}+{number % 30}"
-            return f"/v1/search?q={words}&{who}"
+            words = f"zxqv{number % 50}" if number % 10 == 0 else f"{title} {number % 30}"
+            return f"/v1/search?q={quote(words)}&{who}"
         if kind == "recommend":
             return f"/v1/recommend?place=home&{who}"
-        return f"/v1/suggest?q={title[: 2 + number % 3].replace('+', 'a')}&{who}"
+        return f"/v1/suggest?q={quote(title[: 2 + number % 3])}&{who}"
 
     def _asks(self, kind: str) -> None:
         connection, number = http.client.HTTPConnection(self._host, timeout=20), 0
@@ -246,7 +248,7 @@ def rig(request: Any, shops: Any, base: Any, tmp_path_factory: Any, model_server
             server = request.getfixturevalue("postgres_server")
             url = server.database()
             proxy = stack.enter_context(FaultProxy(server.port))
-            moved(folder, url)
+            move(f"sqlite:///{folder}/shop.db", url, NoProgress())
             settings.write_text(settings.read_text() + settings_of(dependency, proxy.port, url.rpartition("/")[2]))
         elif dependency in ("redis", "broker"):
             server = request.getfixturevalue("valkey_server")
@@ -268,14 +270,6 @@ def rig(request: Any, shops: Any, base: Any, tmp_path_factory: Any, model_server
         if proxy is not None:
             proxy.heal()
         served.stop()
-
-
-def moved(folder: Path, url: str) -> None:
-    """The store of the folder, in PostgreSQL."""
-    from bodega.adapters.sql import SqlStore
-
-    with SqlStore.open(f"sqlite:///{folder}/shop.db") as old, SqlStore.open(url) as new:
-        new.catalog.upsert(list(old.catalog.scan()))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -336,7 +330,8 @@ def test_the_proxy_plays_every_fault() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=wait)
         try:
             connection.request("GET", "/")
-            return connection.getresponse().read().decode()
+            with connection.getresponse() as answer:
+                return answer.read().decode()
         except Exception as error:
             return type(error).__name__
         finally:
