@@ -30,7 +30,7 @@ from bodega.engine.ballast import Ballast
 from bodega.engine.privacy import Privacy
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import BadRequest
-from bodega.protocols import Erased
+from bodega.events.people import Erased
 
 LEDGER = "erasures.log"
 ANALYTICS = "analytics"

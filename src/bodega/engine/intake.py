@@ -22,6 +22,7 @@ from bodega.engine.privacy import Privacy
 from bodega.engine.trials import DecisionStore
 from bodega.errors import UnknownItem
 from bodega.events import EventOptions, import_events
+from bodega.events.people import PeopleStore
 from bodega.protocols import (
     Along,
     CatalogStore,
@@ -31,7 +32,6 @@ from bodega.protocols import (
     ImportReport,
     KeyStore,
     NoProgress,
-    PeopleStore,
     Progress,
     RuleStore,
     Summarises,
@@ -176,9 +176,7 @@ class Events:
             progress=progress or NoProgress(),
             bad_rows_limit=how.bad_rows_limit,
         )
-        report = import_events(
-            Path(source) if isinstance(source, str) else source, self, shop.stores.dead, options
-        )
+        report = import_events(Path(source) if isinstance(source, str) else source, self, shop.stores.dead, options)
         shop.shoppers.forget_all()
         shop.recount()
         shop.told(Kind.FORGET)

@@ -32,8 +32,9 @@ from bodega.events.border import Border
 from bodega.events.consent import NOBODY, Standing, standing
 from bodega.events.gathering import People
 from bodega.events.identity import SESSION, USER, homes, stitched, united
+from bodega.events.people import IdentityChange, PeopleState, PeopleStore
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import EventRows, EventStore, IdentityChange, PeopleState, PeopleStore, Steps
+from bodega.protocols import EventRows, EventStore, Steps
 from bodega.schema import Event, Request
 from bodega.schema.people import Link, Word
 from bodega.settings import Privacy as Chosen
@@ -302,7 +303,7 @@ class Privacy:
         """The event without any id, where the shop keeps such; the same event gets the same digest."""
         if self.settings.without_consent == "drop":
             return None
-        content = event.id.encode() or msgspec.msgpack.encode(event)
+        content = msgspec.msgpack.encode(event)
         key = hmac.digest(self.secrets.keys[0], b"nameless", "sha256")
         digest = NOBODY + hmac.new(key, content, hashlib.sha256).hexdigest()[:24]
         return msgspec.structs.replace(event, id=digest, user="", session=digest, request_id="")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bodega.protocols import Erased, IdentityChange, PeopleState
+from bodega.events.people import Erased, IdentityChange, PeopleState
 from bodega.schema import Event
 from bodega.schema.people import Link, Word
 

@@ -21,7 +21,7 @@ from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
 from bodega.adapters.sql.tables import CONSENTS, DEAD_LETTERS, EVENTS, IDENTITIES, IDENTITY_CHANGES
 from bodega.errors import StoreError
-from bodega.protocols import Erased
+from bodega.events.people import Erased
 
 ROWS = 250
 """Rows a transaction: at most 4 MB of log, when each lies on pages of its own."""

@@ -29,7 +29,7 @@ from bodega.adapters.sql.tables import (
     TOMBSTONES,
 )
 from bodega.events.border import Border
-from bodega.protocols import Erased, IdentityChange, PeopleState
+from bodega.events.people import Erased, IdentityChange, PeopleState
 from bodega.schema.people import Link, Word
 
 PART = 500
