@@ -196,8 +196,10 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Web origins whose pages may call the API (CORS), separated by commas; empty means none but its own."""
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Processes that answer on the port, over one memory-mapped snapshot: about one a core."""
-    waiting: Count = 32
-    """Requests that may wait for the engine at one moment; the next one is refused with 503."""
+    waiting: Count = 8
+    """Requests that may wait for the engine at one moment, in each process; the next one is refused with 503."""
+    events_limit: Count = 2_000_000
+    """Largest body of events in bytes: some 8,000 events."""
 
 
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

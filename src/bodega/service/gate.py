@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from bodega.errors import BadRequest, TooLarge
 from bodega.service.border import adopt, shaped, spoken
-from bodega.service.desk import Desk, Visit
+from bodega.service.desk import Desk, Visit, as_json
 from bodega.service.guard import is_loopback
 from bodega.service.problems import Problem, problem_of
 from bodega.service.telemetry import LOGGER
@@ -53,6 +53,24 @@ PAGE_POLICY = (
 NO_STORE = (b"cache-control", b"no-store")
 
 
+REFUSAL = as_json(
+    {
+        "type": "urn:bodega:Overloaded",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "the shop is asked more than it can answer in time",
+        "where": "queue",
+        "next": "ask again after Retry-After seconds; start more workers or servers if this lasts",
+    }
+)
+REFUSAL_HEADERS = [
+    (b"content-type", b"application/problem+json"),
+    (b"content-length", str(len(REFUSAL)).encode()),
+    (b"retry-after", b"1"),
+    NO_STORE,
+]
+
+
 class MisdirectedRequest(BadRequest):
     """The Host header names somebody else."""
 
@@ -72,6 +90,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
+            return
+        if self._desk.waiting.full and is_list(scope["path"]):
+            await self._refuse(send)
             return
         visit = arrived(scope)
         status = 0
@@ -93,6 +114,12 @@ class Gate:
             await answer(problem, sending)
         finally:
             self._log(scope, visit, status)
+
+    async def _refuse(self, send: Send) -> None:
+        """503 with as little work as can be (40 us): at four times the capacity it is said three times of four."""
+        await send({"type": "http.response.start", "status": 503, "headers": REFUSAL_HEADERS})
+        await send({"type": "http.response.body", "body": REFUSAL, "more_body": False})
+        self._desk.telemetry.refused("overload")
 
     def _checked(self, scope: Scope) -> None:
         """Whom is it addressed to, and is the address one? Raises BadRequest, TooLarge."""
@@ -159,6 +186,12 @@ class Gate:
 
 
 _CROSS = (b"cross-origin-resource-policy",)
+LISTS = ("/v1/search", "/v1/recommend", "/v1/facets", "/v1/suggest")
+
+
+def is_list(path: str) -> bool:
+    """Does this address wait for the engine?"""
+    return path in LISTS or (path.startswith("/v1/items/") and path.endswith(("/similar", "/together")))
 
 
 def arrived(scope: Scope) -> Visit:

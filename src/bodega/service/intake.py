@@ -202,7 +202,8 @@ def intake_handlers(desk: Desk, intake: Intake) -> list[HTTPRouteHandler]:
 
     @post("/v1/events", opt={"scope": "events"}, name="events")
     async def events(request: Http) -> ASGIResponse:
-        rows = asking.rows_of(await body_of(request), "events")
+        body = await body_of(request, limit=desk.settings.serve.events_limit)
+        rows = asking.rows_of(body, "events")
         return await intake.events(rows, visit_of(request.scope))
 
     @post("/v1/items", opt={"scope": "admin"}, name="items_upsert")

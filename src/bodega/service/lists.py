@@ -43,7 +43,7 @@ async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIRespons
 async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Callable[[schema.Page], bytes]) -> bytes:
     """What is told of the engine's answer, asked when it is this request's turn."""
     bounded = desk.whose(asking.bounded(request, desk.settings), visit)
-    async with desk.waiting.turn():
+    async with desk.waiting.turn(visit.deadline_ms / 1000):
         with timed(desk.clock(visit)) as clock:
             started = time.perf_counter()
             answer = desk.shop.answer(bounded)
@@ -134,7 +134,7 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
         asked = desk.whose(asked, visit_of(request.scope))
         k = min(asked.k, SUGGESTIONS_LIMIT)
-        async with desk.waiting.turn():
+        async with desk.waiting.turn(visit.deadline_ms / 1000):
             with timed(Clock(patience=min(desk.settings.answer.remote_ms, SUGGESTION_WAIT))):
                 found = desk.shop.suggest(
                     asked.query, k, user=asked.user, session=asked.session, personal=asked.personal

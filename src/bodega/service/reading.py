@@ -13,6 +13,8 @@ from typing import Any
 from litestar import Request
 from litestar.exceptions import ClientException, InternalServerException
 
+from bodega.errors import TooLarge
+
 PATIENCE = 30.0
 """Seconds in which a body must have arrived."""
 
@@ -25,8 +27,13 @@ class RequestTimeout(ClientException):
     status_code = 408
 
 
-async def body_of(request: Request[Any, Any, Any], kinds: Collection[str] = ("application/json",)) -> bytes:
-    """All bytes of the body. Raises UnsupportedMediaType, RequestTimeout, RequestEntityTooLarge."""
+async def body_of(
+    request: Request[Any, Any, Any], kinds: Collection[str] = ("application/json",), limit: int = 0
+) -> bytes:
+    """All bytes of the body, at most `limit` where that is stricter than the application's.
+
+    Raises UnsupportedMediaType, RequestTimeout, RequestEntityTooLarge, TooLarge.
+    """
     headers = request.headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in kinds:
@@ -34,9 +41,26 @@ async def body_of(request: Request[Any, Any, Any], kinds: Collection[str] = ("ap
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType(detail="a compressed body is not read; send it plain")
     try:
+        announced = headers.get("content-length", "")
+        if limit and announced.isdecimal():  # not one byte of it is read
+            _within(limit, int(announced))
         async with asyncio.timeout(PATIENCE):
-            return await request.body()
+            body = await request.body()
+        if limit:
+            _within(limit, len(body))
+        return body
     except TimeoutError as error:
         raise RequestTimeout(detail=f"the body did not arrive within {PATIENCE:g} s") from error
     except InternalServerException as error:  # Litestar's word for it; our server has done nothing wrong
         raise ClientException(detail="the client left before its body was complete") from error
+
+
+def _within(limit: int, size: int) -> None:
+    if size >= limit:
+        raise TooLarge(
+            "the request's body is too large",
+            where="body",
+            allowed=f"less than {limit:,} bytes",
+            got=f"{size:,}",
+            next="send fewer at a time",
+        )

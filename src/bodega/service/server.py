@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bodega.errors import BadSettings, PortInUse
 from bodega.service.guard import is_loopback
@@ -27,6 +28,8 @@ from bodega.service.telemetry import LOGGER, log_to
 GRACE = 10
 """Seconds that requests under way are given at a stop."""
 KEEP_ALIVE = 15
+HEADERS = 10.0
+"""Seconds in which the head of a request must have arrived."""
 CONNECTIONS = 2_000
 BACKLOG = 512
 
@@ -37,6 +40,42 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Prompt(HttpToolsProtocol):
+    """HTTP for clients that get to the point: whoever opens a connection, or begins a request, says in time what he
+    wants. Without it some thousand connections that send a byte a minute keep everybody else out."""
+
+    _hurry: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def on_message_begin(self) -> None:
+        self._expect()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._calm()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._calm()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        self._calm()
+        self._hurry = self.loop.call_later(HEADERS, self._give_up)
+
+    def _calm(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
 
 
 def run(
@@ -64,7 +103,7 @@ def run(
         config = uvicorn.Config(
             app,
             loop="auto",
-            http="httptools",
+            http=_Prompt,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -141,6 +180,7 @@ def listening(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _notice_the_dead(listener)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -148,6 +188,15 @@ def listening(host: str, port: int) -> socket.socket:
         listener.close()
         raise _explained(error, host, port) from error
     return listener
+
+
+def _notice_the_dead(listener: socket.socket) -> None:
+    """Connections inherit this: one whose other end vanished without a word is closed within a minute."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
+        number = getattr(socket, name, None)
+        if number is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _explained(error: OSError, host: str, port: int) -> PortInUse | BadSettings:

@@ -59,7 +59,7 @@ class Counter:
         """What the engine says, when it is this request's turn."""
         desk = self.desk
         bounded = desk.whose(asking.bounded(request, desk.settings), visit)
-        async with desk.waiting.turn():
+        async with desk.waiting.turn(visit.deadline_ms / 1000):
             with timed(desk.clock(visit)) as clock:
                 started = time.perf_counter()
                 page = desk.shop.answer(bounded)
