@@ -9,14 +9,16 @@ PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format slow peers clean install browser
+.PHONY: help demo demo-check test check format slow faults faults-long peers clean install browser
 
 help:
 	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
 	@echo "make demo-check  the same, without staying up: a shopper's journey over HTTP, figures, exit code"
 	@echo "make test        all tests but the slow ones, with coverage"
 	@echo "make check       format, lint, types, import contracts, pinned versions"
-	@echo "make slow        quality floors and long fault tests"
+	@echo "make slow        quality floors and other tests that take minutes each"
+	@echo "make faults      kills, full disks, dead dependencies, bit rot: prints the promises (12 minutes on 2 idle cores)"
+	@echo "make faults-long the same with ten times as many kills and power losses (hours)"
 	@echo "make format      put the code into its format, write the generated pages"
 	@echo "make peers       other recommenders, each in its own .venv-peers/NAME, for bodega bench peers"
 	@echo "make clean       remove .venv, caches and the demo shop"
@@ -28,10 +30,18 @@ demo-check: $(TAUGHT)
 	$(BIN)/bodega demo --check
 
 test: $(TAUGHT) browser
-	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not faults" --cov --cov-report=term
 
 slow: $(TAUGHT) browser
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not faults"
+
+# One process: two suites beside each other would measure each other's load. What is not marked `faults` is quick and is
+# part of `make test`, too.
+faults: $(TAUGHT)
+	$(PYTEST) tests/faults -m "not slow" -q
+
+faults-long: $(TAUGHT)
+	BODEGA_FAULTS_LONG=1 BODEGA_FAULT_SECONDS=20 $(PYTEST) tests/faults -q
 
 check: $(TAUGHT)
 	$(BIN)/ruff format --check .

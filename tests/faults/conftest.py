@@ -280,3 +280,49 @@ def model_server() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+# -- the table of promises -------------------------------------------------------------------------------------------
+
+WHOLE_FILES = {
+    "test_failpoints.py": ("R3", "faults x points that left the shop whole", ">= 25 points x 6 faults, all"),
+    "test_ladder.py": ("R6", "broken sources and stages x places answered, rung named", "all"),
+    "test_dead_dependencies.py": ("R7", "dead dependencies that shoppers did not notice", "all 42"),
+}
+"""{file: (promise, what its tests count, target)}: one line of the table for all of its tests."""
+
+
+@pytest.fixture
+def promise(request: pytest.FixtureRequest) -> Callable[[str, str, str], None]:
+    """promise(id, figure, target): a line of the table that `make faults` prints; kept when the test passes."""
+
+    def keep(name: str, figure: str, target: str) -> None:
+        request.node.user_properties.append(("promise", (name, figure, target)))
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The promises that were tested: id, figure, target, ok."""
+    lines: list[tuple[str, str, str, str]] = []
+    whole: dict[str, list[bool]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if getattr(report, "when", "") != "call":
+                continue
+            ok = outcome == "passed"
+            for name, told in report.user_properties:
+                if name == "promise":
+                    lines.append((*told, "yes" if ok else "NO"))
+            whole.setdefault(report.nodeid.partition("::")[0].rpartition("/")[2], []).append(ok)
+    for file, (name, what, target) in WHOLE_FILES.items():
+        if whole.get(file):
+            kept = whole[file]
+            lines.append((name, f"{sum(kept):,} of {len(kept):,} {what}", target, "yes" if all(kept) else "NO"))
+    if not lines:
+        return
+    terminalreporter.section("promises (docs/reliability.md)")
+    width = max(len(figure) for _, figure, _, _ in lines)
+    aim = max(len(target) for _, _, target, _ in lines)
+    for name, figure, target, ok in sorted(lines):
+        terminalreporter.write_line(f"{name:4} {figure:{width}}  {target:{aim}}  {ok}")

@@ -192,6 +192,7 @@ class Rig:
     server: Any
     proxy: FaultProxy | None
     base: Any
+    dependency: str
 
     def ill(self, fault: str) -> None:
         if self.proxy is not None:
@@ -266,14 +267,14 @@ def rig(request: Any, shops: Any, base: Any, tmp_path_factory: Any, model_server
         points.write_text("")
         how = "llm" if dependency == "llm" else "yes"
         served = shops.serve(folder, points=f"file:{points}" if proxy is None else "", reload=how)
-        yield Rig(served, proxy, base)
+        yield Rig(served, proxy, base, dependency)
         if proxy is not None:
             proxy.heal()
         served.stop()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_shoppers_do_not_notice(rig: Rig, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shoppers_do_not_notice(rig: Rig, fault: str, promise: Any) -> None:
     shoppers = Shoppers(rig.server.url, rig.base)
     try:
         deadline = time.monotonic() + 20
@@ -292,9 +293,8 @@ def test_shoppers_do_not_notice(rig: Rig, fault: str, capsys: pytest.CaptureFixt
     finally:
         shoppers.stop()
     figures = ", ".join(f"{kind} {seen.p99(kind):.0f}" for kind in LIMITS)
-    with capsys.disabled():
-        print(f"\n  {fault}: p99 ms {figures} (machine x {seen.factor:.1f}); healed in {took:.1f} s; ", end="")
-        print(f"{len(seen.refused)} batches of events refused, {len(seen.acknowledged)} taken")
+    told = f"{rig.dependency} {fault}: {len(seen.failed)} failed, p99 ms {figures}, back after {took:.1f} s"
+    promise("R7", f"{told} (machine x {seen.factor:.1f})", "150, 100, 50 ms; <= 10 s")
     assert not seen.broken()
     assert not wrong, f"still ill {took:.0f} s after the fault ended: {wrong}"
     assert took <= HEALS

@@ -73,7 +73,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def test_writes_are_refused_and_everything_else_goes_on(shops: Any, base: Any, small_disk: Path) -> None:
+def test_writes_are_refused_and_everything_else_goes_on(shops: Any, base: Any, small_disk: Path, promise: Any) -> None:
     folder = base.copy(small_disk / "shop")
     server = shops.serve(folder)
     item = base.items[0].id
@@ -107,6 +107,8 @@ def test_writes_are_refused_and_everything_else_goes_on(shops: Any, base: Any, s
     while server.call("POST", "/v1/events", {"events": batch}, key=base.key)[0] != 200:
         assert time.monotonic() - freed < RECOVERY, "writes are not taken ten seconds after there was room again"
         time.sleep(0.1)
+    recovery = time.monotonic() - freed
+    promise("R4", f"full disk: writes 507, lists and erasure 200; writes back after {recovery:.1f} s", "<= 10 s")
     acknowledged += [event["id"] for event in batch]
     server.stop()
     with SqlStore.open(f"sqlite:///{folder}/shop.db") as store:

@@ -77,11 +77,14 @@ def run(nursery: Nursery, folder: Path, mode: str, kills: int) -> list[str]:
 
 
 @pytest.mark.parametrize("kills", [200, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])])
-def test_nothing_acknowledged_is_lost_or_doubled(nursery, tmp_path, verdict, kills):
+def test_nothing_acknowledged_is_lost_or_doubled(nursery, tmp_path, verdict, promise, kills):
     acknowledged = run(nursery, tmp_path, "real", kills)
     assert len(acknowledged) > 3 * kills, "too few batches were acknowledged: the kills came too early to mean much"
     with SqlStore.open(f"sqlite:///{tmp_path}/shop.db") as store:
         damage = verdict(store, acknowledged, SIZE)
+        broken = damage.lost + damage.doubled + damage.torn
+        told = f"{broken} promises broken of {len(acknowledged):,} over {kills} kills of a writer"
+        promise("R1", told, "0")
         assert not damage, f"{kills} kills, {len(acknowledged):,} acknowledged batches: {damage}"
         assert store.events.count() >= SIZE * len(acknowledged)
 

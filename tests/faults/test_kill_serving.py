@@ -2,9 +2,9 @@
 
 A server of a real shop is killed at random moments while three clients deliver: two send batches of events (every
 fifth twice, as a client does that heard no answer), one adds, changes and deletes items. All rounds of a run use one
-store, so every start recovers what the last kill left behind. Afterwards the store is asked: is every acknowledged event there
-once, is no batch there in part, is every item what it was acknowledged to be? On SQLite and on PostgreSQL, and for
-events that a server takes from a stream. A server that answers before its commit is the broken twin.
+store, so every start recovers what the last kill left behind. Afterwards the store is asked: is every acknowledged
+event there once, is no batch there in part, is every item what it was acknowledged to be? On SQLite and on PostgreSQL,
+and for events that a server takes from a stream. A server that answers before its commit is the broken twin.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Only:
 
 @pytest.mark.parametrize("where", ["sqlite", "postgres"])
 def test_nothing_acknowledged_over_http_is_lost_or_doubled(
-    shops: Any, base: Any, tmp_path: Path, verdict: Any, request: Any, where: str
+    shops: Any, base: Any, tmp_path: Path, verdict: Any, promise: Any, request: Any, where: str
 ) -> None:
     folder = base.copy(tmp_path / "shop")
     url = f"sqlite:///{folder}/shop.db"
@@ -175,11 +175,12 @@ def test_nothing_acknowledged_over_http_is_lost_or_doubled(
     assert len(promises.batches) > kills, "too few batches were acknowledged: the kills came too early to mean much"
     assert len(promises.items) > 10
     wrong = broken(url, promises, verdict)
+    promise("R1", f"{len(wrong)} promises broken of {len(promises.batches):,} over {kills} kills, HTTP, {where}", "0")
     assert not wrong, f"{kills} kills, {len(promises.batches):,} acknowledged batches: {wrong[:5]}"
 
 
 def test_nothing_published_to_a_stream_is_lost_or_doubled(
-    shops: Any, base: Any, tmp_path: Path, verdict: Any, valkey_url: str
+    shops: Any, base: Any, tmp_path: Path, verdict: Any, promise: Any, valkey_url: str
 ) -> None:
     import redis
 
@@ -207,6 +208,7 @@ def test_nothing_published_to_a_stream_is_lost_or_doubled(
             time.sleep(0.5)
         server.stop()
         client.delete(name)
+    promise("R1", f"{len(wrong)} promises broken of {len(promises.batches):,} over {kills} kills, stream", "0")
     assert not wrong, f"{kills} kills, {len(promises.batches):,} published batches: {wrong[:5]}"
 
 

@@ -27,7 +27,7 @@ from bodega.errors import BadRequest
 from bodega.protocols import Source, Steps
 from bodega.schema import Candidates, Event, EventType, Filter, Page, Request
 
-pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("default::RuntimeWarning")]
+pytestmark = pytest.mark.filterwarnings("default::RuntimeWarning")
 
 ASKED = ("retrieve", "score", "match", "within", "floor", "holds", "because", "next_queries")
 """Everything that the engine asks of a source."""

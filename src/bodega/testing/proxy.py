@@ -141,6 +141,7 @@ class FaultProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # aborted connections are closed in the next turns of the loop
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer)
@@ -167,7 +168,7 @@ class FaultProxy:
             self._links.discard(link)
             _reset(writer)
             if behind is not None:
-                behind.close()
+                behind.transport.abort()
 
     async def _carry(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answer: bool
