@@ -134,7 +134,7 @@ def list_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.bounded(asking.suggestion_asked(request.scope["query_string"], SUGGESTIONS), desk.settings)
         asked = desk.whose(asked, visit_of(request.scope))
         k = min(asked.k, SUGGESTIONS_LIMIT)
-        async with desk.waiting.turn(visit.deadline_ms / 1000):
+        async with desk.waiting.turn(visit_of(request.scope).deadline_ms / 1000):
             with timed(Clock(patience=min(desk.settings.answer.remote_ms, SUGGESTION_WAIT))):
                 found = desk.shop.suggest(
                     asked.query, k, user=asked.user, session=asked.session, personal=asked.personal
