@@ -71,11 +71,12 @@ class Parsed:
     """(source, number inside the record) of each event."""
     letters: list[DeadLetter]
 
-    def conflict(self, name: str) -> DeadLetter:
-        """The letter of the event of this id that was delivered before with another content (the earliest is kept)."""
-        at = max((n for n, each in enumerate(self.events) if each.id == name), key=lambda n: (self.events[n].time, n))
-        event, (source, line) = self.events[at], self.places[at]
-        return letter(Refusal.CONFLICT, name, raw=msgspec.to_builtins(event), source=source, line=line)
+    def conflict(self, refused: Event) -> DeadLetter:
+        """The letter of an event that was delivered before with another content, with its own place."""
+        same = [n for n, event in enumerate(self.events) if event is refused]
+        at = same[0] if same else max(n for n, event in enumerate(self.events) if event.id == refused.id)
+        source, line = self.places[at]
+        return letter(Refusal.CONFLICT, refused.id, raw=msgspec.to_builtins(refused), source=source, line=line)
 
 
 class Records:

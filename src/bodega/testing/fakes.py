@@ -105,6 +105,7 @@ class MemoryEvents:
         """Keep a batch. Raises BadRequest for an event that cannot be kept; then nothing of the batch is."""
         added = unchanged = 0
         conflicts: dict[str, None] = {}
+        rejected: list[Event] = []
         rows = sorted((_normal(event) for event in events), key=_order)
         with self._lock:
             for event in rows:
@@ -115,11 +116,12 @@ class MemoryEvents:
                     unchanged += 1
                 else:
                     conflicts[event.id] = None
+                    rejected.append(event)
             for offset in along.offsets if along is not None else ():
                 held_offset = self._offsets.get((offset.stream, offset.partition), offset)
                 self._offsets[offset.stream, offset.partition] = offset if offset.anew else max(held_offset, offset)
         if along is not None and self._letters is not None:
-            refused = [along.conflict(name) for name in conflicts] if along.conflict is not None else []
+            refused = [along.conflict(event) for event in rejected] if along.conflict is not None else []
             self._letters.put([*along.letters, *refused])
         return Written(added=added, unchanged=unchanged, conflicts=tuple(conflicts))
 

@@ -18,6 +18,7 @@ from typing import Any
 from bodega import failpoints
 from bodega.errors import LimitError, StoreError
 from bodega.protocols import Along, Written
+from bodega.schema import Event
 
 Row = tuple[Any, ...]
 
@@ -32,6 +33,8 @@ class Batch:
 
     rows: Sequence[Row]
     along: Along | None = None
+    events: Sequence[Event] = ()
+    """What the rows were made of; only where `along` wants to know."""
     future: Future[Written] = field(default_factory=Future)
 
 
@@ -45,9 +48,8 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, rows: Sequence[Row], *, along: Along | None = None, wait: float = 10.0) -> Future[Written]:
+    def submit(self, batch: Batch, *, wait: float = 10.0) -> Future[Written]:
         """Queue a batch. Waits up to `wait` seconds for room in the queue, then raises LimitError."""
-        batch = Batch(rows, along)
         with self._lock:
             self._start()
         try:

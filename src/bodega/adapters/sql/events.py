@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -66,7 +66,8 @@ class SqlEvents:
         kept = events if self.border is None else map(self.border.event, events)
         rows = [event_row(event) for event in kept]
         self._database.refuse_if_away()
-        return self._commit.submit(rows, along=along, wait=wait)
+        told = events if along is not None and along.conflict is not None else ()
+        return self._commit.submit(Batch(rows, along, told), wait=wait)
 
     def scan(self, *, chunk: int = 100_000, since: int | None = None, until: int | None = None) -> Iterator[EventRows]:
         """All events in (time, id) order, `chunk` at a time, as they were when the scan began.
@@ -153,13 +154,13 @@ class SqlEvents:
         self._database.insert_new(connection, EVENTS, fresh)
         for batch, result in zip(batches, results, strict=True):
             if batch.along is not None:
-                self._write_along(connection, batch.along, result)
+                refused = _refused(batch, result, digests)
+                self._write_along(connection, batch.along, refused)
         return results
 
-    def _write_along(self, connection: Connection, along: Along, written: Written) -> None:
+    def _write_along(self, connection: Connection, along: Along, refused: Sequence[Event]) -> None:
         """Letters, those of what was just refused too, and how far the stream has come."""
-        refused = [along.conflict(name) for name in written.conflicts] if along.conflict is not None else []
-        letters = [*along.letters, *refused]
+        letters = [*along.letters, *(along.conflict(event) for event in refused if along.conflict is not None)]
         kept = letters if self.border is None else [self.border.letter(letter) for letter in letters]
         put_letters(self._database, connection, kept)
         write_offsets(self._database, connection, along.offsets)
@@ -194,6 +195,15 @@ def event_row(event: Event) -> Row:
     if not math.isfinite(content[11]) or (position is not None and not -1 <= position < 2**31):
         raise _not_kept(event, f"quantity {event.quantity}, position {position}")
     return (time, event.id or f"{time:x}-{urlsafe_b64encode(digest[:12]).decode()}", digest, *content[1:])
+
+
+def _refused(batch: Batch, written: Written, digests: Mapping[str, bytes]) -> list[Event]:
+    """The events of a batch whose id is kept with another content."""
+    names = set(written.conflicts)
+    if not names:
+        return []
+    pairs = zip(batch.events, batch.rows, strict=False)  # no events: nobody wants to know
+    return [event for event, row in pairs if row[1] in names and digests[row[1]] != row[2]]
 
 
 def _not_kept(event: Event, got: str) -> BadRequest:
