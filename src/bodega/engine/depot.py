@@ -121,7 +121,7 @@ class Depot:
         target = self.folder / key
         part = target.with_name(f".{target.name}-{os.getpid()}-{secrets.token_hex(4)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(exist_ok=True)  # never the folder itself: it may be a share that is not mounted
             with part.open("wb") as file:
                 if isinstance(content, bytes):
                     file.write(content)
@@ -140,7 +140,7 @@ class Depot:
             "the shared folder of snapshots cannot be used",
             where=str(self.folder),
             got=str(error),
-            next="mount it, free space or give access; servers go on with the snapshots they have",
+            next="make or mount it, free space, give access; servers go on with the snapshots they have",
         )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -259,8 +260,7 @@ class Snapshots:
         if raw is None:
             raise SnapshotCorrupt(f"{name} is not in the shared folder", where=str(depot.folder))
         manifest = msgspec.json.decode(raw, type=Manifest)
-        draft = self.folder / f".fetch-{os.getpid()}-{name}"
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = self.folder / f".fetch-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             draft.mkdir(parents=True)
             for entry in manifest.files:
@@ -322,7 +322,10 @@ class Snapshots:
                 return  # the same content is there already
             except SnapshotCorrupt:
                 shutil.rmtree(target)
-        draft.rename(target)
+        try:
+            draft.rename(target)
+        except OSError:  # another process of this server was faster
+            self.verify(name)
         _flush(self.folder)
 
     def _point_at(self, name: str) -> None:
@@ -337,7 +340,7 @@ class Snapshots:
         path = self.folder / POINTER
         if path.exists() and path.read_bytes() == content:
             return
-        fresh = self.folder / f".{POINTER}-{os.getpid()}"
+        fresh = self.folder / f".{POINTER}-{os.getpid()}-{secrets.token_hex(4)}"
         fresh.write_bytes(content)
         _flush(fresh)
         if failpoints.ON:
