@@ -23,6 +23,7 @@ from bodega import failpoints
 from bodega.errors import BadRequest, Conflict, Overloaded, UnknownItem
 from bodega.events import EventReader, Refusal
 from bodega.events.consent import is_consent, read_consents
+from bodega.events.clock import Clock
 from bodega.protocols import Written
 from bodega.schema import DeadLetter, Event, Item
 from bodega.service import asking
@@ -58,6 +59,7 @@ class Intake:
         self._desk = desk
         self._reader = EventReader(desk.settings)
         self._stamps = Stamps()
+        self._clock = Clock()
         self.underway = 0
         """Events that wait for their commit."""
 
@@ -97,7 +99,7 @@ class Intake:
         return written, bad
 
     def _sorted_out(self, rows: list[dict[str, Any]]) -> tuple[list[Event], list[tuple[int, DeadLetter]]]:
-        now = time.time()
+        now = self._clock.now()
         good: list[Event] = []
         bad: list[tuple[int, DeadLetter]] = []
         for number, row in enumerate(rows):
