@@ -21,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from bodega import failpoints
-from bodega.engine.doings import Doings, History, unanswered
+from bodega.engine.doings import ASKED, IMPRESSIONS, Doings, History, unanswered
 from bodega.engine.health import lose
 from bodega.protocols import Caught, Person, StateLost, StateStore, Steps
 from bodega.schema import EVENT_CODES, Event, ItemTable
@@ -192,7 +192,9 @@ class Shoppers:
         if failpoints.ON:
             failpoints.reach("history.read")
         kind, name = person
-        return self._recent(name if kind == "user" else "", name if kind == "session" else "", self._limit)
+        # A quarter more than is kept: what is stored twice under two ids is one moment.
+        most = max(self._limit + self._limit // 4, ASKED, IMPRESSIONS)
+        return self._recent(name if kind == "user" else "", name if kind == "session" else "", most)
 
     # -- states that several servers share -------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ class MemoryEvents:
             for one in events
             if (one.user == user if user else session and (one.user, one.session) == ("", session))
         ]
-        wanted = [one for one in mine if one.type in (*ACTIVE, *TURNED_AWAY)]
+        wanted = [one for one in mine if one.type in (*ACTIVE, *TURNED_AWAY) and (one.value is None or one.value >= 3)]
         shown = [one for one in mine if one.type == "impression"]
         asked = [one for one in mine if one.query]
         kept = {one.id for kind in (wanted, shown, asked) for one in kind[-limit:]} if limit > 0 else set()

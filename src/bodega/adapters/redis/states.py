@@ -136,25 +136,22 @@ class RedisStates:
         return self._guarded(lambda: self._kept(person, steps, version))
 
     def forget(self, people: Sequence[Person] = ()) -> None:
-        """Delete what is kept of them; of nobody in particular: raise the epoch. Never raises."""
-        if not people:
-            self._stale = True
-            if self.breaker.may():
-                try:
-                    self._mend()
-                except Exception as error:
-                    self._broke(error)
+        """Delete what is kept of them, and raise the epoch: who read the store before they were gone keeps nothing.
+
+        Never raises; where Redis is away the epoch is raised when it is back, and what is left expires.
+        """
+        self._stale = True
+        if not self.breaker.may():
+            self._owe()
             return
         try:
-            if self._epoch >= 0:
-                self._client.unlink(*(self._key(person, self._epoch) for person in people))
+            if people:
+                epoch = _epoch(self._client.get(self._epoch_key))
+                self._client.unlink(*(self._key(person, epoch) for person in people))
+            self._mend()
+            self.breaker.worked()
         except Exception as error:
             self._broke(error)
-
-    @property
-    def trouble(self) -> str:
-        """What went wrong last; "" while it works."""
-        return self.breaker.why
 
     def close(self) -> None:
         self._closed.set()

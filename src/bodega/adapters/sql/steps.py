@@ -22,7 +22,9 @@ from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY
 
 _COLUMNS = (EVENTS.c.time, EVENTS.c.type, EVENTS.c.item_id, EVENTS.c.query, EVENTS.c.value, EVENTS.c.id)
 _WANTED = tuple(sorted(EVENT_CODES[name] for name in (*ACTIVE, *TURNED_AWAY)))
-_SHOWN = EVENT_CODES["impression"]
+_SHOWN, _RATING = EVENT_CODES["impression"], EVENT_CODES["rating"]
+LIKED = 3.0
+"""A rating below this many stars tells of no interest."""
 
 
 def read_steps(database: Database, *, user: str, session: str, limit: int) -> Steps:
@@ -34,7 +36,8 @@ def read_steps(database: Database, *, user: str, session: str, limit: int) -> St
     with database.reading(AT_ONCE) as connection:
         found = _rows(connection, _newest(whose, 3 * limit))
         if len(found) >= 3 * limit:
-            kinds = (columns.type.in_(_WANTED), columns.type == _SHOWN, columns.query != "")
+            liked = (columns.type != _RATING) | columns.value.is_(None) | (columns.value >= LIKED)
+            kinds = (columns.type.in_(_WANTED) & liked, columns.type == _SHOWN, columns.query != "")
             parts = [_rows(connection, _newest(whose & kind, limit)) for kind in kinds]
             found = sorted({row for part in parts for row in part}, key=itemgetter(0, 5), reverse=True)
     return steps_of(found[::-1])
