@@ -56,11 +56,17 @@ def persons(users: Sequence[str], sessions: Sequence[str]) -> list[str]:
     return [user or f"{GUEST}{session}" for user, session in zip(users, sessions, strict=True)]
 
 
-def gathered(user: Ints, session: Ints, persons: Mapping[str, int], visits: Mapping[str, int], who: People) -> Gathered:
+def gathered(user: Ints, session: Ints, persons: dict[str, int], visits: dict[str, int], who: People) -> Gathered:
     """Regroup coded rows: `user` and `session` are codes (-1: no visit), `persons` and `visits` name them.
 
-    `visits` counts from 1, as `build_log` codes them; code 0 there is "no visit".
+    `visits` counts from 1, as `build_log` codes them; code 0 there is "no visit". Both grow by those who are linked and
+    did nothing: two visits of one shopper are one person even where that shopper never acted under the own id.
     """
+    for link in who.links:
+        for side in (link.left, link.right):
+            kind, _, name = side.partition(":")
+            held, key = (visits, name) if kind == "session" else (persons, who.who.key(name))
+            held.setdefault(key, len(held))
     names = list(persons)
     home, owner = np.arange(len(names), dtype=np.int32), np.full(len(visits), -1, np.int32)
     joined = 0
