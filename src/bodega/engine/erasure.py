@@ -175,6 +175,10 @@ class Erasures:
         """The newest first."""
         return [msgspec.json.decode(payload, type=Receipt) for _, payload in self._store.receipts(limit=limit)]
 
+    def pending(self) -> int:
+        """How many wait for the models to follow; looks and changes nothing."""
+        return len(self._store.receipts(state=ROWS, limit=100_000))
+
     def genuine(self, receipt: Receipt) -> bool:
         """Was this receipt written here, and not changed since?"""
         return self._privacy.secrets.verify(receipt.unsigned(), receipt.signature, RECEIPT)

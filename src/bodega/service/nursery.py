@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bodega.service.metrics import worker_gone
+from bodega.service.metrics import worker_gone
 from bodega.service.telemetry import LOGGER
 from bodega.service.workers import COUNT, LISTEN, NEWS, READY
 
@@ -199,6 +200,8 @@ def _ended(pid: int) -> int | None:
     """How a child ended; None while it runs."""
     try:
         gone, status = os.waitpid(pid, os.WNOHANG)
+        if gone:
+            worker_gone(pid)
     except ChildProcessError:
         return -1
     return os.waitstatus_to_exitcode(status) if gone else None

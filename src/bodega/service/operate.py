@@ -55,6 +55,7 @@ class Watch:
 
     def __init__(self, desk: Desk) -> None:
         self._shop = desk.shop
+        self._readings = Readings(desk)
         self._seen = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -73,12 +74,13 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             await asyncio.to_thread(self._look)
+            self._readings.note()
 
     def _look(self) -> None:
         try:
             current = next((each.id for each in self._shop.snapshots() if each.current), "")
             if current and current != self._seen:
-                if self._shop.health().get("snapshot") != current:
+                if self._shop.standing().get("snapshot") != current:
                     served = self._shop.reload()
                     LOGGER.info("snapshot", extra={"facts": {"snapshot": served}})
                 self._seen = current

@@ -95,6 +95,7 @@ class Readings:
             telemetry.put(metrics.COUNTS, float(health.get(what, 0)), what)
         telemetry.put(metrics.COUNTS, float(sum(shop.stores.dead.counts().values())), "dead_letters")
         telemetry.put(metrics.COVERED, telemetry.shown.share(self._items))
+        telemetry.put(metrics.ERASURES, float(shop.erasures.pending()))
 
     async def stop(self) -> None:
         """Leave nothing running."""
