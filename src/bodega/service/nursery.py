@@ -200,8 +200,6 @@ def _ended(pid: int) -> int | None:
     """How a child ended; None while it runs."""
     try:
         gone, status = os.waitpid(pid, os.WNOHANG)
-        if gone:
-            worker_gone(pid)
     except ChildProcessError:
         return -1
     return os.waitstatus_to_exitcode(status) if gone else None
