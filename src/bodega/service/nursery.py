@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bodega.service.metrics import worker_gone
-from bodega.service.metrics import worker_gone
 from bodega.service.telemetry import LOGGER
 from bodega.service.workers import COUNT, LISTEN, NEWS, READY
 
