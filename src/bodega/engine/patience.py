@@ -11,7 +11,7 @@ Cost: 60 us a read of a remote store, nothing for SQLite. Not for: shoppers in m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from bodega.engine.deadline import now
 from bodega.engine.health import Health
@@ -28,20 +28,30 @@ def is_remote(settings: Settings) -> bool:
     return bool(settings.store.url) and not settings.store.url.startswith("sqlite")
 
 
-def patiently(read: Read[Found], settings: Settings) -> Read[Found]:
-    """The same read, cut off where the store is remote and does not answer: raises StoreUnavailable, TooLate."""
-    if not is_remote(settings):
-        return read
-    health = Health()
+class Patience:
+    """Reads of one kind, in the middle of a request. `remote=False`: they are simply done."""
 
-    def refused() -> Found:
+    def __init__(self, name: str, *, remote: bool) -> None:
+        self._name = name
+        self._health = Health() if remote else None
+
+    def __call__(self, read: Callable[[], Found]) -> Found:
+        """What is read. Raises what the read does and, where the store does not answer, StoreUnavailable."""
+        if self._health is None:
+            return read()
+        return self._health.ask(self._name, lambda: now().remotely(self._name, read), self._refused)
+
+    def _refused(self) -> NoReturn:
         raise StoreUnavailable(
             "the store did not answer a moment ago, and is left alone for now",
-            where="history",
+            where=self._name,
             next="nothing has to be done: it is asked again within seconds",
         )
 
-    def bounded(user: str, session: str, limit: int) -> Found:
-        return health.ask("history", lambda: now().remotely("history", lambda: read(user, session, limit)), refused)
 
-    return bounded
+def patiently(read: Read[Found], settings: Settings) -> Read[Found]:
+    """The same read, cut off where the store is remote and does not answer: raises StoreUnavailable then."""
+    if not is_remote(settings):
+        return read
+    patience = Patience("history", remote=True)
+    return lambda user, session, limit: patience(lambda: read(user, session, limit))

@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.engine.patience import Patience
 from bodega.errors import BadRequest, BadSettings, BodegaError
 from bodega.events.border import Border
 from bodega.events.consent import NOBODY, Standing, standing
@@ -102,6 +103,8 @@ class Privacy:
         self._sessions: OrderedDict[str, Person] = OrderedDict()
         self._buried: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._state: PeopleState | None = None
+        self.patience = Patience("identity", remote=False)
+        """How a store is read while somebody waits for a page."""
         self._opted_in = settings.personalisation == settings.learning == "granted"
         self._lock = threading.RLock()
 
@@ -140,9 +143,10 @@ class Privacy:
             return request
         user, session = self.border.name("user", request.user), self.border.name("session", request.session)
         try:
-            user, session = self._whose(user, session, gpc=gpc)
-        except BodegaError as error:  # a page is never refused for this
-            LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
+            user, session = self.patience(lambda: self._whose(user, session, gpc=gpc))
+        except Exception as error:  # a page is never refused for this
+            facts = error.as_dict() if isinstance(error, BodegaError) else {"why": type(error).__name__}
+            LOGGER.error("it is not known whose request this is", extra={"facts": facts})
             state = self._state  # as it was last known
             if gpc or not self._opted_in or state is None or state.spoken:
                 user = session = ""  # somebody may have denied: nobody is recognised until the store answers
