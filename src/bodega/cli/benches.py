@@ -183,3 +183,17 @@ def vectors(
         seed=seed,
     )
     run_and_show(lambda _: run(options), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench stores --events 200000 --vectors 100000 --json`")
+def stores(
+    events: Annotated[int, typer.Option(min=2_000, help="Events for each database.")] = 200_000,
+    vectors: Annotated[int, typer.Option(min=0, help="Vectors for pgvector and our index; 0 = none.")] = 100_000,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """SQLite beside PostgreSQL: events in, scans, look-ups, a move, backup and restore; pgvector beside our index."""
+    from bodega.bench.stores import StoreOptions, run
+
+    options = StoreOptions(events=events, vectors=vectors, seed=seed)
+    run_and_show(lambda progress: run(options, progress), as_json)

@@ -124,7 +124,7 @@ class Process:
         """Freeze it: connections stay open, nothing answers (a black hole), until `resume`."""
         if self.pid and not self._paused:
             _signal(self.pid, signal.SIGSTOP)  # the parent first: it must not make new children meanwhile
-            self._paused = [self.pid, *_children(self.pid)]
+            self._paused = [self.pid, *children(self.pid)]
             for pid in self._paused[1:]:
                 _signal(pid, signal.SIGSTOP)
 
@@ -189,9 +189,9 @@ class Process:
         process = self._process
         if process is None or process.poll() is not None:
             return
-        children = _children(process.pid)
+        below = children(process.pid)
         if how == signal.SIGKILL:
-            for pid in (process.pid, *children):
+            for pid in (process.pid, *below):
                 _signal(pid, signal.SIGKILL)
         else:
             _signal(process.pid, how)
@@ -199,11 +199,11 @@ class Process:
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            for pid in (process.pid, *children):
+            for pid in (process.pid, *below):
                 _signal(pid, signal.SIGKILL)
             process.wait(30)
         deadline = time.monotonic() + 30
-        while any(_runs(pid) for pid in children) and time.monotonic() < deadline:
+        while any(_runs(pid) for pid in below) and time.monotonic() < deadline:
             time.sleep(_POLL)
         self._release_guard()
 
@@ -243,7 +243,7 @@ def _signal(pid: int, what: signal.Signals) -> None:
         os.kill(pid, what)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Ids of the direct children, from the process table (`ps` where there is no /proc)."""
     table = Path("/proc")
     if not (table / "self").exists():
