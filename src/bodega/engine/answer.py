@@ -368,8 +368,7 @@ class Engine:
         """The rows of one page as hits with their reasons."""
         context, ranked = work.asked.context, work.ranked
         rows = (tried.rows if tried else work.rows)[request.offset : request.offset + request.k]
-        place = {int(row): number for number, row in enumerate(ranked.items.tolist())}
-        places = np.asarray([place.get(int(row), -1) for row in rows], np.int64)
+        places = _places(rows, ranked.items)
         inside = places >= 0
         shares = np.zeros((len(rows), len(ranked.sources)), np.float32)
         stage = self.stage(work.place)
@@ -425,6 +424,15 @@ def _ordered(stage: Fusion | OnShelf, context: Context, head: Candidates) -> Can
     if len(ranked) != len(head) or bool(np.isnan(ranked.score).any()):
         raise Nonsense(f"{len(ranked)} of {len(head)} candidates, some without a score")
     return ranked
+
+
+def _places(rows: Ints, items: Ints) -> Longs:
+    """Where each row stands among the items (which do not repeat), -1 where it does not: (len(rows),)."""
+    if not len(items):
+        return np.full(len(rows), -1, np.int64)
+    order = np.argsort(items, kind="stable")
+    at = order[np.minimum(np.searchsorted(items, rows, sorter=order), len(items) - 1)]
+    return np.where(items[at] == rows, at, -1)
 
 
 def _mute(rows: Ints) -> tuple[Sequence[tuple[Reason, ...]], Sequence[tuple[Contribution, ...]]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -32,6 +33,9 @@ TITLES_NAMED = 2
 
 READ = 2_000
 """Characters of a description in which words of the query are looked for."""
+
+SHORT = 120
+"""Characters of a text whose words are remembered."""
 
 CONTRIBUTIONS = 8
 """Features of a ranker that are told, the weightiest."""
@@ -96,6 +100,15 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 """{language: {source, or source:place: (with the items that led here, without)}}."""
+
+
+def _stemmed(text: str) -> tuple[str, ...]:
+    """The words of a text as the index knows them."""
+    return tuple(language.stem(word) for word in language.words(text))
+
+
+_stems = lru_cache(4_096)(_stemmed)
+"""Titles, brands and categories come again with every page."""
 
 
 class Explainer:
@@ -165,8 +178,8 @@ class Explainer:
         for field, text in self._texts(row):
             if not left:
                 break
-            for word in language.words(text):
-                asked = left.pop(language.stem(word), None)
+            for stem in _stems(text) if len(text) <= SHORT else _stemmed(text):
+                asked = left.pop(stem, None)
                 if asked is not None:
                     out.append(Evidence(kind="word", text=asked, field=field))
         return tuple(out)

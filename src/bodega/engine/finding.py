@@ -24,6 +24,7 @@ from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.deadline import now
 from bodega.engine.health import Health, lose, rows_of
+from bodega.engine.remember import Remembered
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
 from bodega.ranking.per_query import ASKED, MEANING
@@ -34,6 +35,8 @@ from bodega.understanding import language
 from bodega.understanding.query import Understood, relaxations, spares
 from bodega.understanding.query.spelling import Speller
 
+REMEMBERED = 8 * 2**20
+"""Bytes of what words found that are kept; a quarter of it for what queries say, and for what is near them."""
 NEIGHBOURS = 200
 """Neighbours asked of each source that goes by meaning."""
 RELATED = 5
@@ -130,6 +133,9 @@ class Finder:
         health: Health | None = None,
     ) -> None:
         self._health = health or Health()
+        self._read: Remembered[Understood] = Remembered(REMEMBERED // 4, lambda _: 2_000)
+        self._words_found: Remembered[tuple[Ints, Floats, _Facts]] = Remembered(REMEMBERED, _weight)
+        self._meanings_found: Remembered[tuple[Ints, Floats, float]] = Remembered(REMEMBERED // 4, _weight)
         words = sources[Lexical.name]
         assert isinstance(words, Lexical)
         self._words = words
@@ -154,7 +160,10 @@ class Finder:
         def asked() -> Understood:
             if failpoints.ON:
                 failpoints.reach("answer.understand")
-            return understanding.understand(query, language=language, verbatim=verbatim)
+            return self._read.of(
+                (query, language, verbatim),
+                lambda: understanding.understand(query, language=language, verbatim=verbatim),
+            )
 
         return self._health.ask("understanding", asked, lambda: Understood(query, query, language))
 
@@ -212,7 +221,7 @@ class Finder:
         asked = replace(context, query=said.text, meanings=said.meanings, alternatives=said.alternatives)
         nothing = (NO_INTS, np.empty(0, np.float32), _Facts("", 0, 0, 0))
         rows, score, facts = self._health.ask(
-            Lexical.name, lambda: self._matches(asked, verbatim=verbatim), lambda: nothing
+            Lexical.name, lambda: self._matched(asked, verbatim=verbatim), lambda: nothing
         )
         rows, score = _kept(rows, score, keep)
         traits = _traits(said, facts)
@@ -228,8 +237,20 @@ class Finder:
 
     def _meant(self, source: Near, context: Context, keep: Flags | None, rows: Ints, facts: _Facts) -> Ints:
         """The neighbours that are near enough, nearest first; `rows` is what the words found."""
-        near, nearness = self._neighbours(source, context, keep)
-        return near[nearness >= self._cut(source, context, rows, facts)]
+
+        def asked() -> tuple[Ints, Floats, float]:
+            return (*self._neighbours(source, context, keep), source.floor(context.query))
+
+        if keep is None:
+            near, nearness, floor = self._meanings_found.of((source.name, context.query), asked)
+        else:
+            near, nearness, floor = asked()
+        return near[nearness >= self._cut(source, context, rows, facts, floor)]
+
+    def _matched(self, context: Context, *, verbatim: bool) -> tuple[Ints, Floats, _Facts]:
+        """`_matches`, from memory where these words were searched lately."""
+        question = (context.query, context.alternatives, verbatim)
+        return self._words_found.of(question, lambda: self._matches(context, verbatim=verbatim))
 
     def _matches(self, context: Context, *, verbatim: bool) -> tuple[Ints, Floats, _Facts]:
         newer = self._newer.get(Lexical.name)
@@ -284,10 +305,9 @@ class Finder:
             rows = rows[keep[rows]]
         return rows
 
-    def _cut(self, source: Near, context: Context, rows: Ints, facts: _Facts) -> float:
-        """How near a neighbour must be: nearer than chance, and as near as half of what holds all the words; a little
-        less where only a few items do."""
-        floor = source.floor(context.query)
+    def _cut(self, source: Near, context: Context, rows: Ints, facts: _Facts, floor: float) -> float:
+        """How near a neighbour must be: nearer than chance (`floor`), and as near as half of what holds all words; a
+        little less where only a few items do."""
         if facts.at_least < facts.words or not facts.total:
             return floor
         own = self._nearness(source, context, rows[: min(LOOKED_AT, facts.total)])
@@ -338,6 +358,13 @@ class Finder:
         if isinstance(newer, Lexical):
             flags[~old] = newer.holds(word, rows[~old] - n_base)
         return flags
+
+
+def _weight(found: tuple[Ints, Floats, object]) -> int:
+    """What an answer takes in memory. One without rows is not kept: its source may only be silent at the moment."""
+    rows, score = found[:2]
+    rows.flags.writeable = score.flags.writeable = False
+    return rows.nbytes + score.nbytes + 1_000 if len(rows) else REMEMBERED
 
 
 def _none() -> Ints:

@@ -20,13 +20,16 @@ from scipy import sparse
 
 from bodega.errors import SnapshotCorrupt
 from bodega.schema import EVENT_CODES, Context, Log
-from bodega.schema.arrays import Doubles, Flags, Floats, Ints, Longs
+from bodega.schema.arrays import NO_INTS, Doubles, Flags, Floats, Ints, Longs
 from bodega.schema.table import mapped
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
 
 STRENGTH: dict[str, float] = {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rating": 1.0}
 """How much one event says that the shopper wants the item; a purchase is 1. Other types say nothing of the kind."""
+
+SLICED = 512
+"""Up to so many lists are copied one by one (each lies in one piece), more are gathered entry by entry."""
 
 LIKED_STARS = 3.0
 """A rating counts as interest from here on (see `schema.INTEREST`)."""
@@ -118,23 +121,36 @@ class Neighbours:
 
     def spread(self, seeds: Ints, weights: Floats) -> Floats:
         """Sum over the seeds of weight x row: float32 (n_items,), NaN where no seed points to the item."""
-        flat, lengths = flat_rows(self.starts, seeds)
-        share = self.weights[flat] * np.repeat(weights, lengths)
-        total = np.bincount(self.items[flat], weights=share, minlength=len(self)).astype(np.float32)
+        items, own, lengths = self._of(seeds)
+        share = own * np.repeat(weights, lengths)
+        total = np.bincount(items, weights=share, minlength=len(self)).astype(np.float32)
         total[total == 0] = np.nan
         return total
 
+    def _of(self, seeds: Ints) -> tuple[Ints, Floats, Longs]:
+        """(items, weights) of the lists of these seeds, one list after the other, and how long each is."""
+        if len(seeds) > SLICED:
+            flat, lengths = flat_rows(self.starts, seeds)
+            return self.items[flat], self.weights[flat], lengths
+        first, last = self.starts[seeds], self.starts[seeds + 1]
+        spans = [slice(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
+        if not spans:
+            return NO_INTS, np.empty(0, np.float32), np.empty(0, np.int64)
+        items = np.concatenate([self.items[span] for span in spans])
+        weights = np.concatenate([self.weights[span] for span in spans])
+        return items, weights, (last - first).astype(np.int64)
+
     def reached(self, seeds: Ints, weights: Floats, items: Ints) -> Floats:
         """`spread` at these items only: (len(items),), without an array over the catalog."""
-        flat, lengths = flat_rows(self.starts, seeds)
+        near, own, lengths = self._of(seeds)
         out = np.full(len(items), np.nan, np.float32)
-        if len(items) == 0 or len(flat) == 0:
+        if len(items) == 0 or len(near) == 0:
             return out
         order = np.argsort(items, kind="stable")
         ascending = items[order]
-        place = np.minimum(np.searchsorted(ascending, self.items[flat]), len(items) - 1)
-        hit = ascending[place] == self.items[flat]
-        share = (self.weights[flat] * np.repeat(weights, lengths))[hit]
+        place = np.minimum(np.searchsorted(ascending, near), len(items) - 1)
+        hit = ascending[place] == near
+        share = (own * np.repeat(weights, lengths))[hit]
         total = np.bincount(place[hit], weights=share, minlength=len(items)).astype(np.float32)
         total[total == 0] = np.nan
         out[order] = total[np.searchsorted(ascending, ascending)]  # an item may be asked twice

@@ -62,30 +62,35 @@ class Likeness:
         return items[order], found[order]
 
 
-def likeness(index: VectorIndex, background: Floats, context: Context) -> Likeness | None:
-    """The direction in which the context's seeds lie; None without a seed that has a vector.
+def middle_of(background: Floats) -> Floats:
+    """The middle of the catalog, (d,): the mean of the vectors of items drawn evenly, `background` (m, d)."""
+    middle: Floats = background.mean(axis=0) if len(background) else np.zeros(background.shape[1], np.float32)
+    return middle
 
-    `background` (m, d) are vectors of items drawn evenly: their mean is the middle of the catalog.
-    """
+
+def likeness(index: VectorIndex, middle: Floats, context: Context) -> Likeness | None:
+    """The direction in which the context's seeds lie from the middle of the catalog; None without a seed that has a
+    vector."""
     seeds, weights = seeds_of(context, HISTORY_DECAY)
-    if not len(seeds) or not len(background):
+    if not len(seeds) or not len(index):
         return None
     distinct, place = np.unique(seeds, return_inverse=True)
     weight = np.bincount(place, weights=weights, minlength=len(distinct)).astype(np.float32)
     vectors = index.vectors(distinct)
     weight[~vectors.any(axis=1)] = 0
-    direction = weight @ (vectors - background.mean(axis=0))
+    apart = vectors - middle
+    direction = weight @ apart
     length = float(np.linalg.norm(direction))
     if not weight.any() or length < 1e-6:
         return None
     direction = (direction / length).astype(np.float32)
-    own = (weight * np.vecdot(vectors, vectors - background.mean(axis=0)) / length).astype(np.float32)
+    own = (weight * np.vecdot(vectors, apart) / length).astype(np.float32)
     return Likeness(direction, distinct.astype(np.int32), weight, own, np.unique(context.items).astype(np.int32))
 
 
-def towards(vectors: Floats, weights: Floats, background: Floats) -> Likeness | None:
+def towards(vectors: Floats, weights: Floats, middle: Floats) -> Likeness | None:
     """The direction of items that the index does not hold: their own `vectors` (m, d), weighted."""
-    direction = weights @ (vectors - (background.mean(axis=0) if len(background) else 0))
+    direction = weights @ (vectors - middle)
     length = float(np.linalg.norm(direction))
     if length < 1e-6:
         return None

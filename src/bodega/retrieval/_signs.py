@@ -134,7 +134,9 @@ class Signs:
         arrays = {part: mapped(folder / f"{name}.{part}.npy") for part in _ARRAYS}
         return cls(**arrays, efforts=efforts)
 
-    def _look(self, cells: Longs, code: Words, look: int, keep: Flags, passing: int) -> tuple[Ints, NDArray[np.uint16]]:
+    def _look(
+        self, cells: Longs, code: Words, look: int, keep: Flags, passing: int
+    ) -> tuple[Ints, NDArray[np.unsignedinteger[Any]]]:
         """(rows, differing bits) of at least `look` rows that may be answered, nearest cells first."""
         size = len(self.order)
         allowed = keep[self.order] if passing < size else None
@@ -256,17 +258,23 @@ def _cells(rows: Rows, rng: np.random.Generator) -> Floats:
     return centres
 
 
-def _differing(words: Iterable[Words], code: Words) -> NDArray[np.uint16]:
+def _differing(words: Iterable[Words], code: Words) -> NDArray[np.unsignedinteger[Any]]:
     """How many bits differ from `code`, row by row; `words` are the columns of the rows' codes."""
-    total: NDArray[np.uint16] | None = None
+    total: NDArray[Any] | None = None
+    few = 64 * len(code) < 256  # then the sums fit into the counts' own bytes: half the memory to walk through
     for word, own in zip(words, code, strict=True):
         count = np.bitwise_count(word ^ own)
-        total = count.astype(np.uint16) if total is None else np.add(total, count, out=total)
+        if total is None:
+            total = count if few else count.astype(np.uint16)
+        else:
+            np.add(total, count, out=total)
     assert total is not None
     return total
 
 
-def _scored(rows: Ints, distances: NDArray[np.uint16], k: int, bits: int, score: Scorer) -> tuple[Longs, Floats]:
+def _scored(
+    rows: Ints, distances: NDArray[np.unsignedinteger[Any]], k: int, bits: int, score: Scorer
+) -> tuple[Longs, Floats]:
     """(places in `rows`, cosines) of all rows that may be among the k nearest by the bits they differ in."""
     limit = _limit(distances, 2 * k)
     places = np.flatnonzero(distances <= limit)
@@ -290,7 +298,7 @@ def _came_late(places: Longs, scores: Floats, k: int, looked: int) -> bool:
     return int(np.count_nonzero(best >= 0.75 * looked)) > LATE * k
 
 
-def _limit(distances: NDArray[np.uint16], count: int) -> int:
+def _limit(distances: NDArray[np.unsignedinteger[Any]], count: int) -> int:
     """The smallest distance within which `count` rows (or all) lie."""
     if count >= len(distances):
         return int(distances.max(initial=0))

@@ -22,7 +22,7 @@ import numpy as np
 
 from bodega.errors import BodegaError, NotLearned
 from bodega.protocols import Encoder, EncoderInfo
-from bodega.retrieval._likeness import HISTORY_DECAY, Likeness, led_by, likeness, towards
+from bodega.retrieval._likeness import HISTORY_DECAY, Likeness, led_by, likeness, middle_of, towards
 from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Ints
@@ -121,6 +121,8 @@ class Dense:
         self._last: tuple[str, Floats | None] = ("", None)
         self._floor: tuple[Floats | None, float] = (None, 0.0)
         self._failed: tuple[float, str] = (0.0, "")
+        self._latest: tuple[Context, Likeness | None] | None = None
+        self._middle: tuple[Floats, Floats] | None = None
 
     def fit(self, world: World) -> Self:
         """Encode the catalog. Raises what `make` raises, and EndpointFailed where an endpoint fails meanwhile."""
@@ -197,13 +199,25 @@ class Dense:
         if self._main is not None:  # newer items are compared with seeds of the snapshot, and are none themselves
             like = self._main._like(context)
             return None if like is None else like.elsewhere()
-        return likeness(self._index, self._background, context) or self._described(context)
+        latest = self._latest
+        if latest is None or latest[0] is not context:  # one request asks to retrieve, to score and to explain
+            latest = (context, likeness(self._index, self._middled(), context))
+            self._latest = latest
+        return latest[1] or self._described(context)
+
+    def _middled(self) -> Floats:
+        """The middle of the catalog, (d,)."""
+        held = self._middle
+        if held is None or held[0] is not self._background:
+            held = (self._background, middle_of(self._background))
+            self._middle = held
+        return held[1]
 
     def _described(self, context: Context) -> Likeness | None:
         """Where no item says what is meant: the texts that stand for items which are not here, the newest heaviest."""
         vectors = [vector for text in context.like[::-1] if (vector := self.question(text)) is not None]
         weights = HISTORY_DECAY ** np.arange(len(vectors), dtype=np.float32)
-        return towards(np.stack(vectors), weights, self._background) if vectors else None
+        return towards(np.stack(vectors), weights, self._middled()) if vectors else None
 
     def match(self, query: str, *, limit: int = 1_000, floor: float | None = None, keep: Flags | None = None) -> Near:
         """The neighbours of a query above a cosine, at most `limit`; without `floor`, those above chance."""
@@ -337,7 +351,7 @@ class Dense:
         return self._reopen(self.info)
 
     def _settle(self) -> None:
-        self._last, self._floor, self._failed = ("", None), (None, 0.0), (0.0, "")
+        self._last, self._floor, self._failed, self._latest = ("", None), (None, 0.0), (0.0, ""), None
 
     def _chance(self, questions: Floats, rows: Ints) -> Chance:
         """Halves of titles against the background, and against the items they are from."""

@@ -75,8 +75,10 @@ class Popular:
         Empty on a first day."""
         self.leaf = self.order = self.trend = self.shelves = NO_INTS
         self.shelf_starts: Longs = np.zeros(1, np.int64)
+        self._latest: tuple[Context, tuple[Ints, Floats]] | None = None
 
     def fit(self, world: World) -> Self:
+        self._latest = None
         log = interest(world.log)
         self.leaf = np.asarray(world.items.leaf_category)
         self.basis, self.level = _level(log, world, self.options)
@@ -99,7 +101,7 @@ class Popular:
         if self._guesses(context):
             return Candidates.none(self.name)
         base, order = (self.rising, self.trend) if context.place == "trending" else (self.level, self.order)
-        leaves, lifts = self._lifts(context)
+        leaves, lifts = self._lifted_for(context)
         if not len(leaves):
             best = order[: max(k, 0)].copy()  # a view would let the caller change our order
             return Candidates.of(self.name, best, base[best])
@@ -139,7 +141,7 @@ class Popular:
             return np.full(len(items), np.nan, np.float32)
         if context.place == "trending":
             return self.rising[items]
-        return self._lifted(items, *self._lifts(context))
+        return self._lifted(items, *self._lifted_for(context))
 
     def _guesses(self, context: Context) -> bool:
         """Would it order the answers to a question by nothing but when items arrived? Then it has no opinion."""
@@ -160,6 +162,14 @@ class Popular:
         lift[leaves] = lifts
         out: Floats = lift[leaf]
         return out
+
+    def _lifted_for(self, context: Context) -> tuple[Ints, Floats]:
+        """`_lifts`, once for the request under way."""
+        latest = self._latest
+        if latest is None or latest[0] is not context:
+            latest = (context, self._lifts(context))
+            self._latest = latest
+        return latest[1]
 
     def _lifts(self, context: Context) -> tuple[Ints, Floats]:
         """The categories to lift and by how much (multiples of 1 / GRID)."""

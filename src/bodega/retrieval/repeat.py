@@ -61,23 +61,33 @@ class Repeat:
         """Logit of the chance that a buyer of the item buys it again, (n_items,)."""
         self.gap: Floats = np.empty(0, np.float32)
         """Log of the usual days between two purchases of the item, (n_items,)."""
+        self._latest: tuple[Context, tuple[Ints, Floats]] | None = None
 
     def fit(self, world: World) -> Self:
+        self._latest = None
         bought = only(interest(world.log), ("purchase",))
         self.propensity, self.gap = _habits(bought, np.asarray(world.items.leaf_category))
         return self
 
     def retrieve(self, context: Context, k: int) -> Candidates:
-        mine, scores = self._mine(context)
+        mine, scores = self._mine_now(context)
         best = top_k(scores, k)
         return Candidates.of(self.name, mine[best], scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        mine, scores = self._mine(context)
+        mine, scores = self._mine_now(context)
         if not len(mine):
             return np.full(len(items), np.nan, np.float32)
         place = np.minimum(np.searchsorted(mine, items), len(mine) - 1)
         return np.where(mine[place] == items, scores[place], np.float32(np.nan))
+
+    def _mine_now(self, context: Context) -> tuple[Ints, Floats]:
+        """`_mine`, once for the request under way."""
+        latest = self._latest
+        if latest is None or latest[0] is not context:
+            latest = (context, self._mine(context))
+            self._latest = latest
+        return latest[1]
 
     def _mine(self, context: Context) -> tuple[Ints, Floats]:
         """Each item the shopper bought, ascending, and its score."""
