@@ -29,11 +29,12 @@ from pathlib import Path
 
 import msgspec
 
-from bodega import __version__, settings
+from bodega import __version__, failpoints, settings
 from bodega.adapters.sql.copying import copy_all, counts, digests
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.migrate import HEAD, migrate, revision
 from bodega.adapters.sql.tables import META
+from bodega.engine.ballast import FILE as BALLAST
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import NotAShop, NotLearned, StoreError, UsageError
 from bodega.protocols import BackupReport, NoProgress, Progress, TableCopy
@@ -73,6 +74,8 @@ def back_up(shop: Path, to: Path, progress: Progress) -> BackupReport:
             if _belongs(path):
                 shutil.copy2(path, draft / SHOP / path.name)
         tables = _store_into(database, draft / STORE, progress)
+        if failpoints.ON:
+            failpoints.reach("backup.copied")
         names = (*sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()),)
         kind = "sqlite" if database.is_sqlite else "postgresql"
         told = Backup(1, __version__, HEAD, datetime.now(UTC), kind, snapshot, tables, names)
@@ -102,6 +105,8 @@ def restore(backup: Path, shop: Path, progress: Progress, *, replace: bool = Fal
             shutil.copytree(backup / SNAPSHOTS / told.snapshot, draft / SNAPSHOTS / told.snapshot)
             Snapshots(draft / SNAPSHOTS).share(told.snapshot)
         tables, name = _store_back(backup / STORE, draft, chosen, told, progress)
+        if failpoints.ON:
+            failpoints.reach("restore.copied")
     if told.snapshot and chosen.snapshots.url:  # a newer one would have learned from items that are not there again
         Snapshots.of(shop, chosen.snapshots.url).share(told.snapshot)
     size = sum(path.stat().st_size for path in shop.rglob("*") if path.is_file())
@@ -140,8 +145,9 @@ def store_url(shop: Path, chosen: settings.Settings) -> str:
 
 
 def _belongs(path: Path) -> bool:
-    """Files of the shop itself: its store is copied on its own, and what starts with a dot is of a running process."""
-    return path.is_file() and not path.name.startswith((".", DATABASE)) and path.suffix not in (".lock", ".ballast")
+    """Files of the shop itself: its store is copied on its own, what starts with a dot is of a running process, and the
+    ballast is nothing but room."""
+    return path.is_file() and not path.name.startswith((".", DATABASE)) and path.name != BALLAST
 
 
 def _copy_snapshot(snapshots: Snapshots, to: Path) -> str:

@@ -150,14 +150,21 @@ _LOGIN: Sequence[tuple[tuple[str, ...], str]] = (
 def _of_words(table: Sequence[Words], signs: str, origin: Exception, where: str) -> StoreError | None:
     for words, what, step in table:
         if any(word in signs for word in words):
-            return StoreError(what, where=where, got=str(origin), next=step)
+            return _told(what, step, origin, where)
     return None
+
+
+def _told(what: str, step: str, origin: Exception, where: str) -> StoreError:
+    error = StoreError(what, where=where, got=str(origin), next=step)
+    if what == HELD[0]:
+        error.status = 503  # nothing is full or broken: the same batch is taken in a moment
+    return error
 
 
 def _of_code(table: Sequence[Words], state: str, origin: Exception, where: str) -> StoreError | None:
     for codes, what, step in table:
         if state in codes:
-            return StoreError(what, where=where, got=str(origin), next=step)
+            return _told(what, step, origin, where)
     return None
 
 
