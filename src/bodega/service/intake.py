@@ -22,8 +22,8 @@ from litestar.response.base import ASGIResponse
 from bodega import failpoints
 from bodega.errors import BadRequest, Conflict, Overloaded, UnknownItem
 from bodega.events import EventReader, Refusal
-from bodega.events.consent import is_consent, read_consents
 from bodega.events.clock import Clock
+from bodega.events.consent import is_consent, read_consents
 from bodega.protocols import Written
 from bodega.schema import DeadLetter, Event, Item
 from bodega.service import asking

@@ -84,8 +84,8 @@ STORE_SECONDS = Family("bodega_store_seconds", "Time until the store answered", 
 WAITING = Family("bodega_waiting", "Requests waiting for the engine", (), 1, mode="livesum")
 UNDERWAY = Family("bodega_events_underway", "Events on their way to the disk", (), 1, mode="livesum")
 COVERED = Family("bodega_coverage", "Share of the catalog shown since the snapshot", (), 1, mode="livemax")
-READY = Family("bodega_ready", "1 ready, 0.5 degraded, 0 not ready", (), 1, mode="livemin")
-DEPENDENCY = Family("bodega_dependency_up", "1 ok, 0.5 degraded, 0 down", ("dependency",), 16, mode="livemin")
+READY = Family("bodega_ready", "1 ready, 0.5 degraded, 0 not ready", (), 1, mode="livemostrecent")
+DEPENDENCY = Family("bodega_dependency_up", "1 ok, 0.5 degraded, 0 down", ("dependency",), 16, mode="livemostrecent")
 COUNTS = Family("bodega_held", "How many the shop holds", ("what",), 12, mode="livemostrecent")
 SIZES = Family("bodega_state_size", "Entries held in memory, all workers together", ("what",), 12, mode="livesum")
 AGE = Family("bodega_snapshot_age_seconds", "Age of the snapshot that is served", (), 1, mode="livemax")
@@ -156,7 +156,8 @@ class Telemetry:
         self._counters = {each.name: self._counter(each) for each in COUNTED}
         self._timers = {each.name: self._timer(each) for each in TIMED}
         self._gauges = {each.name: self._gauge(each) for each in SET if each.labels}
-        self._plain = {each.name: self._unlabelled(each) for each in SET if not each.labels}
+        self._plain: dict[str, Gauge] = {}
+        """Made when they are set: a gauge that nobody has set must not read 0 among those of other workers."""
         summary = Summary(PLACE_STAGE.name, PLACE_STAGE.says, PLACE_STAGE.labels, registry=self.registry)
         self._place_stage = Bounded(summary, PLACE_STAGE.limit)
         self._requests, self._http = self._counters[REQUESTS.name], self._timers[HTTP_SECONDS.name]
@@ -251,8 +252,12 @@ class Telemetry:
 
     def put(self, family: Family, value: float, *labels: str) -> None:
         """Set a gauge."""
-        gauge = self._gauges[family.name].of(*labels) if family.labels else self._plain[family.name]
-        gauge.set(value)
+        if family.labels:
+            self._gauges[family.name].of(*labels).set(value)
+            return
+        if family.name not in self._plain:
+            self._plain[family.name] = self._unlabelled(family)
+        self._plain[family.name].set(value)
 
     def text(self) -> bytes:
         """All series in Prometheus' text format; of all workers, where there are several."""

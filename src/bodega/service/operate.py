@@ -40,6 +40,7 @@ def operate_handlers(desk: Desk, document: bytes) -> list[HTTPRouteHandler]:
 
     @get("/metrics", opt={"scope": "admin"}, name="metrics")
     async def metrics() -> ASGIResponse:
+        await readiness.look()
         await readings.take()
         return ASGIResponse(body=desk.telemetry.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
