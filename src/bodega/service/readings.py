@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +39,27 @@ class Vital(Protocol):
         """{"lag": {stream: records}, "drift": {signal: distance}, "size": {what: entries}, "held": {what: how many}};
         from memory, it must not ask anybody."""
         ...
+
+
+@runtime_checkable
+class Drifts(Protocol):
+    """A shop that is watched for drift (`bodega.engine.drifting`)."""
+
+    def drifted(self) -> Drift | None:
+        """The last report, by whichever process; None where there was none."""
+        ...
+
+
+class Drift(Protocol):
+    """What a report of drift says."""
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """{signal: how far it is, 1 being where the alarm begins}."""
+        ...
+
+    @property
+    def alarms(self) -> Sequence[object]: ...
 
 
 class Readings:
@@ -95,6 +116,11 @@ class Readings:
             telemetry.put(metrics.COUNTS, float(health.get(what, 0)), what)
         telemetry.put(metrics.COUNTS, float(sum(shop.stores.dead.counts().values())), "dead_letters")
         telemetry.put(metrics.COVERED, telemetry.shown.share(self._items))
+        report = shop.drifted() if isinstance(shop, Drifts) else None
+        if report is not None:
+            for signal, level in report.levels.items():
+                telemetry.put(metrics.DRIFT, level, signal)
+            telemetry.put(metrics.ALARMS, float(len(report.alarms)))
         telemetry.put(metrics.ERASURES, float(shop.erasures.pending()))
 
     async def stop(self) -> None:
