@@ -19,11 +19,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from bodega.errors import BodegaError
 from bodega.ranking.explore import Beliefs, Field, Trial, trial
-from bodega.schema import INTEREST, Event
+from bodega.schema import INTEREST, Event, EventType
 from bodega.schema.trials import Decision, Outcome, tried_place
 from bodega.settings import Exploring
 
@@ -112,6 +113,8 @@ class Trials:
         self._closed = False
         self._looked = self._pruned = 0.0
         self.worker = ""
+        self.keeps: Callable[[Decision], bool] = lambda _: True
+        """May this still be written? (Not for people who were forgotten while it waited.)"""
         self.tally = Tally()
 
     # -- while answering ------------------------------------------------------------------------------------------
@@ -162,10 +165,18 @@ class Trials:
         """Remove all decisions made for these people, and believe as if there had been none; how many those were."""
         self.flush()
         removed = self._store.forget(users, sessions)
-        with self._lock:
-            self._beliefs.clear()
-        self._load()
+        self.reload()
         return removed
+
+    def reload(self) -> None:
+        """Believe what the store holds and nothing else: somebody was forgotten. What waits is dropped, it may be
+        theirs."""
+        with self._lock:
+            self._pages.clear()
+            self._wanted.clear()
+            self._beliefs.clear()
+        if self._pid == os.getpid():
+            self._load()
 
     def close(self) -> None:
         """Write what waits, then stop."""
@@ -218,12 +229,13 @@ class Trials:
         """Everything that waits: on disk first, then believed."""
         pages = [self._pages[number] for number in range(len(self._pages))]
         wanted = [self._wanted[number] for number in range(len(self._wanted))]
-        self._store.put(pages, wanted)
-        self._fold(pages, wanted)
+        kept = [page for page in pages if self.keeps(page)]
+        self._store.put(kept, wanted)
+        self._fold(kept, wanted)
         for queue, count in ((self._pages, len(pages)), (self._wanted, len(wanted))):
-            for _ in range(count):
+            for _ in range(min(count, len(queue))):  # a reload may have emptied it meanwhile
                 queue.popleft()
-        self.tally.written += len(pages)
+        self.tally.written += len(kept)
 
     def _load(self) -> None:
         """What the newest pages of the store say."""
@@ -263,3 +275,9 @@ class Trials:
             beliefs = Beliefs(dial.half_life_days, cascade=dial.policy.startswith("cascade"))
             self._beliefs[place] = beliefs
         return beliefs
+
+
+def shown_to(decision: Decision) -> Event:
+    """A page as something that happened to somebody, for whoever must know whether that may be kept."""
+    moment = datetime.fromtimestamp(decision.time, UTC)
+    return Event(type=EventType.IMPRESSION, time=moment, user=decision.user, session=decision.session)
