@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format slow faults faults-long peers clean install browser
+.PHONY: help demo demo-check test check format slow faults faults-long fuzz peers clean install browser
 
 help:
 	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test        all tests but the slow ones, with coverage"
 	@echo "make check       format, lint, types, import contracts, pinned versions"
 	@echo "make slow        quality floors and other tests that take minutes each"
+	@echo "make fuzz        bytes, requests and orders of calls that break something: BODEGA_FUZZ_SECONDS a parser (30)"
 	@echo "make faults      kills, full disks, dead dependencies, bit rot: prints the promises (12 minutes on 2 idle cores)"
 	@echo "make faults-long the same with ten times as many kills and power losses (hours)"
 	@echo "make format      put the code into its format, write the generated pages"
@@ -37,6 +38,9 @@ slow: $(TAUGHT) browser
 
 # One process: two suites beside each other would measure each other's load. What is not marked `faults` is quick and is
 # part of `make test`, too.
+fuzz: $(TAUGHT)
+	$(PYTEST) tests/fuzz -q
+
 faults: $(TAUGHT)
 	$(PYTEST) tests/faults -m "not slow" -q
 
