@@ -36,11 +36,11 @@ test: $(TAUGHT) browser
 slow: $(TAUGHT) browser
 	$(PYTEST) -m "slow and not faults"
 
-# One process: two suites beside each other would measure each other's load. What is not marked `faults` is quick and is
-# part of `make test`, too.
 fuzz: $(TAUGHT)
 	$(PYTEST) tests/fuzz -q
 
+# One process: two suites beside each other would measure each other's load. What is not marked `faults` is quick and is
+# part of `make test`, too.
 faults: $(TAUGHT)
 	$(PYTEST) tests/faults -m "not slow" -q
 

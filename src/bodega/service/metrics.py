@@ -75,6 +75,7 @@ PLACE_STAGE = Family("bodega_place_stage_seconds", "Time of a stage at a place",
 DEGRADED = Family("bodega_answers_degraded", "Lists that used a fallback", ("place",), 12)
 EMPTY = Family("bodega_answers_empty", "Lists without a single item (zero results)", ("place",), 12)
 RUNGS = Family("bodega_answers_rung", "Lists by the rung of the ladder that answered", ("rung",), 9)
+EXPLORED = Family("bodega_answers_explored", "Lists with slots that try something out", ("place", "policy"), 24)
 CUT_OFF = Family("bodega_cut_off", "Parts cut off because a list was late", ("part",), 24)
 EVENTS = Family("bodega_events", "Events received", ("outcome",), 5)
 BY_TYPE = Family("bodega_events_by_type", "Events accepted or delivered again", ("type",), 10)
@@ -96,7 +97,7 @@ ALARMS = Family("bodega_drift_alarms", "Signals that drift beyond their threshol
 ERASURES = Family("bodega_erasures_pending", "Erasures not finished yet", (), 1, mode="livemostrecent")
 BUILD = Family("bodega_build_info", "Version that runs", ("version",), 2, mode="livemax")
 
-COUNTED = (REQUESTS, REFUSED, DEGRADED, EMPTY, RUNGS, CUT_OFF, EVENTS, BY_TYPE, LETTERS)
+COUNTED = (REQUESTS, REFUSED, DEGRADED, EMPTY, RUNGS, EXPLORED, CUT_OFF, EVENTS, BY_TYPE, LETTERS)
 TIMED = (HTTP_SECONDS, ANSWER_SECONDS, STAGE_SECONDS, STORE_SECONDS)
 SET = (
     WAITING,
@@ -205,6 +206,8 @@ class Telemetry:
             self.shown.add(page)
         else:
             self._counters[EMPTY.name].of(page.place).inc()
+        if page.policy:
+            self._counters[EXPLORED.name].of(page.place, page.policy).inc()
         if stages:
             self.staged(page.place, stages)
 
