@@ -12,6 +12,7 @@ from bodega.cli import (
     behaviour,
     benches,
     data,
+    drift,
     exploring,
     mining,
     moving,
@@ -27,7 +28,7 @@ from bodega.errors import BodegaError
 
 __all__ = ["app", "main"]
 
-COMMANDS = (data, streaming, ask, rules, mining, moving, running, tuning, benches, behaviour, exploring, privacy)
+COMMANDS = (data, streaming, ask, rules, mining, moving, running, tuning, benches, behaviour, exploring, privacy, drift)
 """The files whose commands `app` has; importing them adds them."""
 
 

@@ -107,3 +107,18 @@ def peers(
 
     options = PeersOptions(data=data, market=market, seed=seed, users=users or None, peers=tuple(only or ()))
     run_and_show(lambda progress: run(options, progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench online --days 7 --json`")
+def online(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,
+    days: Annotated[int, typer.Option(help="Days that are replayed after the snapshot.", min=1, max=60)] = 7,
+    users: Annotated[int, typer.Option(help="Households a day and list at most, a seeded draw.", min=1)] = 200,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """What updates between two learns buy: frozen, history only, counted on, learned again every day."""
+    from bodega.bench.online import OnlineOptions, run
+
+    options = OnlineOptions(data=data, days=days, users=users, seed=seed)
+    run_and_show(lambda progress: run(options, progress), as_json)

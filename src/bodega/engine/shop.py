@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,20 +20,21 @@ from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
 from bodega.engine.deadline import Clock, is_timed, timed
+from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
 from bodega.engine.erasure import Erasures
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
-from bodega.engine.patience import patiently
+from bodega.engine.patience import Patience, is_remote, patiently
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.remembering import remember
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
-from bodega.engine.trials import Trials
+from bodega.engine.trials import Trials, shown_to
 from bodega.engine.vitals import dependencies, vitals
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
@@ -74,13 +76,17 @@ class Shop:
             keys,
             Border(keys, pseudonyms=settings.privacy.pseudonyms),
             forget=self._forget_states,
+            recount=self.recount,
             tell=lambda states: self.told(Kind.FORGET if states else Kind.RESTOCK),
         )
         self.privacy = Privacy(doors, settings.privacy)
         """Who asks, and what they agreed to."""
+        self.privacy.patience = Patience("identity", remote=is_remote(settings))
         self.shoppers = Shoppers(patiently(self.privacy.steps, settings), limit=settings.answer.history)
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
+        if self.trials is not None:
+            self.trials.keeps = lambda each: not self.privacy.is_buried(shown_to(each))
         self._parts = parts
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
@@ -237,6 +243,8 @@ class Shop:
 
     def _forget_states(self) -> None:
         self.shoppers.forget_all()
+        if self.trials is not None:
+            self.trials.reload()
 
     def recount(self) -> None:
         """Count again what happened since the snapshot, from the stored events as they are now (people may have been
@@ -437,12 +445,35 @@ class Shop:
         infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
         return {
             "snapshot": engine.learned.snapshot if engine else "",
-            "warnings": [*engine.learned.warnings, *(engine.live.warnings if engine.live else ())] if engine else [],
+            "warnings": [*engine.learned.warnings, *self._alarms(engine)] if engine else [],
             "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,
             "changes_waiting": len(self._waiting),
             "encoders": {name: asdict(info) for name, info in infos.items() if info is not None},
             "ready": engine is not None,
         }
+
+    def _alarms(self, engine: Engine) -> tuple[str, ...]:
+        """What else an operator should know: bounds of the counts since the snapshot, and what has drifted."""
+        report = self.drifted()
+        return (*(engine.live.warnings if engine.live else ()), *(report.warnings if report else ()))
+
+    def drift(self, *, days: int = 1, reference: int = 28) -> DriftReport:
+        """Is the shop still the one that was learned from? The last `days` of the log against the weeks before.
+
+        The report is kept in the shop's folder: `health` warns of its alarms. Cost: reads those weeks of events.
+        """
+        engine = self.engine
+        newest = engine.learned.live.newest if engine.learned.live is not None else time.time()
+        newest = newest if math.isfinite(newest) else time.time()
+        made = Watching(engine.shelf.base, engine.learned.sources, self.settings.ingest)
+        chunks = self.stores.events.scan(since=since_of(newest, days, reference))
+        report = drift(self.privacy.learnable(chunks), made, days=days, reference=reference)
+        keep(report, self.folder)
+        return report
+
+    def drifted(self) -> DriftReport | None:
+        """The last report of `drift`, by whichever process; None where there was none."""
+        return kept(self.folder)
 
     def close(self) -> None:
         if self.trials is not None:

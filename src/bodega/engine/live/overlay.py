@@ -95,6 +95,8 @@ class Overlay:
         self.shoppers = Shoppers(counts, counted_after=self.until, per_minute=settings.ingest.bot_events_per_minute)
         self.counted = 0
         """Events of interest taken in since the snapshot."""
+        self.newest = self.until
+        """Seconds since 1970 of the newest event taken in."""
         self.kinds: Counter[int] = Counter()
         """{event code: events since the snapshot}"""
 
@@ -165,6 +167,7 @@ class Overlay:
         person = user or f"\0{session}"
         since = moment > self.until
         if since:
+            self.newest = max(self.newest, moment)
             self.kinds[code] += 1
             if code not in _UNCOUNTED:
                 self.shoppers.act(person, moment)
