@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,27 +161,30 @@ def test_a_move_into_half_of_another_shop_is_refused(source, target, tmp_path, m
         move(url(tmp_path, "another"), target, QUIET)
 
 
-def _mover(source: str, target: str) -> None:
-    copying.CHUNK = 50
-    move(source, target, QUIET)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="kills processes")
 def test_killed_again_and_again_it_arrives(source, target):
-    spawn = multiprocessing.get_context("spawn")
-    kills = 0
-    for pause in (1.0, 1.6, 2.2):
-        mover = spawn.Process(target=_mover, args=(source, target))
-        mover.start()
-        mover.join(pause)
-        if mover.exitcode is None:
-            assert mover.pid is not None
-            os.kill(mover.pid, signal.SIGKILL)
-            kills += 1
-        mover.join(30)
-        if mover.exitcode == 0:
+    code = (
+        "import sys; from bodega.adapters.sql import copying, moving; from bodega.protocols import NoProgress\n"
+        "copying.CHUNK = 20; print('ready', flush=True); sys.stdin.readline()\n"
+        "moving.move(*sys.argv[1:], NoProgress()); print('moved', flush=True)"
+    )
+    ends = []
+    for pause in (0.1, 0.3, 0.6):
+        mover = subprocess.Popen(
+            [sys.executable, "-c", code, source, target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert mover.stdin is not None
+        assert mover.stdout is not None
+        assert mover.stdout.readline() == "ready\n"
+        mover.stdin.write("go\n")
+        mover.stdin.flush()
+        time.sleep(pause)
+        mover.kill()
+        said, _ = mover.communicate(timeout=60)
+        ends.append(said)
+        if said == "moved\n":
             break
-    else:
+    if ends[-1] != "moved\n":
         move(source, target, QUIET)
     assert told(source) == told(target)
 
