@@ -86,9 +86,9 @@ def run(options: ServeOptions) -> BenchResult:
     """Measure. Raises NotAShop, NotLearned, StoreError (the server did not start)."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="bodega-bench-") as scratch:
-        folder = _copied(options.shop, Path(scratch) / "shop")
+        folder = copied(options.shop, Path(scratch) / "shop")
         with open_shop(folder, create=False) as shop:
-            _learned(shop)
+            check_learned(shop)
             key = shop.keys.create("bench", ("search", "events", "admin"))
             crowd = Crowd.of(shop, options.seed)
             facts: dict[str, object] = {
@@ -98,7 +98,7 @@ def run(options: ServeOptions) -> BenchResult:
             }
             facts |= {"snapshot": next((each.id for each in shop.snapshots() if each.current), "")}
             name = shop.settings.name
-        with _running(folder) as (pid, port):
+        with running(folder) as (pid, port):
             served = Served(pid, port, key, crowd, options)
             facts["load_before"] = round(os.getloadavg()[0], 2)
             figures, intervals = _measured(served)
@@ -243,17 +243,17 @@ def _interval(values: list[float], seed: int) -> tuple[float, float]:
     return round(float(low), 4), round(float(high), 4)
 
 
-def _learned(shop: Shop) -> None:
+def check_learned(shop: Shop) -> None:
     if not shop.learned:
         raise NotLearned(
             "this shop has not learned yet", where=str(shop.folder), next=f"bodega learn --shop {shop.folder}"
         )
 
 
-def _copied(shop: Path, scratch: Path) -> Path:
+def copied(shop: Path, scratch: Path) -> Path:
     """A copy of the shop's folder, safe while the shop is in use; files of snapshots are immutable and only linked."""
     with open_shop(shop, create=False) as opened:
-        _learned(opened)
+        check_learned(opened)
         if opened.settings.store.url:
             raise BadSettings(
                 "this benchmark writes events, so it works on a copy, and this shop's store cannot be copied",
@@ -280,11 +280,22 @@ def _copied(shop: Path, scratch: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _running(folder: Path) -> Iterator[tuple[int, int]]:
+def running(folder: Path, *more: str) -> Iterator[tuple[int, int]]:
     """(pid, port) of `bodega serve` over the folder, answering; stopped at the end."""
     port = free_port()
     log = folder / "bench-serve.log"
-    command = [sys.executable, "-m", "bodega", "serve", "--shop", str(folder), "--port", str(port), "--no-storefront"]
+    command = [
+        sys.executable,
+        "-m",
+        "bodega",
+        "serve",
+        "--shop",
+        str(folder),
+        "--port",
+        str(port),
+        "--no-storefront",
+        *more,
+    ]
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=stream, stderr=stream, env={**os.environ, **UNLIMITED}

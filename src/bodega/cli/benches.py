@@ -151,6 +151,22 @@ def serve(
     run_and_show(lambda _: run(options), as_json)
 
 
+@bench.command(epilog="Example: `bodega bench live --shop demo-shop --seconds 40 --json`")
+def live(
+    shop: Annotated[Path, typer.Option(help="Folder of a learned shop.")] = Path("demo-shop"),
+    seconds: Annotated[float, typer.Option(help="How long to ask.", min=5, max=3600)] = 40.0,
+    workers: Annotated[int, typer.Option(help="Processes of the server.", min=1, max=16)] = 1,
+    pages: Annotated[float, typer.Option(help="Pages a second beside the events.", min=1)] = 50.0,
+    events: Annotated[float, typer.Option(help="Events a second; ten times as many under load.", min=1)] = 100.0,
+    as_json: AsJson = False,
+) -> None:
+    """Click to changed page under load; pages a core while events arrive; overload; durable events a second."""
+    from bodega.bench.live import LiveOptions, run
+
+    options = LiveOptions(shop=shop, seconds=seconds, workers=workers, pages=pages, events=events)
+    run_and_show(lambda progress: run(options, progress), as_json)
+
+
 @bench.command(epilog="Example: `bodega bench speed --items 1000000 --json`")
 def speed(
     items: Annotated[int, typer.Option(help="Generated items.", min=1_000, max=5_000_000)] = 100_000,
