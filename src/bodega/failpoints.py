@@ -71,6 +71,14 @@ NAMES: dict[str, str] = {
     "encoder.batch": "an endpoint is asked for vectors of passages (garbage: NaN)",
     "llm.ask": "a language model is asked for other wordings (garbage: no JSON)",
     "vectors.append": "vectors were appended on disk (file: the file of vectors)",
+    "stream.polled": "records of a stream are read and not stored",
+    "stream.stored": "records of a stream are stored with their position, the broker does not know yet",
+    "state.ask": "states that several servers share are asked for",
+    "ring.tell": "another process of this shop is about to be told of an event",
+    "backup.copied": "the store is copied into a backup that is not complete",
+    "restore.copied": "the store is put back into a shop that is not there yet",
+    "erasure.buried": "an erasure is promised, no row is removed",
+    "erasure.rows": "the rows are removed, no receipt is kept",
     "analytics.refresh": "events are copied into columns",
 }
 """Every point there is, with the moment it stands for."""

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import bodega
 from bodega import failpoints
+from bodega.adapters import backup
 from bodega.engine.answer import Engine
 from bodega.engine.shop import Shop
 from bodega.errors import BodegaError
-from bodega.protocols import Written
+from bodega.protocols import NoProgress, Written
 from bodega.service import create_app, run
 from bodega.understanding.query.rewriter import LlmRewriter
 
@@ -100,7 +101,26 @@ def search(folder: str) -> dict[str, object]:
         return {"ok": bool(page.hits), "degraded": list(page.degraded), "lost": list(lost.degraded)}
 
 
-SCENARIOS = {each.__name__: each for each in (learn, import_file, open_only, summarise, search)}
+def forget(folder: str) -> dict[str, object]:
+    with bodega.open(folder) as shop:
+        receipt = shop.erasures.forget("u0001")
+        left = shop.stores.events.recent(user="u0001", session="", limit=10)
+        return {"ok": not left, "receipt": receipt.id, "pending": shop.erasures.pending()}
+
+
+def back_up(folder: str) -> dict[str, object]:
+    report = backup.back_up(Path(folder), Path(folder).parent / "backup", NoProgress())
+    return {"ok": True, "rows": sum(table.rows for table in report.tables)}
+
+
+def restore(folder: str) -> dict[str, object]:
+    report = backup.restore(Path(folder).parent / "backup", Path(folder).parent / "restored", NoProgress())
+    return {"ok": True, "rows": sum(table.rows for table in report.tables)}
+
+
+SCENARIOS = {
+    each.__name__: each for each in (learn, import_file, open_only, summarise, search, forget, back_up, restore)
+}
 
 
 def scenario(order: dict[str, str]) -> None:

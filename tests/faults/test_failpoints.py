@@ -80,7 +80,9 @@ OTHERS = {
     "analytics.refresh": ("summarise", FAULTS),
     "feeds.open": ("import_file", FAULTS),
 }
-IN_PROCESS = ("vectors.append", "encoder.query", "encoder.batch", "llm.ask")
+KEPT = {"erasure.buried": "forget", "erasure.rows": "forget", "backup.copied": "back_up", "restore.copied": "restore"}
+STREAMS = ("stream.polled", "stream.stored")
+IN_PROCESS = ("state.ask", "ring.tell", "vectors.append", "encoder.query", "encoder.batch", "llm.ask")
 ELSEWHERE: dict[str, str] = {}
 """Points of parts whose own fault tests reach them: {point: file}."""
 
@@ -100,7 +102,7 @@ def placed() -> dict[str, int]:
 def test_every_listed_point_is_in_the_code_and_in_the_tests() -> None:
     assert len(failpoints.NAMES) >= 25
     assert set(placed()) == set(failpoints.NAMES)
-    tested = {*WRITES, *READS, *LEARNS, *OPENS, *OTHERS, *IN_PROCESS, *ELSEWHERE}
+    tested = {*WRITES, *READS, *LEARNS, *OPENS, *OTHERS, *KEPT, *STREAMS, *IN_PROCESS, *ELSEWHERE}
     assert tested == set(failpoints.NAMES)
     for name, file in ELSEWHERE.items():
         assert name in (ROOT / file).read_text("utf-8"), f"{file} does not reach {name}"
@@ -547,3 +549,96 @@ def test_model_servers_that_fail(armed: Any, model_server: str, point: str, acti
         assert asked() == ()
     armed("")
     assert len(asked())
+
+
+# -- erasure, backup, streams, processes ------------------------------------------------------------------------------
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("action", FAULTS)
+@pytest.mark.parametrize("point", KEPT)
+def test_erasure_backup_and_restore_that_fail(shops: Any, base: Any, tmp_path: Path, point: str, action: str) -> None:
+    """Half of it is never taken for the whole, and it can be done again."""
+    folder, scenario = base.copy(tmp_path / "shop"), KEPT[point]
+    if scenario == "restore":
+        assert shops.run("back_up", folder)[1]["ok"]
+    ended, told = shops.run(scenario, folder, points=f"{point}={action}")
+    assert ended == {"kill": signal.SIGKILL, "exit": -3}.get(action, 0)
+    assert bool(told.get("ok")) == action.startswith("delay")
+    if not told.get("ok"):
+        whole = tmp_path / {"back_up": "backup", "restore": "restored"}.get(scenario, "")
+        assert scenario == "forget" or not whole.exists() or not any(whole.iterdir()), "half of it is there"
+    if scenario == "forget" or not told.get("ok"):
+        _, again = shops.run(scenario, folder)
+        assert again["ok"], again
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("action", FAULTS)
+@pytest.mark.parametrize("point", STREAMS)
+def test_a_stream_whose_reader_fails(
+    shops: Any, base: Any, tmp_path: Path, valkey_url: str, point: str, action: str
+) -> None:
+    """Records are stored once, whatever happens between poll, store and commit."""
+    import redis
+
+    folder, name = base.copy(tmp_path / "shop"), f"faults-{point}-{action}-{tmp_path.name}"
+    settings, said = folder / "bodega.toml", folder / ".points"
+    address = valkey_url.rpartition("/")[0]
+    settings.write_text(settings.read_text() + f'[streams]\nurl = "{address}/{name}?group=shop"\nbatch = 10\n')
+    client = Client(base)
+    said.write_text(f"{point}={action}@2")
+    with redis.Redis.from_url(valkey_url) as broker:
+        for _ in range(8):
+            rows = client.batch()
+            client.promised |= {row["id"]: row["item"] for row in rows}
+            broker.xadd(name, {"value": json.dumps(rows)})
+        server = shops.serve(folder, points=f"file:{said}", started=False)
+        if action in ("kill", "exit"):
+            shops.awaited(server)
+            for _ in range(3):
+                rows = client.batch()
+                client.promised |= {row["id"]: row["item"] for row in rows}
+                broker.xadd(name, {"value": json.dumps(rows)})
+                time.sleep(0.3)
+            assert server.end() == (signal.SIGKILL if action == "kill" else -3)
+            server = shops.serve(folder)
+        until("every record is stored once", lambda: not kept(folder, client), 60)
+        server.stop()
+        broker.delete(name)
+
+
+@pytest.mark.parametrize("action", ["raise", "eio", "enospc", "delay(0.01)"])
+def test_a_process_that_cannot_tell_the_others(base: Any, armed: Any, tmp_path: Path, action: str) -> None:
+    """The event is durable and acknowledged; this process knows it."""
+    import bodega
+    from bodega.adapters.ring import Ring
+
+    folder = base.copy(tmp_path / "shop")
+    with bodega.open(folder) as shop:
+        shop.join(Ring.create(tmp_path / "ring"))
+        armed(f"ring.tell={action}")
+        event = Event(type=EventType.VIEW, time=START, id="told", session="ring", item=base.items[0].id)
+        assert shop.events.record([event]).added == 1
+        assert failpoints.passed()["ring.tell"] >= 1
+        assert shop.recommend("recent", session="ring").ids == [base.items[0].id]
+
+
+@pytest.mark.parametrize("action", ["raise", "eio", "enospc", "delay(0.2)"])
+def test_shared_states_that_fail(base: Any, armed: Any, tmp_path: Path, valkey_url: str, action: str) -> None:
+    """The event store is asked instead, and the page says so."""
+    import bodega
+
+    folder = base.copy(tmp_path / "shop")
+    settings = folder / "bodega.toml"
+    settings.write_text(settings.read_text() + f'[state]\nurl = "{valkey_url}"\ntimeout_ms = 150\nheal_seconds = 0.5\n')
+    user = next(event.user for event in reversed(base.events) if event.user)
+    with bodega.open(folder) as shop:
+        assert shop.recommend("recent", user=user).hits
+        armed(f"state.ask={action}")
+        page = shop.recommend("recent", user=user)
+        page = shop.recommend("recent", user=user) if action.startswith("delay") else page
+        assert page.hits
+        assert any(note.startswith("state: ") for note in page.degraded), page.degraded
+        armed("")
+        until("states are shared again", lambda: not shop.recommend("recent", user=user).degraded, 15)

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from bodega import failpoints
 from bodega.errors import BadSettings, StoreError
 from bodega.protocols import Told
 
@@ -83,6 +84,8 @@ class Ring:
         record = (struct.pack("<II", len(body), zlib.crc32(rest)) + rest).ljust(size, b"\0")
         with self._lock, self._alone():
             head = self._words[_HEAD]
+            if failpoints.ON:
+                failpoints.reach("ring.tell")
             self._words[_CLAIMED] = head + size  # before the first byte: readers of what stood here see it and give up
             self._put(head, record)
             self._words[_HEAD] = head + size

@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from bodega import failpoints
 from bodega.errors import BadRequest, BodegaError, LimitError, StoreError
 from bodega.events.clock import Clock
 from bodega.events.parse import EventReader, letter
@@ -158,9 +159,13 @@ class Consumer:
         stream = self._opened()
         polled = stream.poll(self._options.batch, POLL_SECONDS)
         if polled.records or polled.offsets:
+            if failpoints.ON:
+                failpoints.reach("stream.polled")
             parsed = Records(self._settings, stream.source, self._clock).read(polled.records)
             if not self._stored(parsed, polled, stop or threading.Event()):
                 return 0
+            if failpoints.ON:
+                failpoints.reach("stream.stored")
             stream.commit(polled)
             self.done.newest = max([self.done.newest, *(record.time for record in polled.records)])
         self._look_at_lag(stream)

@@ -27,6 +27,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
+from bodega import failpoints
 from bodega.adapters.redis.breaker import Breaker
 from bodega.errors import BadSettings, MissingExtra
 from bodega.protocols import Caught, Person, StateLost, Steps
@@ -112,20 +113,25 @@ class RedisStates:
         try:
             if self._stale or self._epoch < 0:
                 self._mend()
-            epoch = self._epoch
-            with self._client.pipeline(transaction=False) as pipe:
-                for person, theirs in steps.items():
-                    key = self._key(person, epoch)
-                    pipe.xadd(key, {"s": _blob(theirs)}, maxlen=BOUND, approximate=True)
-                    pipe.expire(key, self._ttl)
-                pipe.get(self._epoch_key)
-                answers = self._executed(pipe)
-            if _epoch(answers[-1]) != epoch:  # it was told to keys that nobody reads any more
-                self._stale = True
-                self._mend()
+            now = self._told(steps, self._epoch)
+            if now != self._epoch:  # somebody raised it: tell again where it is read
+                self._epoch = now
+                if self._told(steps, now) != now:
+                    self._stale = True
+                    self._mend()
             self.breaker.worked()
         except Exception as error:
             self._broke(error)
+
+    def _told(self, steps: Mapping[Person, Steps], epoch: int) -> int:
+        """Write them under this epoch; answers the epoch that is read now."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for person, theirs in steps.items():
+                key = self._key(person, epoch)
+                pipe.xadd(key, {"s": _blob(theirs)}, maxlen=BOUND, approximate=True)
+                pipe.expire(key, self._ttl)
+            pipe.get(self._epoch_key)
+            return _epoch(self._executed(pipe)[-1])
 
     def catch(self, asked: Mapping[Person, str]) -> dict[Person, Caught]:
         """What is new since these versions: one round trip, two where a version is no longer there."""
@@ -167,6 +173,8 @@ class RedisStates:
         try:
             if self._stale or self._epoch < 0:
                 self._mend()
+            if failpoints.ON:
+                failpoints.reach("state.ask")
             answer = ask()
         except Exception as error:
             self._broke(error)
