@@ -15,6 +15,7 @@ from bodega.adapters.analytics import Analytics
 from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
+from bodega.engine.erasure import LEDGER
 from bodega.engine.learn import Opened, Parts, open_learned
 from bodega.engine.shop import Shop, warm
 from bodega.engine.snapshot import Snapshots
@@ -164,8 +165,16 @@ def back_up(folder: Path, to: Path, progress: Progress) -> BackupReport:
 
 
 def restore(backup: Path, folder: Path, progress: Progress, *, replace: bool = False) -> BackupReport:
-    """Put a shop back and compare it with its backup. Raises NotAShop, UsageError, StoreError."""
-    return backups.restore(backup, folder, progress, replace=replace)
+    """Put a shop back, compare it with its backup, and forget again whoever was forgotten since.
+
+    Raises NotAShop, UsageError, StoreError.
+    """
+    report = backups.restore(backup, folder, progress, replace=replace)
+    aside = sorted(folder.absolute().parent.glob(f"{folder.absolute().name}.before-*")) if replace else []
+    if aside and (aside[-1] / LEDGER).exists():
+        with open_shop(folder, create=False) as shop:
+            shop.erasures.reapply(aside[-1] / LEDGER)
+    return report
 
 
 def is_shop(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """Where does room come from when the disk is full? From a file that holds nothing, and is given up first.
 
-SQLite needs room to delete: every change goes through its log. So a serving shop keeps `ballast` in its folder; an
+SQLite needs room to delete: every change goes through its log. So a serving shop keeps `room.ballast` in its folder; an
 erasure that finds the disk full lets it go, removes its rows in small parts, and takes the room back when there is
 some. Cost: 16 MB of disk. Not for: anything but erasing; a full disk refuses new events (507), as it should.
 """
@@ -16,7 +16,7 @@ from typing import TypeVar
 from bodega.errors import StoreError
 
 Result = TypeVar("Result")
-FILE = "ballast"
+FILE = "room.ballast"
 SIZE = 16 * 1024 * 1024
 """Bytes: four times what the log grows by while 250 scattered rows are removed."""
 

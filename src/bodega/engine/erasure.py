@@ -19,20 +19,24 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bodega import failpoints
 from bodega.engine.ballast import Ballast
 from bodega.engine.privacy import Privacy
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import BadRequest
 from bodega.events.people import Erased
+from bodega.events.pseudonyms import FILE as KEY_FILE
+from bodega.events.pseudonyms import another_key
 
 LEDGER = "erasures.log"
+"""Beside the store, in the shop's folder: it outlives a store that is put back from a backup."""
 ANALYTICS = "analytics"
 ROWS, DONE = "rows", "done"
 """States of a receipt: the rows are gone; the models follow, too."""
@@ -70,6 +74,8 @@ class Line:
     id: str
     time: float
     subjects: tuple[str, ...]
+    key: int = 0
+    """Fingerprint of the key that the digests were made with."""
 
 
 class Erasures:
@@ -105,8 +111,10 @@ class Erasures:
         subjects = [privacy.border.digest("user", name) for name in users]
         subjects += [privacy.border.digest("session", name) for name in sessions]
         receipt = secrets.token_hex(16)
-        self._write(Line(receipt, moment, tuple(subjects)))
+        self._write(Line(receipt, moment, tuple(subjects), privacy.secrets.fingerprint))
         self._store.bury(subjects, time=moment, erasure=receipt)
+        if failpoints.ON:
+            failpoints.reach("erasure.buried")
         privacy.changed(states=True)
         return self._erased(receipt, moment, tuple(subjects), (users, sessions))
 
@@ -132,6 +140,8 @@ class Erasures:
         self._privacy.events.append([])  # batches that waited since before the tombstones are on disk now
         again = self._store.erase(*who)
         rows = {name: count + again.rows.get(name, 0) for name, count in removed.rows.items()}
+        if failpoints.ON:
+            failpoints.reach("erasure.rows")
         copies = self._forget_copies()
         self._privacy.changed(states=True)
         self._reset()
@@ -223,10 +233,14 @@ class Erasures:
 
         Only digests stand there: every id that the store knows is digested and compared (2 us an id).
         """
+        keys, border = self._privacy.secrets, self._privacy.border
+        if ledger is not None:
+            keys.adopt(ledger.parent / KEY_FILE)
         own = self._ledger()
         lines = own if ledger is None else _lines(ledger)
-        border = self._privacy.border
-        lines = [Line(line.id, line.time, tuple(border.subject(each) for each in line.subjects)) for line in lines]
+        if any(line.key != keys.fingerprint for line in lines):
+            raise another_key(self._folder or Path())
+        lines = [replace(line, subjects=tuple(border.subject(each) for each in line.subjects)) for line in lines]
         wanted = {subject: line for line in lines for subject in line.subjects}
         if not wanted:
             return []

@@ -84,6 +84,8 @@ class Doors:
     border: Border
     forget: Callable[[], None]
     """Drop the states of all shoppers in memory."""
+    recount: Callable[[], None] = field(default=lambda: None)
+    """Count again what happened since the last learn, without whoever was forgotten; may be slow."""
     tell: Callable[[bool], None] = field(default=lambda _: None)
     """Let other processes know: True where states must go, too."""
 
@@ -98,6 +100,7 @@ class Privacy:
         self.secrets = doors.secrets
         self.border = doors.border
         self._forget = doors.forget
+        self._recount = doors.recount
         self._tell = doors.tell
         self._users: OrderedDict[str, Person] = OrderedDict()
         self._sessions: OrderedDict[str, Person] = OrderedDict()
@@ -129,6 +132,8 @@ class Privacy:
             self._buried.clear()
         if before is not None and (before.erasures, before.identities) != (fresh.erasures, fresh.identities):
             self._forget()
+            if before.erasures != fresh.erasures:
+                threading.Thread(target=self._recount, name="recount", daemon=True).start()
 
     def changed(self, *, states: bool) -> None:
         """Something was written here: take it in, and tell the other processes."""
@@ -316,9 +321,12 @@ class Privacy:
         """The same events under the keys of their shoppers: what states are made of."""
         if not self.settings.stitch and not self.state.linked:
             return list(events)
-        fresh = {event.session: event.user for event in events if event.user and event.session}
+        both = {(event.session, event.user) for event in events if event.user and event.session}
         with self._lock:
-            fresh = {name: user for name, user in fresh.items() if name not in self._sessions}
+            held = {visit: self._sessions.get(visit) for visit, _ in both}
+            fresh = {visit for visit, user in both if (found := held[visit]) is None or user not in found.users}
+            for visit in fresh:  # what was known of it, that it is a guest's, holds no longer
+                self._sessions.pop(visit, None)
         self._look_up(event.session for event in events if event.session)
         if any(len(self.events.steps(user="", session=name, limit=1).time) for name in fresh):
             self._forget()

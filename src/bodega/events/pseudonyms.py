@@ -86,6 +86,15 @@ class Secrets:
             _made(self._path, [secrets.token_bytes(LENGTH)])
         return _kept(self._path)
 
+    def adopt(self, path: Path) -> bool:
+        """Take over the keys of another folder where there are none yet (a shop put back from a backup)."""
+        if self._environment.get(VARIABLE, "") or self._path.exists() or not path.exists():
+            return False
+        _made(self._path, [*_kept(path)])
+        for name in ("keys", "pseudonyms"):
+            self.__dict__.pop(name, None)
+        return True
+
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         return Pseudonyms(self.keys)
