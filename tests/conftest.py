@@ -83,6 +83,7 @@ def postgres_server() -> Iterator[Postgres]:
     """A PostgreSQL to share: make a database of your own with `.database()`; do not kill or pause it."""
     from bodega.testing.servers import postgres
 
+    pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
     yield from _served(postgres)
 
 

@@ -24,6 +24,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def server() -> Iterator[servers.Postgres]:
     """One to hurt."""
+    pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
     try:
         made = servers.postgres(options={"max_connections": "20"})
     except MissingExtra as missing:
