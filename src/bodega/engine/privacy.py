@@ -46,6 +46,8 @@ VISITS = 1_000
 """Newest visits of a shopper whose words count."""
 GUEST_VISITS = 20
 """Newest visits of a shopper whose guest events are read."""
+RELINKED = 1_000
+"""More changed links than this at once drop all states."""
 ALIASES = 50
 """Ids in one identify."""
 LOGGER = logging.getLogger("bodega.privacy")
@@ -82,8 +84,8 @@ class Doors:
     events: EventStore
     secrets: Secrets
     border: Border
-    forget: Callable[[], None]
-    """Drop the states of all shoppers in memory."""
+    forget: Callable[[Sequence[str], Sequence[str]], None]
+    """Drop the states of these users and visits in memory; of nobody in particular: of all."""
     recount: Callable[[], None] = field(default=lambda: None)
     """Count again what happened since the last learn, without whoever was forgotten; may be slow."""
     tell: Callable[[bool], None] = field(default=lambda _: None)
@@ -130,10 +132,24 @@ class Privacy:
             self._users.clear()
             self._sessions.clear()
             self._buried.clear()
-        if before is not None and (before.erasures, before.identities) != (fresh.erasures, fresh.identities):
-            self._forget()
-            if before.erasures != fresh.erasures:
-                threading.Thread(target=self._recount, name="recount", daemon=True).start()
+        if before is None:
+            return
+        if before.erasures != fresh.erasures:
+            self._forget((), ())
+            threading.Thread(target=self._recount, name="recount", daemon=True).start()
+        elif before.identities != fresh.identities:
+            self._relinked(before.identities)
+
+    def _relinked(self, since: int) -> None:
+        """Drop the states of everybody whose ids were linked or parted."""
+        lines = self.store.trail(since=since, limit=RELINKED)
+        if len(lines) == RELINKED:
+            self._forget((), ())
+            return
+        subjects = {side for line in lines for side in (line.left, line.right)}
+        named = {side[len(USER) :] for side in subjects if side.startswith(USER)}
+        users = named | {each for name in named for each in self.of_user(name).users}
+        self._forget(sorted(users), sorted(side[len(SESSION) :] for side in subjects if side.startswith(SESSION)))
 
     def changed(self, *, states: bool) -> None:
         """Something was written here: take it in, and tell the other processes."""
@@ -323,13 +339,15 @@ class Privacy:
             return list(events)
         both = {(event.session, event.user) for event in events if event.user and event.session}
         with self._lock:
-            held = {visit: self._sessions.get(visit) for visit, _ in both}
-            fresh = {visit for visit, user in both if (found := held[visit]) is None or user not in found.users}
-            for visit in fresh:  # what was known of it, that it is a guest's, holds no longer
+            held = {visit: self._sessions.get(visit, Person()) for visit, _ in both}
+            fresh = {(visit, user) for visit, user in both if not held[visit].shared and user not in held[visit].users}
+            for visit, _ in fresh:  # what was known of it, that it is a guest's, holds no longer
                 self._sessions.pop(visit, None)
         self._look_up(event.session for event in events if event.session)
-        if any(len(self.events.steps(user="", session=name, limit=1).time) for name in fresh):
-            self._forget()
+        stale = {user for visit, user in fresh if len(self.events.steps(user="", session=visit, limit=1).time)}
+        if stale:
+            former = {held[visit].key for visit, _ in fresh}
+            self._forget(sorted({self.of_user(user).key for user in stale} | (former - {""})), ())
         return [self._known(event) for event in events]
 
     def _known(self, event: Event) -> Event:

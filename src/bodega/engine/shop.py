@@ -241,8 +241,11 @@ class Shop:
         self._forget_states()
         threading.Thread(target=self.recount, name="recount", daemon=True).start()
 
-    def _forget_states(self) -> None:
-        self.shoppers.forget_all()
+    def _forget_states(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> None:
+        if users or sessions:
+            self.shoppers.forget(users=users, sessions=sessions)
+        else:
+            self.shoppers.forget_all()
         if self.trials is not None:
             self.trials.reload()
 

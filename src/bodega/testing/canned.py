@@ -80,7 +80,11 @@ class CannedShop:
         self.consuming: Consuming | None = None
         keys = Secrets(folder, {VARIABLE: fresh()})
         doors = Doors(
-            self.stores.people, self.stores.events, keys, Border(keys, pseudonyms=False), forget=lambda: None
+            self.stores.people,
+            self.stores.events,
+            keys,
+            Border(keys, pseudonyms=False),
+            forget=lambda *_: None,
         )
         self.privacy = Privacy(doors, self.settings.privacy)
         """Who is who and who agreed is really kept, in memory."""
