@@ -86,7 +86,7 @@ def team(tmp_path_factory) -> Iterator[Team]:
             stdin=subprocess.DEVNULL,
             env={**os.environ, **UNLIMITED},
         )
-    made = Team(process, port, key, [item.id for item in world.items], folder, log)
+    made = Team(process, port, key, [item.id for item in world.items if item.available], folder, log)
     try:
         wait_until(lambda: process.poll() is not None or b"with 3 processes" in log.read_bytes(), log)
         assert process.poll() is None, log.read_text()[-3_000:]
