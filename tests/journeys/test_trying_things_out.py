@@ -204,6 +204,24 @@ def test_a_full_disk_stops_no_page_and_what_waits_is_kept_when_it_is_mended(tryi
     assert store.count()[0] == 10
 
 
+class Picky(FullDisk):
+    """A store that refuses everything of one shopper."""
+
+    def put(self, decisions: list[Decision], outcomes: list[Outcome]) -> None:
+        if any(page.user == "u0003" for page in decisions):
+            raise StoreError("such a row cannot be kept")
+        self.store.put(decisions, outcomes)  # type: ignore[attr-defined]
+
+
+def test_one_row_that_cannot_be_kept_does_not_take_the_others_down(trying):
+    trying.trials = Trials(Picky(trying.stores.decisions), trying.settings.explore)  # type: ignore[arg-type]
+    for user in shoppers(8):
+        trying.recommend("home", user=user)
+    assert trying.trials.flush(60)
+    assert {each.user for each in trying.stores.decisions.scan()} == set(shoppers(8)) - {"u0003"}
+    assert trying.trials.tally.lost == 1
+
+
 def test_who_is_forgotten_leaves_the_log_and_the_beliefs(trying):
     assert trying.trials is not None
     page = trying.recommend("home", user="u0001", k=10)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bodega.errors import BodegaError
+from bodega.errors import BodegaError, StoreError
 from bodega.ranking.explore import Beliefs, Field, Trial, trial
 from bodega.schema import INTEREST, Event, EventType
 from bodega.schema.trials import Decision, Outcome, tried_place
@@ -38,6 +38,8 @@ LOADED = 20_000
 """Newest pages that are folded when a process starts."""
 HALF_LIVES = 4.0
 PRUNE_EVERY = 3_600.0
+ALONE = 3
+"""When so many rows are refused one by one, the store is to blame."""
 LOGGER = logging.getLogger("bodega.trials")
 PLACES_THAT_TRY = tuple(name for name in Exploring.__struct_fields__ if name != "keep_days")
 
@@ -224,18 +226,51 @@ class Trials:
             self.tally.failures += 1
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
             time.sleep(GATHER)
+        except Exception:  # a bug of ours must not end the thread: pages would be lost without a word
+            self.tally.failures += 1
+            LOGGER.exception("what was tried could not be kept")
+            time.sleep(GATHER)
 
     def _write(self) -> None:
         """Everything that waits: on disk first, then believed."""
         pages = [self._pages[number] for number in range(len(self._pages))]
         wanted = [self._wanted[number] for number in range(len(self._wanted))]
         kept = [page for page in pages if self.keeps(page)]
-        self._store.put(kept, wanted)
-        self._fold(kept, wanted)
+        kept, taken = self._put(kept, wanted)
+        self._fold(kept, taken)
         for queue, count in ((self._pages, len(pages)), (self._wanted, len(wanted))):
             for _ in range(min(count, len(queue))):  # a reload may have emptied it meanwhile
                 queue.popleft()
         self.tally.written += len(kept)
+
+    def _put(self, pages: list[Decision], wanted: list[Outcome]) -> tuple[list[Decision], list[Outcome]]:
+        """What the store took. One row that it refuses does not take the others down; where it takes none it is the
+        store, and all is tried again."""
+        try:
+            self._store.put(pages, wanted)
+            return pages, wanted
+        except BodegaError:
+            if len(pages) + len(wanted) < 2:
+                raise
+        kept: list[Decision] = []
+        taken: list[Outcome] = []
+        refused = 0
+        alone: list[tuple[list[Decision], list[Outcome]]] = [*(([page], []) for page in pages)]
+        alone += [([], [outcome]) for outcome in wanted]
+        for page, outcome in alone:
+            try:
+                self._store.put(page, outcome)
+                kept += page
+                taken += outcome
+            except BodegaError:
+                refused += 1
+                if refused >= ALONE and not (kept or taken):
+                    self._pages.rotate(-ALONE)
+                    raise
+        if not (kept or taken):
+            raise _refused(refused)
+        self.tally.lost += refused
+        return kept, taken
 
     def _load(self) -> None:
         """What the newest pages of the store say."""
@@ -275,6 +310,10 @@ class Trials:
             beliefs = Beliefs(dial.half_life_days, cascade=dial.policy.startswith("cascade"))
             self._beliefs[place] = beliefs
         return beliefs
+
+
+def _refused(rows: int) -> StoreError:
+    return StoreError("the store takes nothing of what was tried", where="decisions", got=f"{rows} rows refused")
 
 
 def shown_to(decision: Decision) -> Event:
