@@ -39,6 +39,9 @@ POLL_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two tries while the store or the broker is away, doubling."""
 
+JOIN_SECONDS = 60.0
+"""How long a group may take to give a member its partitions; a dead member's are free after its session's time."""
+
 Submit = Callable[[Sequence[Event], Along], Future[Written]]
 """Stores events, and what comes along, in one transaction: `shop.events.submit`."""
 
@@ -191,15 +194,21 @@ class Consumer:
         self._drop()
 
     def drain(self, *, quiet: float = 3.0) -> Consumed:
-        """Step until nothing came for `quiet` seconds and nothing lags. Raises StreamFailed, StoreError."""
-        heard = time.monotonic()
+        """Step until nothing came for `quiet` seconds and nothing lags. Raises StreamFailed, StoreError.
+
+        A member that is given no partition (all have another reader) ends after `JOIN_SECONDS`.
+        """
+        began = heard = time.monotonic()
         try:
-            while time.monotonic() - heard < quiet or any(self.lag().values()):
+            while True:
                 if self.step():
                     heard = time.monotonic()
+                elif time.monotonic() - heard >= quiet:
+                    lag = self.lag()
+                    if not any(lag.values()) and (lag or time.monotonic() - began >= JOIN_SECONDS):
+                        return self.done
         finally:
             self._drop()
-        return self.done
 
     def replay(self, start: str) -> Consumed:
         """Read again from `start` to where the stream ends now; what is stored already counts once."""
