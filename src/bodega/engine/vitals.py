@@ -1,7 +1,7 @@
 """What can a shop say of itself without asking anybody? What it leans on, and how much it holds in memory.
 
-`dependencies` is what `/readyz` names, `vitals` what `/metrics` shows beside what is counted. Both are read from memory:
-a probe must not wait for what it probes. Not for: the store, which is asked (`Shop.ping`).
+`dependencies` is what `/readyz` names, `vitals` what `/metrics` shows beside what is counted. Both are read from
+memory: a probe must not wait for what it probes. Not for: the store, which is asked (`Shop.ping`).
 """
 
 from __future__ import annotations

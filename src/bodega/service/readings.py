@@ -73,10 +73,7 @@ class Readings:
 
     async def take(self) -> None:
         """Everything, as fresh as it can be had within a second. Raises nothing."""
-        try:
-            self.note()
-        except Exception as error:
-            LOGGER.error("the shop's facts could not be read", exc_info=error)
+        self.note()
         if self._counting is None and time.monotonic() - self._counted > COUNT_EVERY:
             self._counting = asyncio.create_task(asyncio.to_thread(self._count))
         if self._counting is not None:
@@ -87,7 +84,13 @@ class Readings:
                     LOGGER.error("the store could not be counted", exc_info=failed)
 
     def note(self) -> None:
-        """What is known without asking anybody; cheap enough for every two seconds."""
+        """What is known without asking anybody; cheap enough for every two seconds. Raises nothing."""
+        try:
+            self._note()
+        except Exception as error:
+            LOGGER.error("the shop's facts could not be read", exc_info=error)
+
+    def _note(self) -> None:
         desk, telemetry = self._desk, self._desk.telemetry
         standing = desk.shop.standing()
         telemetry.put(metrics.BUILD, 1.0, version("bodega"))
