@@ -23,7 +23,7 @@ from bodega.errors import EndpointFailed, NotAShop
 from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
 from bodega.events.pseudonyms import Secrets, another_key
-from bodega.protocols import BackupReport, Encoder, EncoderInfo, MoveReport, News, Progress, Publisher, Source
+from bodega.protocols import Encoder, EncoderInfo, News, Progress, Publisher, Source
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
@@ -41,6 +41,7 @@ from bodega.retrieval.sequential import Sequential
 from bodega.retrieval.slim import Slim
 from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
+from bodega.schema.moves import BackupReport, MoveReport
 from bodega.settings import Learn, Settings, Understand
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter

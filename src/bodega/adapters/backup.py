@@ -37,7 +37,8 @@ from bodega.adapters.sql.tables import META
 from bodega.engine.ballast import FILE as BALLAST
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import NotAShop, NotLearned, StoreError, UsageError
-from bodega.protocols import BackupReport, NoProgress, Progress, TableCopy
+from bodega.protocols import NoProgress, Progress
+from bodega.schema.moves import BackupReport, TableCopy
 
 SUMS, MANIFEST, STORE, SHOP, SNAPSHOTS = "SHA256SUMS", "backup.json", "store.db", "shop", "snapshots"
 DATABASE = "shop.db"

@@ -13,7 +13,7 @@ from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app
 
 if TYPE_CHECKING:
-    from bodega.protocols import TableCopy
+    from bodega.schema.moves import TableCopy
 
 Source = Annotated[str, typer.Argument(help="Store URL, or the folder of a shop.", show_default=False)]
 Target = Annotated[str, typer.Argument(help="Store URL of an empty database.", show_default=False)]

@@ -19,7 +19,8 @@ from sqlalchemy import Boolean, Column, Connection, Table, delete, func, select
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.tables import META, METADATA
 from bodega.errors import BadRequest
-from bodega.protocols import Progress, TableCopy
+from bodega.protocols import Progress
+from bodega.schema.moves import TableCopy
 
 TABLES: tuple[Table, ...] = (*(table for table in METADATA.sorted_tables if table is not META), META)
 """All of them; the counters come last, so that nobody is told of changes that are not there yet."""

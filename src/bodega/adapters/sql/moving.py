@@ -21,7 +21,8 @@ from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.migrate import HEAD, MOVING, migrate, revision
 from bodega.adapters.sql.tables import META
 from bodega.errors import BadSettings, StoreError, UsageError
-from bodega.protocols import MoveReport, Progress, TableCopy
+from bodega.protocols import Progress
+from bodega.schema.moves import MoveReport, TableCopy
 
 (MARK,) = MARKS
 
