@@ -46,7 +46,15 @@ class Shelf:
 
     @classmethod
     def of(cls, base: ItemTable, changed: dict[str, Item | None] | None = None) -> Shelf:
-        changed = changed or {}
+        if not changed:
+            plain: Shelf | None = base.__dict__.get("_shelf")
+            if plain is None:  # kept with its table: processes that were forked share it, and what is made of it
+                plain = base.__dict__["_shelf"] = cls._of(base, {})
+            return plain
+        return cls._of(base, changed)
+
+    @classmethod
+    def _of(cls, base: ItemTable, changed: dict[str, Item | None]) -> Shelf:
         delta = ItemTable.of(item for item in changed.values() if item is not None)
         n_base = len(base)
         shown_from = np.arange(n_base + len(delta), dtype=np.int32)
