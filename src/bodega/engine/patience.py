@@ -18,6 +18,8 @@ from bodega.engine.health import Health
 from bodega.errors import StoreUnavailable
 from bodega.settings import Settings
 
+STORE = "store"
+"""All reads of one page wait for the store under one name: once in vain, and the others do not wait at all."""
 Found = TypeVar("Found")
 Read = Callable[[str, str, int], Found]
 """(user, session, limit) -> what the store knows of this shopper."""
@@ -39,7 +41,7 @@ class Patience:
         """What is read. Raises what the read does and, where the store does not answer, StoreUnavailable."""
         if self._health is None:
             return read()
-        return self._health.ask(self._name, lambda: now().remotely(self._name, read), self._refused)
+        return self._health.ask(self._name, lambda: now().remotely(STORE, read), self._refused)
 
     def _refused(self) -> NoReturn:
         raise StoreUnavailable(

@@ -20,6 +20,7 @@ import msgspec
 from bodega import failpoints
 from bodega.engine.deadline import TooLate
 from bodega.engine.deadline import now as clock
+from bodega.engine.patience import STORE
 from bodega.engine.preview import Ask, Looking, Preview, preview
 from bodega.errors import BadRequest, BodegaError
 from bodega.protocols import RuleChange, RuleStore
@@ -54,7 +55,7 @@ class Rules:
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             try:
-                clock().remotely("rules", self.refresh)
+                clock().remotely(STORE, self.refresh)
             except TooLate:
                 self._looked = now
             except BodegaError as error:
