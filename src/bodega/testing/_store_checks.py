@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from bodega.errors import BodegaError
-from bodega.protocols import CatalogStore, DeadLetterBox, EventStore, Written
+from bodega.protocols import Along, CatalogStore, DeadLetterBox, EventStore, Offset, Written
 from bodega.schema import EVENT_CODES, DeadLetter, Event, EventType, Item
 from bodega.testing._broken import require
 
@@ -161,6 +161,34 @@ def knows_the_newest_of_one(store: EventStore) -> None:
     _equal(store.recent(user="u", session="", limit=0), [], "limit=0 gives nothing")
 
 
+def keeps_offsets_with_events(store: EventStore) -> None:
+    place = Offset("s?group=g", 3, 10, 2)
+    store.append([_event("a", 1)], along=Along([place, Offset("s?group=g", 0, 5)]))
+    store.append([], along=Along([Offset("s?group=g", 3, 11), Offset("other", 3, 1)]))
+    _equal(store.offsets("s?group=g")[3].position, 11, "an offset does not move on with its batch")
+    store.append([_event("b", 2)], along=Along([place, Offset("s?group=g", 0, 5, 1)]))
+    got = {number: (each.position, each.minor) for number, each in store.offsets("s?group=g").items()}
+    _equal(got, {0: (5, 1), 3: (11, 0)}, "an older offset that comes late moved the stream back")
+    store.append([], along=Along([Offset("s?group=g", 3, 1, anew=True)]))
+    _equal(store.offsets("s?group=g")[3].position, 1, "a stream that was made anew does not begin anew")
+    naive = _event("naive")
+    naive = msgspec.structs.replace(naive, time=naive.time.replace(tzinfo=None))
+    _refuses(lambda: store.append([naive], along=Along([Offset("s?group=g", 3, 99)])), "an event without a zone")
+    _equal(store.offsets("s?group=g")[3].position, 1, "the offset of a batch that was refused is kept")
+
+
+def tells_steps_and_what_came_since(store: EventStore) -> None:
+    shown = [msgspec.structs.replace(_event(f"s{n}", n, item=f"{n}"), type=EventType.IMPRESSION) for n in range(10, 40)]
+    store.append([_event(f"c{n}", n, item=f"{n}") for n in range(5)] + shown + [_event("v", 50, user="v")])
+    steps = store.steps(user="u", session="", limit=4)
+    clicks = [name for name, code in zip(steps.item, steps.code, strict=True) if code == EVENT_CODES["click"]]
+    _equal(clicks[-4:], ["1", "2", "3", "4"], "impressions push clicks out of the steps")
+    _equal(steps.time, sorted(steps.time), "steps are not oldest first")
+    _equal(store.steps(user="", session="", limit=4).time, [], "nobody has no steps")
+    later = [name for rows in store.since((NOON + timedelta(minutes=39)).timestamp()) for name in rows.user]
+    _equal(later, ["v"], "since does not give what is later, and only that")
+
+
 def takes_many_writers(store: EventStore) -> None:
     batches = [[_event(f"{writer}-{number}", number) for number in range(20)] for writer in range(8)]
     with ThreadPoolExecutor(4) as pool:
@@ -208,6 +236,8 @@ EVENT_CHECKS: tuple[Callable[[EventStore], None], ...] = (
     orders_ids_by_code_points,
     keeps_every_column,
     knows_the_newest_of_one,
+    keeps_offsets_with_events,
+    tells_steps_and_what_came_since,
     takes_many_writers,
     refuses_a_time_without_zone,
 )
