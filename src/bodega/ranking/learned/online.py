@@ -6,8 +6,8 @@
 
 `Correction` is a linear model over a few features of an item (and one number an item), learned by FTRL-proximal with
 per-coordinate rates. Position bias is in the offset: how often a place is clicked whatever stands there, so a step only
-learns what the place does not explain. Each weight and the whole correction are bounded, and clicks of one shopper on
-one item count at most `PER_PERSON` times: a farm of few accounts moves nothing, however often it clicks.
+learns what the place does not explain. Each weight and the whole correction are bounded, and one item teaches at most
+`PER_PERSON` times from one shopper: a farm of few accounts moves little, however often it clicks.
 Cost: 15 microseconds an impression; a request adds one product. Off by default (docs/decisions/0033).
 Papers: McMahan et al. 2013 (FTRL-proximal in production); Duchi, Hazan & Singer 2011; Blum, Kalai & Langford 1999
 (progressive validation). Not for: replacing what `learn` does.
@@ -29,8 +29,8 @@ from bodega.schema.arrays import Doubles, Floats, Ints
 
 MOST: Final = 0.5
 """The correction moves no item by more (in deviations of the order's scores)."""
-PER_PERSON: Final = 2
-"""Clicks of one shopper on one item that are learned from between two learns."""
+PER_PERSON: Final = 5
+"""Impressions of one item to one shopper that are learned from, clicked or not: counting clicks alone would bias it."""
 WINDOW: Final = 2_000
 """Newest impressions that the guard looks back on."""
 SURE: Final = 2.58
@@ -124,9 +124,8 @@ class Correction:
         offset = self._offset(place)
         shift = self._shift(item, x)
         self.guard.judge(_loss(offset, clicked=clicked), _loss(offset + shift, clicked=clicked))
-        if clicked:
-            self._people[person, item] += 1
-        if not clicked or self._people[person, item] <= PER_PERSON:
+        self._people[person, item] += 1
+        if self._people[person, item] <= PER_PERSON:
             gradient = _chance(offset + shift) - clicked
             for key, value in enumerate(x.tolist()):
                 self.weights.step(key, gradient * value)
