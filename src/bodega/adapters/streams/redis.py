@@ -278,7 +278,7 @@ def failed(address: Address, doing: str, error: object) -> StreamFailed:
 def _body(fields: Mapping[bytes, bytes]) -> bytes:
     """The entry as JSON: the one field that holds it, or the fields themselves."""
     for name in FIELDS:
-        if name in fields and fields[name].lstrip()[:1] in (b"{", b"["):
+        if name in fields and (len(fields) == 1 or fields[name].lstrip()[:1] in (b"{", b"[")):
             return fields[name]
     return msgspec.json.encode({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in fields.items()})
 
