@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import sparse
 
-from bodega.bench._choice import Choice, choose
+from bodega.bench._choice import MOST, Choice, choose
 from bodega.bench._contest import Contest, Tally, slice_figures
 from bodega.bench._models import Fitted
 from bodega.bench._sequences import Sequences, read_sequences
@@ -107,7 +107,7 @@ def _choose(
 ) -> tuple[Choice, dict[str, Ranked], float]:
     """Everything that is chosen is chosen here, on validation; then how models this old do on the test cases; and the
     CPU seconds that learning took. What later models may start from is kept in the folder."""
-    log, cases = data.held_out(1, options.seed, options.users)
+    log, cases = data.held_out(1, options.seed, MOST)  # as many as a ranker learns from, however few are tested
     began = time.process_time()
     old = _fit(data, log, options, progress)
     chosen = choose("home", old, cases, progress)
