@@ -8,7 +8,7 @@
     learn   -> models       made of what is left; every snapshot from before is deleted, the receipt says so
 
 The first step makes the others repeatable: a forget that was killed midway is finished by calling it again.
-Cost: 40 us a row; .1 s for the median shopper. Not for: which ids are one shopper (`privacy.py`).
+Cost: 150 us a row; .3 s for a median shopper. Not for: which ids are one shopper (`privacy.py`).
 """
 
 from __future__ import annotations

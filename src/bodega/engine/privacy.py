@@ -364,7 +364,7 @@ class Privacy:
         parts = [self.events.steps(user=each, session="", limit=limit) for each in person.users]
         if self.settings.stitch:
             visits = self.guest_visits(person.users)
-            parts += [self.events.steps(user="", session=visit, limit=limit) for visit in visits]
+            parts += [self.store.guest_steps(visits, limit=limit)] if visits else []
         return parts[0] if len(parts) == 1 else _merged(parts)
 
     def guest_visits(self, users: Sequence[str]) -> list[str]:

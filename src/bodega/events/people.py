@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bodega.protocols import Steps
 from bodega.schema.people import Link, Word
 
 
@@ -91,6 +92,10 @@ class PeopleStore(Protocol):
     def sessions_of(self, users: Sequence[str], *, limit: int, guests: bool = False) -> list[str]:
         """The newest sessions that events carry beside these users, at most `limit`; `guests`: only those on which
         something was done without a user, too."""
+        ...
+
+    def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
+        """The newest steps (at most three times `limit`) that guests took on these visits, oldest first."""
         ...
 
     def bury(self, subjects: Sequence[str], *, time: float, erasure: str) -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bodega.events.people import Erased, IdentityChange, PeopleState
-from bodega.schema import Event
+from bodega.protocols import Steps
+from bodega.schema import EVENT_CODES, Event
 from bodega.schema.people import Link, Word
 
 
@@ -95,6 +96,18 @@ class MemoryPeople:
         alone = {event.session for event in events if not event.user}
         names = [name for name in newest if not guests or name in alone]
         return sorted(names, key=lambda name: (-newest[name].timestamp(), name))[: max(limit, 0)]
+
+    def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
+        named = set(sessions)
+        found = [event for event in self._events() if not event.user and event.session in named]
+        newest = sorted(found, key=lambda event: (event.time, event.id))[-3 * limit :]
+        return Steps(
+            [event.time.timestamp() for event in newest],
+            [EVENT_CODES[event.type] for event in newest],
+            [event.item for event in newest],
+            [event.query for event in newest],
+            [event.value for event in newest],
+        )
 
     def bury(self, subjects: Sequence[str], *, time: float, erasure: str) -> None:
         del erasure

@@ -3,7 +3,7 @@
 A user's rows go whoever delivered them; rows of a visit go where nobody was signed in. On SQLite `secure_delete` writes
 zeros over what is removed and the log is emptied afterwards: the id is not merely unlinked. (Copies that SQLite made
 while it moved rows between pages earlier are only rewritten by `compact`.) PostgreSQL rewrites its pages at VACUUM.
-Cost: 40 us a row. Not for: who is meant (`engine.erasure`).
+Cost: 150 us a row. Not for: who is meant (`engine.erasure`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or_, select
 
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
@@ -107,10 +107,11 @@ def _events(database: Database, whose: Sequence[ColumnElement[bool]]) -> tuple[i
         gone = ROWS
         while gone == ROWS:
             with removing(database) as connection:
-                keys = connection.execute(select(columns.time, columns.id).where(where).limit(ROWS)).all()
-                gone = len(keys)
-                for part in _parts([tuple(key) for key in keys]):
-                    connection.execute(delete(EVENTS).where(tuple_(columns.time, columns.id).in_(part)))
+                ids = [row[0] for row in connection.execute(select(columns.id).where(where).limit(ROWS))]
+                gone = len(ids)
+                # by the unique id: SQLite scans the whole table for pairs of (time, id), 70 times slower
+                for part in _parts(ids):
+                    connection.execute(delete(EVENTS).where(columns.id.in_(part)))
             count += gone
             if gone == ROWS:
                 _emptied(database, "PASSIVE")

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.erasing import compact, erase, expire
 from bodega.adapters.sql.rekeying import rekey, stale_rows
+from bodega.adapters.sql.steps import steps_of
 from bodega.adapters.sql.tables import (
     CONSENTS,
     DECISIONS,
@@ -30,6 +31,7 @@ from bodega.adapters.sql.tables import (
 )
 from bodega.events.border import Border
 from bodega.events.people import Erased, IdentityChange, PeopleState
+from bodega.protocols import Steps
 from bodega.schema.people import Link, Word
 
 PART = 500
@@ -173,6 +175,13 @@ class SqlPeople:
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(newest.desc(), lately.c.session_id).limit(max(limit, 0)))
             return [row[0] for row in rows]
+
+    def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
+        columns, named = EVENTS.c, [name for name in sessions if name]
+        wanted = (columns.time, columns.type, columns.item_id, columns.query, columns.value, columns.id)
+        query = select(*wanted).where(columns.session_id.in_(named), columns.user_id == "")
+        with self._database.reading() as connection:
+            return steps_of(connection.execute(query.order_by(columns.time.desc()).limit(3 * limit)).all())
 
     # -- erasures -------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Table, delete, insert, or_, select, update
 
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.erasing import removing
@@ -63,8 +63,8 @@ def _events(database: Database, border: Border) -> int:
             found = len(rows)
             fresh = [_renamed(row, border) for row in rows]
             for start in range(0, found, 250):
-                keys = [(row.time, row.id) for row in rows[start : start + 250]]
-                connection.execute(delete(EVENTS).where(tuple_(columns.time, columns.id).in_(keys)))
+                ids = [row.id for row in rows[start : start + 250]]
+                connection.execute(delete(EVENTS).where(columns.id.in_(ids)))
             database.insert_new(connection, EVENTS, sorted(fresh))
             count += found
     return count
