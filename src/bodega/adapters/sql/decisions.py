@@ -94,7 +94,8 @@ class SqlDecisions:
         noted = select(OUTCOMES.c.request_id, OUTCOMES.c.item_id).where(OUTCOMES.c.time >= _micro(since))
         if until is not None:
             query = query.where(columns.time < _micro(until))
-        wanted, seen = set(), set()
+        wanted: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
         with self._database.reading() as connection:
             wanted.update((row[0], row[1]) for row in connection.execute(noted))
             for request, item, code in connection.execute(query):
