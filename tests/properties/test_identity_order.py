@@ -85,9 +85,7 @@ def a_shop(said: Iterable[Link] = (), events: Iterable[Event] = (), chosen: Chos
     stores = MemoryStores()
     stores.events.append(list(events))
     stores.people.link(list(said), who="test")
-    doors = Doors(
-        stores.people, stores.events, KEYS, Border(KEYS, pseudonyms=False), forget=lambda *_: None
-    )
+    doors = Doors(stores.people, stores.events, KEYS, Border(KEYS, pseudonyms=False), forget=lambda *_: None)
     return Privacy(doors, chosen)
 
 

@@ -201,7 +201,9 @@ def poisoned(count: int, bad: int, rng: random.Random) -> tuple[list[tuple[str, 
         if reason == "unreadable":
             value += str(number).encode()
         told[reason] += 1
-        stream.insert(rng.randrange(count // 2, len(stream)), ("u1" if reason == "conflict" else f"u{number % 13}", value))
+        stream.insert(
+            rng.randrange(count // 2, len(stream)), ("u1" if reason == "conflict" else f"u{number % 13}", value)
+        )
     return stream, told  # conflicts lie in the partition of what they are in conflict with, after it
 
 
