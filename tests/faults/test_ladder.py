@@ -252,7 +252,9 @@ def test_the_twin_that_swallows_the_name_is_caught(small_shop, small_world, know
 
 def test_the_twin_without_a_ladder_is_caught(small_shop, small_world, known, monkeypatch):
     page = answer_room.Engine._page
-    monkeypatch.setattr(answer_room.Engine, "answer", lambda self, request: page(self, request, answer_room.NO_RULES))
+    monkeypatch.setattr(
+        answer_room.Engine, "answer", lambda self, request: page(self, request, answer_room.NO_RULES, None)
+    )
     monkeypatch.setattr(Health, "ask", lambda self, name, call, otherwise: call())
     with pytest.raises(Broken):
         engine_of(small_shop, {"transition": "raise"}).answer(request_of("home", known, small_world))

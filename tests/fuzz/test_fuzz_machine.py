@@ -224,7 +224,7 @@ def hiding(item: str) -> Rule:
     )
 
 
-def run(machine: type[Machine], examples: int, steps: int) -> None:
+def check_runs(machine: type[Machine], examples: int, steps: int) -> None:
     how = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -239,13 +239,13 @@ def run(machine: type[Machine], examples: int, steps: int) -> None:
 
 
 def test_no_order_of_calls_breaks_the_shop() -> None:
-    run(Machine, 8, 20)
+    check_runs(Machine, 8, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_no_order_of_calls_breaks_the_shop_in_many_runs() -> None:
-    run(Machine, 300, 50)
+    check_runs(Machine, 300, 50)
 
 
 def test_the_machine_catches_a_shop_that_forgets_deletions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_the_machine_catches_a_shop_that_forgets_deletions(monkeypatch: pytest.M
 
     monkeypatch.setattr(Shelf, "with_changes", forgetful)
     with pytest.raises(AssertionError):
-        run(Machine, 20, 10)
+        check_runs(Machine, 20, 10)
 
 
 def test_the_machine_catches_a_shop_that_counts_a_second_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,4 +268,4 @@ def test_the_machine_catches_a_shop_that_counts_a_second_delivery(monkeypatch: p
 
     monkeypatch.setattr(Events, "record", eager)
     with pytest.raises(AssertionError):
-        run(Machine, 20, 10)
+        check_runs(Machine, 20, 10)

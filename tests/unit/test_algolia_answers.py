@@ -66,7 +66,19 @@ class Caller:
 
 def front(shop: Any, **changed: Any) -> Any:
     """The learned shop with keys of its own: it is shared, and must not be written to."""
-    own = ("folder", "catalog", "events", "stores", "answer", "suggest", "fields", "values", "health", "reload")
+    own = (
+        "folder",
+        "catalog",
+        "events",
+        "stores",
+        "answer",
+        "suggest",
+        "fields",
+        "values",
+        "health",
+        "reload",
+        "privacy",
+    )
     names = (*own, "restock", "snapshots", "rules")
     held = {name: getattr(shop, name) for name in names if hasattr(shop, name)}
     held["settings"] = msgspec.structs.replace(shop.settings, serve=Serve(burst=100_000, requests_per_second=100_000))

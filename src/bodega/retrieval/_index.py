@@ -199,6 +199,20 @@ class Neighbours:
         return cls(starts, items, weights)
 
 
+def checked(path: Path) -> NDArray[Any]:
+    """An array of numbers, memory-mapped. Raises SnapshotCorrupt where one is not finite."""
+    array = mapped(path)
+    if not np.isfinite(array.sum(dtype=np.float64)):
+        raise SnapshotCorrupt(
+            "the numbers of a model cannot be used",
+            where=str(path),
+            allowed="finite numbers",
+            got="NaN or infinity",
+            next="bodega learn",
+        )
+    return array
+
+
 def _strangers(items: Ints, n_items: int) -> bool:
     return len(items) > 0 and not 0 <= int(items.min()) <= int(items.max()) < n_items
 

@@ -22,6 +22,7 @@ from scipy import sparse
 from bodega.retrieval._index import (
     Neighbours,
     Steps,
+    checked,
     interest,
     item_blocks,
     load_facts,
@@ -134,7 +135,7 @@ class Transition(ItemToItem):
         source.leaf = mapped(folder / "leaf.npy")
         for name in ("follows", "together"):
             if (folder / f"{name}.reach.npy").is_file():
-                row, column, reach = (mapped(folder / f"{name}.{part}.npy") for part in ("row", "column", "reach"))
+                row, column, reach = (checked(folder / f"{name}.{part}.npy") for part in ("row", "column", "reach"))
                 source.votes[name] = Sums(row, column, int(reach[0]), bool(reach[1]))
         return source
 
