@@ -286,17 +286,23 @@ def _changes(*columns: NDArray[Any]) -> Flags:
 
 
 def _best_of_rows(block: sparse.csr_matrix, top: int) -> sparse.csr_matrix:
-    """The block with only the `top` largest positive entries of each row."""
-    block.sort_indices()
+    """The block with only the `top` largest positive entries of each row, in order of the columns.
+
+    What is cut is not sorted first: it is ten times as much as what stays.
+    """
     keep = block.data > 0
     for row in np.flatnonzero(np.diff(block.indptr) > top):
         part = slice(block.indptr[row], block.indptr[row + 1])
         values = block.data[part]
         least = np.partition(values, len(values) - top)[len(values) - top]
-        tied = values == least
-        spare = top - np.count_nonzero(values > least)
-        keep[part] &= (values > least) | (tied & (np.cumsum(tied) <= spare))
+        best = values > least
+        tied = np.flatnonzero(values == least)
+        spare = top - int(np.count_nonzero(best))
+        best[tied[np.argsort(block.indices[part][tied])[:spare]]] = True
+        keep[part] &= best
     lengths = np.add.reduceat(np.append(keep, False), block.indptr[:-1]) if len(block.indptr) > 1 else np.empty(0)
     lengths = np.where(np.diff(block.indptr) > 0, lengths, 0)
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(block.indptr.dtype)
-    return sparse.csr_matrix((block.data[keep], block.indices[keep], starts), shape=block.shape)
+    kept = sparse.csr_matrix((block.data[keep], block.indices[keep], starts), shape=block.shape)
+    kept.sort_indices()
+    return kept

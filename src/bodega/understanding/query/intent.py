@@ -223,9 +223,12 @@ def _typed(terms: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 
 def _temperature(cases: Sequence[tuple[Doubles, int]]) -> float:
+    scores = np.stack([scores for scores, _ in cases])  # (cases, categories): one pass instead of one a case
+    right = np.array([row for _, row in cases])[:, None]
+
     def loss(log_t: NDArray[np.float64]) -> float:
-        t = float(np.exp(log_t[0]))
-        return -float(np.mean([log_softmax(scores / t)[row] for scores, row in cases]))
+        chance = log_softmax(scores / float(np.exp(log_t[0])), axis=1)
+        return -float(np.take_along_axis(chance, right, axis=1).mean())
 
     found = minimize(loss, np.array([0.5]), method="Nelder-Mead", options={"xatol": 1e-3, "maxiter": 40})
     return float(np.exp(found.x[0]))
