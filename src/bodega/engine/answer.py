@@ -163,7 +163,7 @@ class Engine:
     def observe(self, events: Sequence[Event]) -> None:
         """Let the features of the learned rankers know what happened since the snapshot was learned."""
         if self.learned.live is not None:
-            self.learned.live.observe(events)
+            self.learned.live.heard(events)
         for event in events:
             row = self.shelf.base.index.get(event.item, -1)
             if row >= 0:

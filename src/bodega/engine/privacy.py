@@ -344,7 +344,8 @@ class Privacy:
             for visit, _ in fresh:  # what was known of it, that it is a guest's, holds no longer
                 self._sessions.pop(visit, None)
         self._look_up(event.session for event in events if event.session)
-        stale = {user for visit, user in fresh if len(self.events.steps(user="", session=visit, limit=1).time)}
+        guests = self.store.guests_among(sorted({visit for visit, _ in fresh})) if fresh else set()
+        stale = {user for visit, user in fresh if visit in guests}
         if stale:
             former = {held[visit].key for visit, _ in fresh}
             self._forget(sorted({self.of_user(user).key for user in stale} | (former - {""})), ())

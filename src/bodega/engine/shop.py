@@ -225,7 +225,8 @@ class Shop:
         try:
             self.observe(events)
         finally:
-            self.shoppers.share(self.privacy.known(events))
+            if self.shoppers.shared:
+                self.shoppers.share(self.privacy.known(events))
             if self._hearing is not None:
                 self._hearing.tell_events(events)
 
@@ -466,6 +467,8 @@ class Shop:
         The report is kept in the shop's folder: `health` warns of its alarms. Cost: reads those weeks of events.
         """
         engine = self.engine
+        if engine.learned.live is not None:
+            engine.learned.live.settle()
         newest = engine.learned.live.newest if engine.learned.live is not None else time.time()
         newest = newest if math.isfinite(newest) else time.time()
         made = Watching(engine.shelf.base, engine.learned.sources, self.settings.ingest)

@@ -94,6 +94,10 @@ class PeopleStore(Protocol):
         something was done without a user, too."""
         ...
 
+    def guests_among(self, sessions: Sequence[str]) -> set[str]:
+        """Those of the sessions on which something was done without a user."""
+        ...
+
     def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
         """The newest steps (at most three times `limit`) that guests took on these visits, oldest first."""
         ...

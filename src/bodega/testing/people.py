@@ -97,6 +97,9 @@ class MemoryPeople:
         names = [name for name in newest if not guests or name in alone]
         return sorted(names, key=lambda name: (-newest[name].timestamp(), name))[: max(limit, 0)]
 
+    def guests_among(self, sessions: Sequence[str]) -> set[str]:
+        return {event.session for event in self._events() if not event.user} & set(sessions)
+
     def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
         named = set(sessions)
         found = [event for event in self._events() if not event.user and event.session in named]

@@ -176,6 +176,15 @@ class SqlPeople:
             rows = connection.execute(query.order_by(newest.desc(), lately.c.session_id).limit(max(limit, 0)))
             return [row[0] for row in rows]
 
+    def guests_among(self, sessions: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        session = EVENTS.c.session_id
+        with self._database.reading() as connection:
+            for part in _parts([name for name in sessions if name]):
+                query = select(session).where(session.in_(part), EVENTS.c.user_id == "").distinct()
+                found.update(row[0] for row in connection.execute(query))
+        return found
+
     def guest_steps(self, sessions: Sequence[str], *, limit: int) -> Steps:
         columns, named = EVENTS.c, [name for name in sessions if name]
         wanted = (columns.time, columns.type, columns.item_id, columns.query, columns.value, columns.id)

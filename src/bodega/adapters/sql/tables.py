@@ -67,7 +67,7 @@ EVENTS = Table(
     PrimaryKeyConstraint("time", "id"),
     Index("events_id", "id", unique=True),
     Index("events_user", "user_id", "time"),
-    Index("events_session", "session_id", "time"),
+    Index("events_session", "session_id", "user_id", "time"),  # who else was on this visit is read from it alone
     sqlite_with_rowid=False,
 )
 

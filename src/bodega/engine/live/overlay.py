@@ -26,6 +26,8 @@ from bodega.retrieval.transition import BOUGHT, Transition, TransitionOptions
 from bodega.schema import EVENT_CODES, Event, ItemTable
 from bodega.settings import Settings
 
+AT_ONCE = 5_000
+"""Events that wait for a look at most, .1 s of work."""
 NEWER = 20_000
 """Items that the snapshot does not know and that are counted; more wait for the next learn."""
 
@@ -97,6 +99,7 @@ class Overlay:
         """Events of interest taken in since the snapshot."""
         self.newest = self.until
         """Seconds since 1970 of the newest event taken in."""
+        self._heard: list[Event] = []
         self.kinds: Counter[int] = Counter()
         """{event code: events since the snapshot}"""
 
@@ -121,6 +124,20 @@ class Overlay:
             for event in events
         )
 
+    def heard(self, events: Sequence[Event]) -> None:
+        """`observe`, at the latest before anybody looks: what comes in bursts costs less when taken in at once."""
+        with self.lock:
+            self._heard.extend(events)
+            if len(self._heard) >= AT_ONCE:
+                self.settle()
+
+    def settle(self) -> None:
+        """Take in what was heard; called before every look."""
+        if self._heard:
+            with self.lock:
+                events, self._heard = self._heard, []
+                self.observe(events)
+
     def replay(self, chunks: Iterable[EventRows]) -> None:
         """Take in stored events: those of the hours before the snapshot's end, and everything since."""
         for chunk in chunks:
@@ -136,6 +153,7 @@ class Overlay:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an operator should know: bounds that were reached."""
+        self.settle()
         if self.full:
             return (
                 f"updates: {self.counted:,} events since the snapshot are counted, later ones wait; next: bodega learn",
@@ -146,6 +164,7 @@ class Overlay:
 
     def forget(self, user: str = "", sessions: Sequence[str] = ()) -> None:
         """Take back what these shoppers added, as far as it is still known who added it."""
+        self.settle()
         with self.lock:
             for person in [user] * bool(user) + [f"\0{session}" for session in sessions]:
                 self.shoppers.forget(person)
@@ -187,6 +206,7 @@ class Overlay:
 
     def suggested(self, beginning: str, k: int) -> list[tuple[str, int]]:
         """Queries that enough different people asked since the snapshot, and that led somewhere: see `Words`."""
+        self.settle()
         with self.lock:
             return list(islice(self.words.popular(beginning), k))
 

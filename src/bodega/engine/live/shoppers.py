@@ -1,9 +1,9 @@
 """Who came since the snapshot, and what do their newest steps add to the counts? One tail a shopper.
 
 A tail is a shopper's newest events of interest in order of time, with those of the last hours before the snapshot,
-which add nothing themselves but lead to what comes after. What a tail adds to the counts follows from it alone, so a
-late event is simple: what the tail had added is taken back, the event goes where its time says, and what the tail adds
-now is added. Events in order (nearly all) only add what they bring.
+which add nothing themselves but lead to what comes after. What an event adds to the counts follows from it and what
+lies before it, so a late event is simple: what the events from its moment on had added is taken back, it goes where its
+time says, and what they add now is added. Events in order (nearly all) only add what they bring.
 Shoppers that are too fast, and repeats within a second, are left out as `events.bots` leaves them out of a fit. The
 same item, type, visit, words and moment twice is one event: told twice is counted once.
 Cost: 10 to 20 us an event; at most `TAIL` events a shopper and `SHOPPERS` shoppers are kept, then the least recent are
@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 from bodega.engine.live.votes import ONE, Votes
@@ -100,11 +101,12 @@ class Shoppers:
             tail.real += _without_echoes(tail.seen, first, self.counts.paid)
             self._count(tail, first, 1)
         else:
-            self._count(tail, 0, -1)
+            first = bisect_left(tail.seen, fresh[0].time, key=attrgetter("time"))
+            self._count(tail, first, -1)
             for event in fresh:
                 insort(tail.seen, event)
-            tail.real = _without_echoes(tail.seen, 0, self.counts.paid)
-            self._count(tail, 0, 1)
+            tail.real[first:] = _without_echoes(tail.seen, first, self.counts.paid)
+            self._count(tail, first, 1)
         tail.known.update(fresh)
         if len(tail.seen) > TAIL:
             tail.known.difference_update(tail.seen[:-TAIL])

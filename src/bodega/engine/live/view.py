@@ -113,6 +113,7 @@ class View:
 
     def noticed(self, context: Context, request: Request, shoppers: Shoppers) -> Context:
         """The context with what the request and its shopper have to do with items that came after the snapshot."""
+        self.overlay.settle()
         if not self._row_of:
             return context
         base = self.shelf.base.index

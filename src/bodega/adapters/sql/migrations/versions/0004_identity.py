@@ -54,5 +54,7 @@ def upgrade() -> None:
         sa.Column("time", sa.BigInteger, nullable=False),
         sa.Column("erasure", sa.Text, nullable=False),
     )
+    op.drop_index("events_session", table_name="events")
+    op.create_index("events_session", "events", ["session_id", "user_id", "time"])
     for name in ("privacy_seq", "identity_seq", "forget_seq", "retained"):
         op.execute(f"INSERT INTO meta (name, value) VALUES ('{name}', 0)")  # noqa: S608 - our own words
