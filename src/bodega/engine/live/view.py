@@ -155,7 +155,6 @@ class View:
             together = together or (visits is not None and visits.row.touched(seeds))
             votes = visits if together else votes
         newer = context.newer is not None
-        newer = context.newer is not None
         if votes is None or not votes:
             votes = None
         with overlay.lock:
