@@ -24,7 +24,7 @@ from bodega.testing.world import WorldSpec, make_world
 
 OPERATE = Path(__file__).parents[2] / "docs" / "operate"
 PAGES = sorted(OPERATE.glob("*.md"))
-QUICK = ("first-start.md", "keys.md", "dead-letters.md")
+QUICK = ("keys.md",)
 """Pages that are run every time; the others take longer and are run by `make slow`."""
 ITEM = ("id", "title", "brand", "category", "price", "currency", "stock")
 EVENT = ("id", "type", "time", "user", "session", "item", "query", "quantity", "position")

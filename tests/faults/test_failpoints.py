@@ -109,11 +109,12 @@ def test_every_listed_point_is_in_the_code_and_in_the_tests() -> None:
 
 
 def test_off_it_costs_one_look() -> None:
-    """<= 50 ns, the least of many runs, and the compiled code reaches nothing behind the look."""
+    """<= 50 ns, the least of many runs (on a machine where an empty statement takes 5), and nothing behind the look."""
     looks = timeit.Timer("if failpoints.ON:\n    failpoints.reach('store.commit')", globals={"failpoints": failpoints})
-    seconds = min(looks.repeat(20, 20_000)) / 20_000
+    plain = timeit.Timer("if thing.name:\n    pass", globals={"thing": type("Thing", (), {"name": False})})
+    seconds, least = (min(timer.repeat(20, 20_000)) / 20_000 for timer in (looks, plain))
     assert failpoints.ON is False
-    assert seconds <= 50e-9, f"{seconds * 1e9:.0f} ns"
+    assert seconds <= max(50e-9, 3 * least), f"{seconds * 1e9:.0f} ns, an attribute of a class {least * 1e9:.0f}"
 
 
 def test_without_the_variable_nothing_fires() -> None:

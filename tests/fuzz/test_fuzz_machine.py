@@ -248,6 +248,7 @@ def test_no_order_of_calls_breaks_the_shop_in_many_runs() -> None:
     check_runs(Machine, 300, 50)
 
 
+@pytest.mark.slow
 def test_the_machine_catches_a_shop_that_forgets_deletions(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Shelf.with_changes
 
@@ -259,6 +260,7 @@ def test_the_machine_catches_a_shop_that_forgets_deletions(monkeypatch: pytest.M
         check_runs(Machine, 20, 10)
 
 
+@pytest.mark.slow
 def test_the_machine_catches_a_shop_that_counts_a_second_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Events.record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -156,4 +157,5 @@ def test_a_page_is_counted_within_its_budget() -> None:
             telemetry.finished("GET /v1/recommend", 200, 0.004)
         return (time.thread_time() - begun) * 1_000  # us a page
 
-    assert min(cost() for _ in range(10)) < 40
+    limit = 40 if sys.gettrace() is None else 120  # coverage looks at every line
+    assert min(cost() for _ in range(10)) < limit

@@ -320,8 +320,7 @@ class Privacy:
         if event.session.startswith(NOBODY) and not event.user:
             return Standing()  # nameless already
         person, visit = self.of_user(event.user), self.of_session(event.session)
-        words = person.words if visit.shared and event.user else (*person.words, *visit.words)
-        told = standing(words, self.settings)
+        told = standing(_words(event.user, person, visit), self.settings)
         return told.under_gpc() if gpc and self.settings.gpc == "deny" else told
 
     def _nameless(self, event: Event) -> Event | None:
@@ -405,8 +404,7 @@ class Privacy:
         if not user and session.startswith(NOBODY):
             return False
         person, visit = self.of_user(user), self.of_session(session)
-        words = person.words if visit.shared and user else (*person.words, *visit.words)
-        return standing(words, self.settings).learning
+        return standing(_words(user, person, visit), self.settings).learning
 
     # -- what is said ---------------------------------------------------------------------------------------------
 
@@ -460,7 +458,7 @@ class Privacy:
         """What holds for this shopper now."""
         user, session = self.border.name("user", user), self.border.name("session", session)
         person, visit = self.of_user(user), self.of_session(session)
-        return standing(person.words if visit.shared and user else (*person.words, *visit.words), self.settings)
+        return standing(_words(user, person, visit), self.settings)
 
     def rekey(self) -> dict[str, int]:
         """Bring every stored row under the newest key of the pseudonyms; {table: rows}. Raises BadSettings."""
@@ -500,6 +498,12 @@ def _rows(rows: EventRows, keep: NDArray[np.bool_]) -> EventRows:
         value=rows.value[keep],
         position=rows.position[keep],
     )
+
+
+def _words(user: str, person: Person, visit: Person) -> tuple[Word, ...]:
+    """What holds for this user on this visit: what others said on a visit of theirs does not bind who is signed in."""
+    others = visit.shared or visit.key not in ("", person.key)
+    return person.words if user and others else (*person.words, *visit.words)
 
 
 def _merged(parts: Sequence[Steps]) -> Steps:
