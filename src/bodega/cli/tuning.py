@@ -33,7 +33,8 @@ def tune(
 
     options = TuneOptions(trials=trials, minutes=minutes, folds=folds, cases=cases, seed=seed)
     with shop_at(shop) as opened, show.Bars() as bars:
-        world = past(opened.stores.catalog, opened.stores.events, opened.settings)
+        stores = opened.stores
+        world = past(stores.catalog, stores.events, opened.settings, opened.privacy.people())
         found = tune(world, opened.settings, parts_of, opened.folder, options, bars)
     file = str(apply(shop, found)) if write and found.sure else ""
     lines = toml_lines(found.diff)

@@ -20,6 +20,7 @@ from bodega.engine.tuning.dials import Dial, turned
 from bodega.engine.tuning.windows import Windows, check_untouched
 from bodega.evaluation import Case, CaseOptions, Window, evaluate, per_case, place_cases
 from bodega.events import build_log
+from bodega.events.gathering import People
 from bodega.protocols import CatalogStore, EventStore, Source, Trainable
 from bodega.ranking.fit import FEWEST, fit_weights
 from bodega.ranking.fuse import Fusion, gather
@@ -37,10 +38,10 @@ KEPT = 3
 PartsFor = Callable[[Settings], Parts]
 
 
-def past(catalog: CatalogStore, events: EventStore, settings: Settings) -> World:
-    """The shop's whole past, as `learn` reads it."""
+def past(catalog: CatalogStore, events: EventStore, settings: Settings, who: People | None = None) -> World:
+    """The shop's whole past, as `learn` reads it: `who` says who is one shopper, and who may be learned from."""
     items = ItemTable.of(catalog.scan())
-    log, _ = build_log(events.scan(), items, settings.ingest)
+    log, _ = build_log(events.scan(), items, settings.ingest, who)
     return World(items, log, until=float(np.nextafter(log.time[-1], np.inf)) if len(log) else 0.0)
 
 
