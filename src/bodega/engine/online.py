@@ -103,21 +103,18 @@ class Shoppers:
 
     def history(self, user: str, session: str, table: ItemTable) -> History:
         """What this shopper did, newest last, as indices of `table`; empty for nobody."""
-        people = [("user", user)] * bool(user) + [("session", session)] * bool(session)
-        found = self._present(people)
-        with self._lock:
-            histories = {person[0]: doings.resolved(table) for person, doings in found.items()}
-        own, guest = histories.get("user"), histories.get("session")
-        if own is None or guest is None or not guest.known:
-            return own or guest or History()
-        return _merged(own, guest)
+        return self._both(user, session, lambda doings: doings.resolved(table))
 
     def beside(self, user: str, session: str, table: ItemTable) -> History:
         """`history` against a second, small table (what came after the snapshot): interest and dislike only."""
+        return self._both(user, session, lambda doings: doings.beside(table))
+
+    def _both(self, user: str, session: str, read: Callable[[Doings], History]) -> History:
+        """What is read of the shopper and of this visit, as one."""
         people = [("user", user)] * bool(user) + [("session", session)] * bool(session)
         found = self._present(people)
         with self._lock:
-            histories = {person[0]: doings.beside(table) for person, doings in found.items()}
+            histories = {person[0]: read(doings) for person, doings in found.items()}
         own, guest = histories.get("user"), histories.get("session")
         if own is None or guest is None or not guest.known:
             return own or guest or History()

@@ -466,10 +466,10 @@ class Shop:
 
         The report is kept in the shop's folder: `health` warns of its alarms. Cost: reads those weeks of events.
         """
-        engine = self.engine
+        engine, newest = self.engine, time.time()
         if engine.learned.live is not None:
             engine.learned.live.settle()
-        newest = engine.learned.live.newest if engine.learned.live is not None else time.time()
+            newest = engine.learned.live.newest
         newest = newest if math.isfinite(newest) else time.time()
         made = Watching(engine.shelf.base, engine.learned.sources, self.settings.ingest)
         chunks = self.stores.events.scan(since=since_of(newest, days, reference))
