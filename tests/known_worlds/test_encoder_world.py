@@ -124,16 +124,20 @@ def test_an_adapter_turns_queries_to_items_and_says_by_how_much():
 
 
 def test_an_adapter_that_cannot_help_is_not_kept():
-    rng = np.random.default_rng(5)
+    """Clicks at random teach nothing. The rule is an interval of 95 %, so now and then chance passes it: of ten such
+    shops three or more would be kept once in ninety runs of a sound rule, and always where everything is kept."""
     world = typed_world()
-    noise = rng.permutation(world.log.item)
-    log = log_of([(n, n, int(row)) for n, row in enumerate(noise)], queries=world.log.queries)
     words = {word for title in titles() for word in title.lower().split()}
     options = AdapterOptions(batch=64, strangers=64, steps=100)
-    adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), options)
-    assert adapter is None
-    assert not facts.kept
-    assert facts.why
+    kept = 0
+    for seed in range(10):
+        noise = np.random.default_rng(seed).permutation(world.log.item)
+        log = log_of([(n, n, int(row)) for n, row in enumerate(noise)], queries=world.log.queries)
+        adapter, facts = adapt(Turned(words), World(world.items, log, 1e6), options)
+        assert (adapter is not None) == facts.kept == (facts.low > 0)
+        assert facts.kept or facts.why
+        kept += facts.kept
+    assert kept < 3
 
 
 def test_too_few_queries_are_said():

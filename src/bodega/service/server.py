@@ -30,6 +30,8 @@ GRACE = 10
 KEEP_ALIVE = 15
 HEADERS = 10.0
 """Seconds in which the head of a request must have arrived."""
+LAST_WORD = 1.0
+"""Seconds that a connection on which nothing was asked yet stays open at a stop."""
 CONNECTIONS = 2_000
 BACKLOG = 512
 
@@ -47,6 +49,27 @@ class _Prompt(HttpToolsProtocol):
     wants. Without it some thousand connections that send a byte a minute keep everybody else out."""
 
     _hurry: asyncio.TimerHandle | None = None
+    _asked = False
+    """Was anything asked on this connection?"""
+    _leaving = False
+
+    def shutdown(self) -> None:
+        """The server stops. Whoever just connected is on his way to ask: closed now, what he sent would be answered by
+        a reset, and another worker could not take it up. He is given a second, and one answer."""
+        if self._asked:
+            super().shutdown()
+        elif not self._leaving:
+            self._leaving = True
+            self.loop.call_later(LAST_WORD, self._give_up_if_silent)
+
+    def _give_up_if_silent(self) -> None:
+        if not self._asked:
+            super().shutdown()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._leaving and not self.transport.is_closing():
+            self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,6 +81,7 @@ class _Prompt(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._calm()
+        self._asked = True
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
