@@ -92,6 +92,35 @@ class Encoder(Protocol):
         ...
 
 
+Pixels = NDArray[np.uint8]
+"""One picture as encoders see it: (height, width, 3), red, green and blue, upright, nothing transparent left."""
+
+
+class ImageEncoder(Protocol):
+    """What do these pictures show, as vectors? Near in looks = near in direction. The twin of `Encoder`.
+
+    Contract: rows have length 1 (float32), a picture without any content (one colour) gives some row and never NaN, the
+    same picture gives the same row whatever else is in the batch (to 1e-5), any height and width from 1 on is taken.
+    """
+
+    info: EncoderInfo
+
+    def encode(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(len(images), info.dimensions)."""
+        ...
+
+
+class PictureVectors(Protocol):
+    """What the picture job knows of the pictures that items name: one vector each, kept until the encoder changes."""
+
+    info: EncoderInfo | None
+    """The encoder; None where no picture was ever looked at."""
+
+    def of(self, references: Sequence[str]) -> NDArray[np.float32]:
+        """(len(references), info.dimensions) for entries of `Item.images`; rows of zeros for what was not read."""
+        ...
+
+
 class Stage(Protocol):
     """In what order? Takes candidates, returns candidates (fewer, or in another order, with `score` set)."""
 

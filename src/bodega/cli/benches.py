@@ -123,6 +123,28 @@ def understand(
     run_and_show(lambda progress: run(UnderstandOptions(data=data, seed=seed), progress), as_json)
 
 
+@bench.command(epilog="Example: `bodega bench items --only photos --json`")
+def items(
+    data: Annotated[
+        Path,
+        typer.Option(envvar="BODEGA_DATA", help="Folder that holds clothing_cc0/, grocery_store/, magento_luma/, ..."),
+    ] = Path("../shared/data"),
+    images: Annotated[
+        Path | None, typer.Option(help="Any folder of images with an index.csv (path, class, split): measured too.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A part; may be given several times. All of them if not.")
+    ] = None,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """What an item is: photos, profiles, facts, links, reviews, tuned encoders, each beside its baselines."""
+    from bodega.bench.items import ItemsOptions, run
+
+    options = ItemsOptions(data=data, images=images, only=tuple(only or ()), seed=seed)
+    run_and_show(lambda progress: run(options, progress), as_json)
+
+
 @bench.command(epilog="Example: `bodega bench personal --json`")
 def personal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,

@@ -23,6 +23,7 @@ Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 
 NO_INTS: Ints = np.empty(0, np.int32)
+NO_FLOATS: Floats = np.empty(0, np.float32)
 NO_DOUBLES: Doubles = np.empty(0, np.float64)
 NO_CODES: Codes = np.empty(0, np.int8)
 
@@ -122,6 +123,8 @@ class Context:
     """Synonyms: (words of `query`, other ways to say them), words folded."""
     traits: tuple[str, ...] = ()
     """What kind of query it is (see `ranking.per_query`): decides how much meaning may count beside words."""
+    picture: Floats = field(default_factory=lambda: NO_FLOATS)
+    """What the photo of the request shows: its vector by the shop's image encoder, (d,); empty without a photo."""
     newer: Newer | None = None
     """Items that came after the snapshot; None where the request has nothing to do with any."""
 

@@ -1,0 +1,10 @@
+"""Reviews: what shoppers wrote of items. Frozen."""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
