@@ -92,7 +92,7 @@ $(STAMP): pyproject.toml constraints.txt
 # What only training needs (torch alone is hundreds of MB): the tests and `bodega bench ... --models all` use it, the demo
 # does not.
 $(TAUGHT): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[neural,trees,tune,postgres,redis,kafka,otel]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[neural,trees,tune,postgres,redis,kafka,otel,images,adapters]'
 	touch $@
 
 # Missing browser: install it when we may, else say so and go on; the browser tests then skip with a reason.
