@@ -50,6 +50,10 @@ class Understanding(Understands, Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+class Unneeded(Exception):
+    """Raised by a maker of `Parts`: this shop has nothing for this source to learn from. Not worth a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The sources a shop uses: how a fresh one is made, how a saved one is opened."""
@@ -64,6 +68,8 @@ class Parts:
     be weighed on."""
     optional: tuple[str, ...] = ()
     """Those that a shop may switch on later: a snapshot without them is served, and says so."""
+    quiet: tuple[str, ...] = ()
+    """Those of the optional ones whose absence is not worth a word: the shop has nothing for them."""
     understand: Callable[[World], Understanding] | None = None
     """Learns to take queries apart; None: a query is its words."""
     reopen: Callable[[Path, ItemTable], Understanding] | None = None
@@ -180,7 +186,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     saved = folder / UNDERSTANDING
     understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
     notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
-    later = (f"{name}: not in this snapshot; searched without it; next: bodega learn" for name in absent)
+    later = (f"{name}: not in this snapshot; searched without it; next: bodega learn" for name in absent if name not in parts.quiet)
     llm = manifest.facts.get("llm") or {}
     proven = llm.get("kept") and llm.get("model") == parts.settings.understand.llm
     learned = Learned(
@@ -260,6 +266,8 @@ class _Fits:
                 continue
             try:
                 found[name] = self._fitted(name, self.parts.make[name](), world)
+            except Unneeded:
+                continue
             except (MissingExtra, EndpointFailed) as error:
                 if name not in self.parts.optional:
                     raise
