@@ -186,7 +186,11 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
     saved = folder / UNDERSTANDING
     understanding = parts.reopen(saved, items) if parts.reopen is not None and saved.is_dir() else None
     notes = (note for source in sources.values() if isinstance(source, Notes) for note in source.notes)
-    later = (f"{name}: not in this snapshot; searched without it; next: bodega learn" for name in absent if name not in parts.quiet)
+    later = (
+        f"{name}: not in this snapshot; searched without it; next: bodega learn"
+        for name in absent
+        if name not in parts.quiet
+    )
     llm = manifest.facts.get("llm") or {}
     proven = llm.get("kept") and llm.get("model") == parts.settings.understand.llm
     learned = Learned(
