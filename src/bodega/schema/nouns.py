@@ -79,6 +79,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     updated: datetime | None = None
     seller: str = ""
     url: str = ""
+    links: dict[str, tuple[str, ...]] = {}
+    """What the shop itself links: {"related", "upsell" or "crosssell": ids of items or variant groups}."""
 
     @property
     def available(self) -> bool:
@@ -192,7 +194,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     explain: bool = False
     """Tell with each hit what every feature of the ranking added (`Hit.contributions`); takes milliseconds more."""
     image: str = ""
-    """A picture to search by (address or data URI). Not answered yet: named in `degraded`."""
+    """A photo to search by: a data URI, an address (where the shop fetches any), or what `POST /v1/photo` answered."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
