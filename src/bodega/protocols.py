@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import EVENT_CODES, Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
+from bodega.schema.reviews import KeptReview, Review, ReviewSort, ReviewStats, Verdict
 
 
 @runtime_checkable
@@ -576,13 +577,70 @@ class RuleStore(Protocol):
         ...
 
 
+class ReviewStore(Protocol):
+    """What shoppers wrote of items, durably, each once.
+
+    Contract: a review written again with another content replaces the older one, its place in the order of arrival
+    kept; what is flagged or hidden is in no count and on no page unless asked for; pages are without gaps or repeats.
+    """
+
+    def upsert(self, reviews: Sequence[Review], *, own: bool = False, now: float | None = None) -> Written:
+        """Add or replace. `own`: a review of the same id that another user (or nobody in particular) wrote is left
+        alone and named in `conflicts`. `now`: the time of those that name none (seconds since 1970; default: ours)."""
+        ...
+
+    def get(self, ids: Sequence[str]) -> dict[str, KeptReview]: ...
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove; returns how many were there."""
+        ...
+
+    def page(
+        self, item: str, *, sort: ReviewSort = "newest", stars: int = 0, limit: int = 10, offset: int = 0
+    ) -> tuple[int, list[KeptReview]]:
+        """(how many there are, these of them): the shown reviews of an item, of so many stars where asked for."""
+        ...
+
+    def stats(self, item: str) -> ReviewStats: ...
+
+    def scan(self) -> Iterator[KeptReview]:
+        """All reviews, by item, then by time: streamed, as they were when the scan began."""
+        ...
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """(item id, title and text) of every shown review that has words, by item, then by time."""
+        ...
+
+    def flagged(self, *, limit: int = 50, offset: int = 0) -> list[KeptReview]:
+        """Those with flags or a verdict, newest first."""
+        ...
+
+    def flag(self, flags: Mapping[str, Sequence[str]]) -> int:
+        """{review id: why it may be no honest review (empty: nothing)}; returns how many changed."""
+        ...
+
+    def decide(self, ids: Sequence[str], verdict: Verdict) -> int:
+        """What the merchant decides; returns how many changed."""
+        ...
+
+    def of_user(self, users: Sequence[str]) -> list[KeptReview]:
+        """Everything these users wrote, oldest first."""
+        ...
+
+    def count(self) -> int: ...
+
+    def cursor(self) -> int:
+        """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """What an import did; printed by the command line, returned by `shop.catalog.add` and `shop.events.add`."""
 
     source: str
     kind: str
-    """`items` or `events`."""
+    """`items`, `events` or `reviews`."""
     format: str
     """What the file was taken for: `csv`, `jsonl`, `parquet`, `shopify`, ..."""
     rows: int

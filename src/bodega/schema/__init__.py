@@ -28,6 +28,7 @@ from bodega.schema.nouns import (
     Sort,
     to_plain,
 )
+from bodega.schema.reviews import KeptReview, Ratings, Review, ReviewStats
 from bodega.schema.rules import (
     Action,
     Boost,
@@ -81,6 +82,7 @@ __all__ = [
     "Hit",
     "Item",
     "ItemTable",
+    "KeptReview",
     "Log",
     "Match",
     "Meaning",
@@ -88,10 +90,13 @@ __all__ = [
     "Page",
     "Phrase",
     "Pin",
+    "Ratings",
     "Reason",
     "Redirect",
     "Replace",
     "Request",
+    "Review",
+    "ReviewStats",
     "Rule",
     "Segment",
     "SegmentKind",

@@ -18,9 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from bodega.protocols import CatalogStore, DeadLetterBox, Encoder, EventStore, RuleStore, Source
+from bodega.protocols import CatalogStore, DeadLetterBox, Encoder, EventStore, ReviewStore, RuleStore, Source
 from bodega.testing._broken import ContractBroken
 from bodega.testing._encoder_checks import ENCODER_CHECKS, KNOWN, EncoderCase
+from bodega.testing._review_checks import REVIEW_CHECKS
 from bodega.testing._rule_checks import RULE_CHECKS
 from bodega.testing._source_checks import SOURCE_CHECKS, SourceCase
 from bodega.testing._store_checks import CATALOG_CHECKS, EVENT_CHECKS, LETTER_CHECKS
@@ -31,6 +32,7 @@ __all__ = [
     "ENCODER_CHECKS",
     "EVENT_CHECKS",
     "LETTER_CHECKS",
+    "REVIEW_CHECKS",
     "RULE_CHECKS",
     "SOURCE_CHECKS",
     "ContractBroken",
@@ -40,6 +42,7 @@ __all__ = [
     "check_dead_letter_box",
     "check_encoder",
     "check_event_store",
+    "check_review_store",
     "check_rule_store",
     "check_source",
     "small_world",
@@ -88,6 +91,13 @@ def check_dead_letter_box(make: Callable[[], DeadLetterBox]) -> None:
     for check in LETTER_CHECKS:
         with _closing(make()) as box:
             check(box)
+
+
+def check_review_store(make: Callable[[], ReviewStore]) -> None:
+    """Run every promise of `protocols.ReviewStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in REVIEW_CHECKS:
+        with _closing(make()) as store:
+            check(store)
 
 
 def check_rule_store(make: Callable[[], RuleStore]) -> None:

@@ -25,6 +25,7 @@ from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, Rul
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
 from bodega.testing.people import MemoryPeople
+from bodega.testing.reviews import MemoryReviews
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -346,10 +347,12 @@ class MemoryStores:
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     rules: MemoryRules = field(default_factory=MemoryRules)
     people: MemoryPeople = field(default_factory=MemoryPeople)
+    reviews: MemoryReviews = field(default_factory=MemoryReviews)
 
     def __post_init__(self) -> None:
         self.events._letters = self.events._letters or self.dead
         self.people.over(lambda: list(self.events._events.values()), self.events.remove)
+        self.people.reviews = self.reviews
 
     def close(self) -> None:
         """Nothing to close."""

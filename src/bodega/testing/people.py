@@ -11,6 +11,7 @@ from bodega.events.people import Erased, IdentityChange, PeopleState
 from bodega.protocols import Steps
 from bodega.schema import EVENT_CODES, Event
 from bodega.schema.people import Link, Word
+from bodega.testing.reviews import MemoryReviews
 
 
 class MemoryPeople:
@@ -27,6 +28,7 @@ class MemoryPeople:
         self._claims: dict[str, float] = {}
         self._changes = self._identities = self._erasures = 0
         self._lock = threading.RLock()
+        self.reviews = MemoryReviews()
 
     def over(self, events: Callable[[], Iterable[Event]], remove: Callable[[Callable[[Event], bool]], int]) -> None:
         """`events` gives all stored events; `remove` takes out those that are meant and says how many they were."""
@@ -126,6 +128,7 @@ class MemoryPeople:
         subjects = [side for link in self._links.values() for side in (link.left, link.right)]
         subjects += [word.subject for word in self._words.values()]
         subjects += [f"user:{event.user}" for event in self._events() if event.user]
+        subjects += [f"user:{kept.review.user}" for kept in self.reviews.scan() if kept.review.user]
         subjects += [f"session:{event.session}" for event in self._events() if event.session]
         users = {name.partition(":")[2] for name in subjects if name.startswith("user:")}
         sessions = {name.partition(":")[2] for name in subjects if name.startswith("session:")}
@@ -140,6 +143,7 @@ class MemoryPeople:
             rows["consents"] = _dropped(self._words, lambda key: key[0] in named)
             kept = [line for line in self._trail if not {line.left, line.right} & named]
             rows["identity_changes"], self._trail = len(self._trail) - len(kept), kept
+        rows["reviews"] = self.reviews.remove(lambda one: bool(one.review.user) and one.review.user in users)
         return Erased(rows)
 
     def expire(self, before: float) -> Erased:

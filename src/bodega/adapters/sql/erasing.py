@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or_, select, update
 
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
-from bodega.adapters.sql.tables import CONSENTS, DEAD_LETTERS, EVENTS, IDENTITIES, IDENTITY_CHANGES
+from bodega.adapters.sql.tables import CONSENTS, DEAD_LETTERS, EVENTS, IDENTITIES, IDENTITY_CHANGES, REVIEWS
 from bodega.errors import StoreError
 from bodega.events.people import Erased
 
@@ -41,16 +41,22 @@ def erase(database: Database, users: Sequence[str], sessions: Sequence[str]) -> 
         changes = IDENTITY_CHANGES.c
         rows["identity_changes"] = _touching(connection, changes.left, changes.right, subjects)
         rows["consents"] = _touching(connection, CONSENTS.c.subject, None, subjects)
+        rows["reviews"] = _touching(connection, REVIEWS.c.user_id, None, [name for name in users if name])
     _emptied(database, "TRUNCATE")
     return Erased(rows, first, last)
 
 
 def expire(database: Database, before: int) -> Erased:
-    """Events, letters and decisions older than `before` (microseconds since 1970)."""
+    """Events, letters and decisions older than `before` (microseconds since 1970).
+
+    A review is a statement that its author made public: it stays, and nothing says any more whose it was.
+    """
     count, first, last = _events(database, [EVENTS.c.time < before])
     rows = {"events": count, "decisions": SqlDecisions(database).prune(before / 1e6)}
     with removing(database) as connection:
         rows["dead_letters"] = connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.time < before)).rowcount
+        old = (REVIEWS.c.time < before) & (REVIEWS.c.user_id != "")
+        rows["reviews"] = connection.execute(update(REVIEWS).where(old).values(user_id="")).rowcount
     _emptied(database, "TRUNCATE")
     return Erased(rows, first, last)
 

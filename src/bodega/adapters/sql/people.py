@@ -27,6 +27,7 @@ from bodega.adapters.sql.tables import (
     IDENTITIES,
     IDENTITY_CHANGES,
     META,
+    REVIEWS,
     TOMBSTONES,
 )
 from bodega.events.border import Border
@@ -218,6 +219,7 @@ class SqlPeople:
             for table in (EVENTS, DECISIONS):
                 for names, column in zip(found, (table.c.user_id, table.c.session_id), strict=True):
                     names.update(row[0] for row in connection.execute(select(column).distinct()) if row[0])
+            found[0].update(row[0] for row in connection.execute(select(REVIEWS.c.user_id).distinct()) if row[0])
             for column in subjects:
                 for row in connection.execute(select(column).distinct()):
                     kind, _, name = row[0].partition(":")

@@ -20,12 +20,14 @@ from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.erasing import removing
 from bodega.adapters.sql.events import event_of, event_row
 from bodega.adapters.sql.letters import SqlLetters
+from bodega.adapters.sql.reviews import own_id
 from bodega.adapters.sql.tables import (
     CONSENTS,
     DECISIONS,
     EVENTS,
     IDENTITIES,
     IDENTITY_CHANGES,
+    REVIEWS,
     TOMBSTONES,
 )
 from bodega.events.border import Border
@@ -44,6 +46,7 @@ def rekey(database: Database, border: Border) -> dict[str, int]:
     """Bring every row under the newest key; {table: rows that were rewritten}. Raises StoreError."""
     counts = {"events": _events(database, border), "dead_letters": _letters(database, border)}
     counts["decisions"] = _decisions(database, border)
+    counts["reviews"] = _reviews(database, border)
     for table, columns in _SUBJECTS:
         counts[table.name] = _subjects(database, border, table, columns)
     return counts
@@ -97,6 +100,24 @@ def _decisions(database: Database, border: Border) -> int:
             with database.writing() as connection:
                 renamed = update(DECISIONS).where(column == name).values({column: border.name(kind, name)})
                 count += connection.execute(renamed).rowcount
+    return count
+
+
+def _reviews(database: Database, border: Border) -> int:
+    """The writers of reviews; an id that was made of the content is made anew, so that another import finds it."""
+    column, count, found = REVIEWS.c.user_id, 0, PART
+    while found == PART:
+        with removing(database) as connection:
+            rows = connection.execute(select(REVIEWS).where(_stale(column, border)).limit(PART)).all()
+            found = len(rows)
+            for row in rows:
+                user, name = border.name("user", row.user_id), row.id
+                if name == own_id(row):
+                    name = own_id(row, user)
+                connection.execute(delete(REVIEWS).where(REVIEWS.c.id == row.id))
+                kept = dict(row._mapping) | {"id": name, "user_id": user}
+                database.insert_new(connection, REVIEWS, [tuple(kept.values())])
+            count += found
     return count
 
 

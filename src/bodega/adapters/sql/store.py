@@ -20,6 +20,7 @@ from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.migrate import migrate
 from bodega.adapters.sql.people import SqlPeople
+from bodega.adapters.sql.reviews import SqlReviews
 from bodega.adapters.sql.rules import SqlRules
 from bodega.events.border import Border
 
@@ -65,6 +66,11 @@ class SqlStore:
     def people(self) -> SqlPeople:
         """Who is the same shopper, what they agreed to, who was forgotten."""
         return SqlPeople(self.database)
+
+    @property
+    def reviews(self) -> SqlReviews:
+        """What shoppers wrote of items."""
+        return SqlReviews(self.database)
 
     def guarded(self, border: Border) -> None:
         """Let no event and no letter onto the disk but as this border lets it through."""

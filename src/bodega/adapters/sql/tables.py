@@ -223,12 +223,37 @@ TOMBSTONES = Table(
 )
 """Keyed digests of forgotten subjects: what they did up to `time` is not taken in again, whoever delivers it."""
 
+REVIEWS = Table(
+    "reviews",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("dated", Boolean, nullable=False),
+    Column("stars", Double),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("helpful", BigInteger, nullable=False),
+    Column("flags", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Index("reviews_item", "item_id", "time", "id"),
+    Index("reviews_user", "user_id", "time"),
+)
+"""`number` is the order of first arrival; `time` that of the arrival where the review is not `dated`; `flags` are
+reasons joined by commas; `digest` is of the content alone, so that delivering it again changes nothing."""
+
 META = Table(
     "meta",
     METADATA,
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`; `privacy_seq`,
+"""Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`;
+`review_seq`, changes of reviews; `privacy_seq`,
 changes of identities, consents and erasures; `identity_seq`, the newest `identity_changes.id`; `forget_seq`, erasures;
 `retained`, when old events were last removed (microseconds)."""
