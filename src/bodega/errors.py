@@ -9,6 +9,7 @@ that the log line and the HTTP problem document carry too, so that a report can 
     |  |- BadSettings             an unknown key or a value out of range
     |  |- BadFeed                 a file that cannot be read as what it claims to be
     |  |  `- TooManyBadRows       a feed whose bad rows pass the limit
+    |  |- BadPicture              bytes that are no picture, or one that may not be decoded; `reason` says which
     |  |- BadRequest              a request that cannot be answered as asked
     |  |- UnknownItem             an id that the catalog does not hold
     |  |- Conflict                the same id with another payload
@@ -118,6 +119,27 @@ class BadFeed(UsageError):
 
 class TooManyBadRows(BadFeed):
     status = 422
+
+
+class BadPicture(UsageError):
+    status = 422
+
+    def __init__(  # noqa: PLR0913 - one more than every error takes
+        self,
+        what: str,
+        *,
+        reason: str,
+        where: str = "",
+        allowed: str = "",
+        got: object = None,
+        next: str = "",  # noqa: A002 - the word a reader expects
+    ) -> None:
+        self.reason = reason
+        """A short code for counting: `truncated`, `svg`, `too_many_pixels`, `forbidden_address`, ..."""
+        super().__init__(what, where=where, allowed=allowed, got=got, next=next)
+
+    def as_dict(self) -> dict[str, Any]:
+        return super().as_dict() | {"reason": self.reason}
 
 
 class BadRequest(UsageError):

@@ -160,6 +160,36 @@ class Understand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A query is suggested, mined or shown only when at least this many different people asked it."""
 
 
+class Pictures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is read of the pictures that items name (docs/pictures.md)."""
+
+    encoder: str = "auto"
+    """Encoder of pictures: `auto` (the best that is installed), `efficientnet-lite0`, `own` (learned from this shop's
+    photos), `histogram` (colours and edges), `hub:NAME` (a hub model or a folder), or `none`."""
+    folder: str = "images"
+    """Folder that pictures named by a path may lie in, relative to the shop's; nothing outside of it is read."""
+    per_item: Count = 3
+    """At most this many pictures of an item are read, in its order."""
+    learn: bool = False
+    """Read the pictures of new items when the shop learns, too; else only `bodega pictures` does."""
+    fetch: bool = True
+    """Fetch pictures named by an http or https address; off: only files and data URIs are read."""
+    hosts: str = ""
+    """Hosts that pictures may be fetched from, separated by commas (`cdn.example.com`, `.example.com` with all below
+    it); empty: any public one."""
+    private_hosts: str = ""
+    """Hosts inside your own network that may be asked although their addresses are private, separated by commas, with
+    their port where it is none of 80 and 443 (`minio.local:9000`)."""
+    bytes_limit: Count = 20_000_000
+    """Largest picture in bytes."""
+    pixels_limit: Count = 40_000_000
+    """Largest picture in pixels; larger ones are refused before anything is allocated."""
+    seconds_limit: Positive = 20.0
+    """Longest time for fetching one picture, redirects included."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    """Pictures fetched at one time."""
+
+
 class Updates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What takes effect between two learns, without training (docs/online-learning.md)."""
 
@@ -172,6 +202,9 @@ class Updates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours_before: Annotated[float, msgspec.Meta(ge=0)] = 24.0
     """Events of so many hours before the snapshot's newest one are read again at the start, so that what comes after
     is counted as following them."""
+    steps: bool = False
+    """Let clicks on pages correct the order of the lists in small steps, behind a guard that takes them back when they
+    foresee clicks worse than the frozen order; off, since it is not shown to help (docs/decisions/0033)."""
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -319,6 +352,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diversity: Mixing = Mixing()
     explore: Exploring = Exploring()
     understand: Understand = Understand()
+    pictures: Pictures = Pictures()
     updates: Updates = Updates()
     serve: Serve = Serve()
     telemetry: Telemetry = Telemetry()
