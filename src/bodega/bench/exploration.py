@@ -58,8 +58,8 @@ class _Figures:
     intervals: dict[str, tuple[float, float]]
 
     def add(self, name: str, value: float, low: float, high: float) -> None:
-        self.figures[name] = value
-        self.intervals[name] = (low, high)
+        self.figures[name] = float(value)  # numpy's own floats are not JSON
+        self.intervals[name] = (float(low), float(high))
 
     def over_runs(self, name: str, values: Sequence[float]) -> None:
         """The mean over generated shops, with a t interval."""

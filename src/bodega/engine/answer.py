@@ -29,6 +29,7 @@ from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.cold import started
 from bodega.engine.completing import Completing
+from bodega.engine.correcting import Correcting, Moved
 from bodega.engine.deadline import now
 from bodega.engine.explain import Explainer, accounted
 from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
@@ -90,6 +91,8 @@ class Learned:
     """Which parts fail at the moment."""
     live: Overlay | None = None
     """What has happened since, counted beside the models; None where that is switched off."""
+    correcting: Correcting | None = None
+    """What clicks since say against the order; None where that is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Worked:
     """That head in the order of the ranking, with boosts and buries."""
     ranked: Candidates
     """The same, mixed (`ranking.diversify`)."""
+    moved: Moved | None = None
+    """What the steps between two learns did to the head; None where they are off."""
     rows: Ints = field(default_factory=lambda: NO_INTS)
     """The whole list in the order in which it is shown: one row a variant group, pins in their places."""
 
@@ -208,8 +213,12 @@ class Engine:
         now().lap("facets")
         if trials is not None and tried is not None:
             trials.note(tried.decision)
+        name = tried.decision.request_id if tried else secrets.token_hex(8)
+        if self.learned.correcting is not None and work.moved is not None:
+            shown = _places((tried.rows if tried else rows)[request.offset :][: request.k], work.moved.ranked.items)
+            self.learned.correcting.shown(request, name, [hit.id for hit in hits], shown, work.moved)
         return Page(
-            request_id=tried.decision.request_id if tried else secrets.token_hex(8),
+            request_id=name,
             place=request.place,
             hits=hits,
             total=len(rows),
@@ -255,13 +264,15 @@ class Engine:
             pool = self.pooling.filled(pool, context, asked.keep, request.offset + request.k)
         pool, size = self._headed(place, asked.context, pool, bound)
         clock.lap("retrieve")
-        fused = bound.ranked(self._ranked(place, asked.context, pool, size))
+        head = self._ranked(place, asked.context, pool, size)
+        moved = self._moved(request, place, asked.context, head)
+        fused = bound.ranked(moved.ranked if moved is not None else head)
         clock.lap("rank")
         mixing = request.sort is Sort.RELEVANCE and not request.sort_by
         ranked = fused
         if mixing:
             ranked = self.health.ask("mixing", lambda: self.mixing.rank(asked.context, fused), lambda: fused)
-        work = Worked(place, (*notes, *cold), chosen, asked, bound, pool, fused, ranked)
+        work = Worked(place, (*notes, *cold), chosen, asked, bound, pool, fused, ranked, moved)
         work = replace(work, rows=self.listed(request, work, ranked))
         clock.lap("arrange")
         return work
@@ -298,6 +309,16 @@ class Engine:
             return self.health.ask("fusion", lambda: _ordered(fusion, context, head), lambda: coarse)
 
         return self.health.ask("ranker", lambda: _ordered(stage, context, head), summed)
+
+    def _moved(self, request: Request, place: Place, context: Context, head: Candidates) -> Moved | None:
+        """The head as steps since the snapshot order it; None where none are taken, or the shopper chose the order."""
+        correcting = self.learned.correcting
+        if correcting is None or not request.personal or request.sort is not Sort.RELEVANCE or request.sort_by:
+            return None
+        stage = self.stage(place)
+        return self.health.ask(
+            "steps", lambda: correcting.moved(context, head, stage.shares(context, head), self.shelf), lambda: None
+        )
 
     def _understood(self, request: Request, context: Context, rules: RuleBook) -> tuple[Understood | None, Bound]:
         """What the query says and what the rules want; without the rules where these fail."""
@@ -404,6 +425,8 @@ class Engine:
         context, ranked, (places, shares, scores) = work.asked.context, work.ranked, told
         why = self._explainer.why(context, rows, ranked.sources, shares, scores)
         parts = accounted(self.stage(work.place), context, ranked, places) if request.explain else [()] * len(rows)
+        if request.explain and work.moved is not None:
+            parts = work.moved.told(parts, _places(rows, work.moved.ranked.items))
         return work.bound.explained(rows, why, context.language, request.sort), parts
 
     def _facets(self, request: Request, found: Pool, chosen: browse.Narrowing) -> tuple[Facet, ...]:

@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """The catalog or the rules changed."""
     FORGET = 3
     """What is known of shoppers may be stale: read it again (events were imported, people were erased)."""
+    STEPS = 4
+    """The ranking took small steps (`correcting`)."""
 
 
 class Listens(Protocol):
@@ -42,6 +44,7 @@ class Listens(Protocol):
     def observe(self, events: Sequence[Event]) -> None: ...
     def restock(self) -> None: ...
     def forget(self) -> None: ...
+    def stepped(self, told: bytes) -> None: ...
 
 
 class Hearing:
@@ -75,15 +78,18 @@ class Hearing:
                 self._shop.observe(events)
             if Kind.RESTOCK in kinds:
                 self._shop.restock()
+            for told in heard:
+                if told.kind == Kind.STEPS:
+                    self._shop.stepped(told.body)
 
     def tell_events(self, events: Sequence[Event]) -> None:
         """These are durable and known here."""
         for part in _parts(events):
             self._news.tell(Kind.EVENTS, self._encode(part))
 
-    def tell(self, kind: Kind) -> None:
+    def tell(self, kind: Kind, body: bytes = b"") -> None:
         """Something else changed."""
-        self._news.tell(kind, b"")
+        self._news.tell(kind, body)
 
     def close(self) -> None:
         self._news.close()

@@ -19,6 +19,8 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.correcting import FOLDER as CORRECTIONS
+from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
 from bodega.engine.erasure import Erasures
@@ -28,6 +30,7 @@ from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, is_remote, patiently
+from bodega.engine.photo import Photos
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.remembering import remember
@@ -102,6 +105,8 @@ class Shop:
         self._arriving: list[Event] | None = None
         """Events that came while a snapshot was being opened."""
         self._lock = threading.RLock()
+        self.photos = Photos(None)
+        """What looks at photos; `wiring` gives it an encoder."""
         self.consuming: Consuming | None = None
         """What reads the shop's stream while it is served; None without one. `consuming.lag()` for metrics."""
         self._hearing: Hearing | None = None
@@ -130,7 +135,9 @@ class Shop:
             arriving: list[Event] = []
             self._arriving = arriving
             try:
-                learned = replace(opened.learned, live=self._counted_since(opened))
+                learned = replace(
+                    opened.learned, live=self._counted_since(opened), correcting=self._corrected_since(opened)
+                )
                 remembered = remember(learned.ordering, opened, self._stored_since(opened))
             except BaseException:
                 self._arriving = self._catching = None
@@ -156,6 +163,16 @@ class Shop:
         self._catching = live
         live.replay(self.privacy.learnable(self.stores.events.scan(chunk=20_000, since=live.since)))
         return live
+
+    def _corrected_since(self, opened: Opened) -> Correcting | None:
+        """The small steps that were taken on top of this snapshot; None where they are switched off."""
+        if not self.settings.updates.steps:
+            return None
+        if self._engine is not None and self._engine.learned.correcting is not None:
+            self._engine.learned.correcting.close()
+        correcting = Correcting(opened.learned.snapshot, self.folder / CORRECTIONS)
+        correcting.tell = lambda body: self.told(Kind.STEPS, body)
+        return correcting
 
     def _stored_since(self, opened: Opened) -> Iterable[EventRows]:
         """The events later than the snapshot's newest one that models may be made of."""
@@ -206,6 +223,13 @@ class Shop:
             self._arriving.extend(fresh)
         if self._engine is not None:
             self._engine.observe(fresh)
+            if self._engine.learned.correcting is not None:
+                self._engine.learned.correcting.observe(fresh)
+
+    def stepped(self, told: bytes) -> None:
+        """Another process of this shop took these steps: take them, too."""
+        if self._engine is not None and self._engine.learned.correcting is not None:
+            self._engine.learned.correcting.heard(told)
 
     def stored_before(self, ids: Sequence[str]) -> None:
         """These events were delivered again: whatever counts has them already."""
@@ -230,10 +254,10 @@ class Shop:
             if self._hearing is not None:
                 self._hearing.tell_events(events)
 
-    def told(self, kind: Kind) -> None:
+    def told(self, kind: Kind, body: bytes = b"") -> None:
         """Let the other processes know of a change that is no event."""
         if self._hearing is not None:
-            self._hearing.tell(kind)
+            self._hearing.tell(kind, body)
 
     def forget(self) -> None:
         """Drop the states of all shoppers; they are read again from the store when they come. What was counted since
@@ -249,11 +273,14 @@ class Shop:
             self.shoppers.forget_all()
         if self.trials is not None:
             self.trials.reload()
+        forget_corrections(self.folder, self._engine.learned.correcting if self._engine is not None else None)
 
     def recount(self) -> None:
         """Count again what happened since the snapshot, from the stored events as they are now (people may have been
         erased, events imported). Cost: 20 microseconds an event since the snapshot."""
-        held = self._engine.learned.live if self._engine is not None else None
+        engine = self._engine
+        forget_corrections(self.folder, engine.learned.correcting if engine is not None else None)
+        held = engine.learned.live if engine is not None else None
         if held is None:
             return
         self._catching = live = held.anew()
@@ -286,12 +313,16 @@ class Shop:
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
-        request = self.privacy.asked(request)
+        request = self._photographed(self.privacy.asked(request))
         if is_timed():
             return self.engine.answer(request, self.rules.book, self.trials)
         chosen = self.settings.answer
         with timed(Clock(chosen.deadline_ms or math.inf, chosen.remote_ms)):
             return self.engine.answer(request, self.rules.book, self.trials)
+
+    def _photographed(self, request: Request) -> Request:
+        """The request with its photo looked at. Raises BadPicture, BadRequest, TooLarge, Overloaded."""
+        return self.photos.asked(request, self.engine.learned.sources.get("pictures")) if request.image else request
 
     def why_not(self, request: Request, item: str) -> WhyNot:
         """At which step of answering this request the item falls out, in words; changes nothing.
@@ -299,7 +330,7 @@ class Shop:
         Raises BadRequest, NotLearned.
         """
         self.catch_up()
-        request = self.privacy.asked(request)
+        request = self._photographed(self.privacy.asked(request))
         return why_not(self.engine, request, item, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page
@@ -484,6 +515,8 @@ class Shop:
     def close(self) -> None:
         if self.trials is not None:
             self.trials.close()
+        if self._engine is not None and self._engine.learned.correcting is not None:
+            self._engine.learned.correcting.close()
         if self.consuming is not None:
             self.consuming.stop()
         self.shoppers.close()

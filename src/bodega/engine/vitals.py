@@ -29,10 +29,13 @@ def dependencies(shoppers: Shoppers, stream: Consuming | None, engine: Engine | 
 
 
 def vitals(shoppers: Shoppers, stream: Consuming | None, engine: Engine | None) -> dict[str, Mapping[str, float]]:
-    """{"size": entries in memory, "lag": records of a stream that wait}, by label."""
+    """{"size": entries in memory, "lag": records of a stream that wait, "steps": see `Correcting.vitals`}, by label."""
     lag = {f"{name}:{part}": float(waiting) for (name, part), waiting in stream.lag().items()} if stream else {}
     sizes = {"shoppers": float(len(shoppers))}
     if engine is not None:
         sizes["shelf_changes"] = float(len(engine.shelf.changed))
         sizes["parts_left_out"] = float(len(engine.health.resting()))
-    return {"size": sizes, "lag": lag}
+    told: dict[str, Mapping[str, float]] = {"size": sizes, "lag": lag}
+    if engine is not None and engine.learned.correcting is not None:
+        told["steps"] = engine.learned.correcting.vitals()
+    return told

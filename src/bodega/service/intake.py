@@ -86,7 +86,7 @@ class Intake:
 
         Words about consent among the rows hold at once, for the other rows too; `gpc`: the sender's browser objects.
         """
-        words, unclear = read_consents(rows, time.time())
+        words, unclear = read_consents(rows, self._clock.now())
         if words:
             await asyncio.to_thread(self._desk.shop.privacy.say, words)
         good, bad = self._sorted_out(rows)

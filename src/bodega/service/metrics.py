@@ -95,6 +95,7 @@ LAG = Family("bodega_stream_lag", "Records of a stream not consumed yet", ("stre
 DRIFT = Family("bodega_drift", "How far a signal is from what was learned", ("signal",), 16, mode="livemax")
 ALARMS = Family("bodega_drift_alarms", "Signals that drift beyond their threshold", (), 1, mode="livemax")
 ERASURES = Family("bodega_erasures_pending", "Erasures not finished yet", (), 1, mode="livemostrecent")
+STEPS = Family("bodega_ranking_steps", "Steps of the ranking and their guard, by worker", ("what",), 24, mode="livemax")
 BUILD = Family("bodega_build_info", "Version that runs", ("version",), 2, mode="livemax")
 
 COUNTED = (REQUESTS, REFUSED, DEGRADED, EMPTY, RUNGS, EXPLORED, CUT_OFF, EVENTS, BY_TYPE, LETTERS)
@@ -113,6 +114,7 @@ SET = (
     DRIFT,
     ALARMS,
     ERASURES,
+    STEPS,
     BUILD,
 )
 BUDGET = (*COUNTED, *TIMED, PLACE_STAGE, *SET)

@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, metrics.Family] = {
     "drift": metrics.DRIFT,
     "size": metrics.SIZES,
     "held": metrics.COUNTS,
+    "steps": metrics.STEPS,
 }
 """What a shop may tell in `vitals`: {kind: {label: value}}."""
 

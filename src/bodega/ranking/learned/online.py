@@ -16,7 +16,7 @@ Papers: McMahan et al. 2013 (FTRL-proximal in production); Duchi, Hazan & Singer
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,8 @@ MOST: Final = 0.5
 """The correction moves no item by more (in deviations of the order's scores)."""
 PER_PERSON: Final = 5
 """Impressions of one item to one shopper that are learned from, clicked or not: counting clicks alone would bias it."""
+PEOPLE: Final = 200_000
+"""(shopper, item) pairs whose impressions are remembered, the newest: 30 MB."""
 WINDOW: Final = 2_000
 """Newest impressions that the guard looks back on."""
 SURE: Final = 2.58
@@ -116,20 +118,25 @@ class Correction:
         self.guard = Guard()
         self._shown = [0.0] * PLACES
         self._clicked = [0.0] * PLACES
-        self._people: Counter[tuple[str, int]] = Counter()
+        self._people: dict[tuple[str, int], int] = {}
 
     def learn(self, item: int, x: Floats, position: int, *, clicked: bool, person: str) -> None:
-        """One impression: judged first, then learned from. `x` (n_features,), finite; `position` from 0."""
+        """One impression: judged first, then learned from. `x` (n_features,), finite; `position` from 0; `item` -1: an
+        item that the snapshot does not know teaches its features alone."""
         place = min(max(position, 0), PLACES - 1)
         offset = self._offset(place)
         shift = self._shift(item, x)
         self.guard.judge(_loss(offset, clicked=clicked), _loss(offset + shift, clicked=clicked))
-        self._people[person, item] += 1
-        if self._people[person, item] <= PER_PERSON:
+        told = self._people.pop((person, item), 0) + 1
+        self._people[person, item] = told  # at the end: whoever was quiet longest is dropped first
+        if len(self._people) > PEOPLE:
+            del self._people[next(iter(self._people))]
+        if told <= PER_PERSON:
             gradient = _chance(offset + shift) - clicked
             for key, value in enumerate(x.tolist()):
                 self.weights.step(key, gradient * value)
-            self.weights.step(len(self.features) + item, gradient)
+            if item >= 0:
+                self.weights.step(len(self.features) + item, gradient)
             self._shown[place] += 1
             self._clicked[place] += clicked
 
@@ -142,7 +149,9 @@ class Correction:
     def proposed(self, items: Ints, x: Floats) -> Floats:
         """The same whatever the guard says."""
         linear = np.array([self.weights.at(key) for key in range(len(self.features))], np.float32)
-        own = np.array([self.weights.at(len(self.features) + item) for item in items.tolist()], np.float32)
+        own = np.array(
+            [self.weights.at(len(self.features) + item) if item >= 0 else 0.0 for item in items.tolist()], np.float32
+        )
         moved: Floats = np.clip(x @ linear + own, -MOST, MOST).astype(np.float32)
         return moved
 
@@ -170,7 +179,7 @@ class Correction:
             open=guard.open,
             shown=self._shown,
             clicked=self._clicked,
-            people=sorted(self._people.items()),
+            people=list(self._people.items()),
         )
         path.write_bytes(msgspec.json.encode(kept))
 
@@ -193,7 +202,7 @@ class Correction:
         made.weights.z, made.weights.n = dict(kept.z), dict(kept.n)
         made.guard.gains.extend(kept.gains)
         made.guard.seen, made.guard.rolled_back, made.guard.open = kept.seen, kept.rolled_back, kept.open
-        made._shown, made._clicked, made._people = kept.shown, kept.clicked, Counter(dict(kept.people))
+        made._shown, made._clicked, made._people = kept.shown, kept.clicked, dict(kept.people)
         return made
 
 
