@@ -232,7 +232,7 @@ class Finder:
                 rows, score = _joined(rows, score, near, len(self._shelf))
             chosen = self._health.ask(ASKED, lambda: self._chosen(asked, keep), _none)
             rows, score = _joined(rows, score, chosen, len(self._shelf))
-        rows, score = self._without(said, rows, score)
+        rows, score = self.without(said, rows, score)
         return Found(rows, score, asked, said.corrected or facts.corrected, _level(facts, rows))
 
     def _meant(self, source: Near, context: Context, keep: Flags | None, rows: Ints, facts: _Facts) -> Ints:
@@ -334,7 +334,7 @@ class Finder:
         flags = np.concatenate([browse.keep(table, [rule]) for table in tables])
         return ~flags if meaning.excludes else flags
 
-    def _without(self, said: Understood, rows: Ints, score: Floats) -> tuple[Ints, Floats]:
+    def without(self, said: Understood, rows: Ints, score: Floats) -> tuple[Ints, Floats]:
         """Leave out what holds an excluded word ("not silk") anywhere in its text, unless its title refuses it too."""
         for meaning in said.meanings:
             if meaning.excludes and not meaning.field:

@@ -85,6 +85,7 @@ PLACES: dict[str, Place] = {
             {
                 "content": 1.0,
                 "dense": 0.5,
+                "pictures": 0.3,
                 "substitutes": 0.2,
                 "transition": 0.15,
                 "collaborative": 0.05,
@@ -94,6 +95,7 @@ PLACES: dict[str, Place] = {
             fitted=True,
             evidence=("view", "click"),
         ),
+        Place("looks_like", {"pictures": 1.0, "content": 0.15, "popular": 0.01}, anchored=True),
         Place(
             "together",
             {"transition": 1.0, "complements": 1.0, "slim": 0.3, "collaborative": 0.3, "popular": 0.05},
@@ -134,4 +136,17 @@ PLACES: dict[str, Place] = {
     )
 }
 
-DEFAULT_WEIGHTS: dict[str, dict[str, float]] = {name: place.weights for name, place in PLACES.items()}
+PHOTO = Place(
+    "photo",
+    {"pictures": 1.0, "profile": 0.3, "intent": 1.0, "lexical": 0.3, "dense": 0.2, "sentences": 0.2, "popular": 0.02},
+    personal=False,
+    fill=False,
+    sold_out=True,
+    proposes=("pictures", "lexical"),
+)
+"""A search by photo, with words or without: what a request for `search` that brings a photo becomes. Logs hold no
+photos to fit weights on; these are chosen on half of Luma (docs/decisions/0040-image-search.md)."""
+
+DEFAULT_WEIGHTS: dict[str, dict[str, float]] = {name: place.weights for name, place in PLACES.items()} | {
+    PHOTO.name: PHOTO.weights
+}

@@ -14,6 +14,7 @@ from bodega.engine.browse import Narrowing
 from bodega.engine.cold import anchors_beside
 from bodega.engine.finding import Finder
 from bodega.engine.merchandise import Bound, Merchandise, facts_of
+from bodega.engine.pictured import Pictured
 from bodega.engine.places import Place
 from bodega.engine.pool import Pool, Pooling, showable
 from bodega.ranking.rules import RuleBook
@@ -58,6 +59,11 @@ class Questioning:
     repeats: bool
     """Do people here buy the same item again?"""
 
+    @property
+    def pictured(self) -> Pictured:
+        """What finds by photo."""
+        return Pictured(self.finder, self.pooling)
+
     def understood(self, request: Request, context: Context, rules: RuleBook) -> tuple[Understood | None, Bound]:
         """What the query says (None: there is none), and what the rules want of its page: of the words as typed, and
         of the words as corrected."""
@@ -82,18 +88,23 @@ class Questioning:
     ) -> Question:
         """What is asked and what answers it. A question that nothing answers is relaxed, each step named."""
         said, bound = read
-        shelf = self.pooling.shelf
+        shelf, photo = self.pooling.shelf, len(context.picture) > 0
         shown = showable(shelf, place, context, seen_too=self.repeats)
         shown[anchors_beside(request, shelf) if place.anchored else []] = False
         allowed = bound.allowed(shown)
         masks, where = _Masks(allowed, chosen.all), chosen.where
         if said is None:
+            if photo:
+                return self._asked(*self.pictured.found(None, context, where), masks, where, bound)
             return self._asked(context, self.pooling.pool(place, context), masks, where, bound)
         first: Question | None = None
         for given_up, attempt in self.finder.attempts(said):
             conditions = self.finder.meets(attempt)
             keep = where if conditions is None else conditions if where is None else conditions & where
-            if attempt.text.strip():
+            if photo:
+                asked, pool = self.pictured.found(attempt, context, keep)
+                question = self._asked(asked, replace(pool, relaxed=(*given_up, *pool.relaxed)), masks, keep, bound)
+            elif attempt.text.strip():
                 found = self.finder.find(attempt, context, keep, verbatim=request.verbatim)
                 question = self._asked(found.context, Pool.of(found, given_up), masks, keep, bound)
             else:  # conditions only ("under 50"): the whole shelf, inside them

@@ -9,15 +9,20 @@ import time
 
 from bodega.engine.health import is_callers, lose
 from bodega.engine.online import History, Shoppers
-from bodega.engine.places import PLACES, Place
+from bodega.engine.photo import UNSEEN, beside_photo, is_photo, picture_of
+from bodega.engine.places import PHOTO, PLACES, Place
 from bodega.errors import BadRequest
 from bodega.schema import Context, ItemTable, Request
+from bodega.schema.arrays import NO_FLOATS
 from bodega.settings import Settings
 
 QUERY_LIMIT = 512
 """Longest query that is looked at, in characters; the rest is ignored (and named in `degraded`)."""
 
 OFFSET_LIMIT = 10_000
+
+BY_PHOTO = ("home", "search", "category")
+"""Places that become a search by photo when the request brings one."""
 
 
 def place_of(request: Request, settings: Settings) -> Place:
@@ -40,7 +45,7 @@ def place_of(request: Request, settings: Settings) -> Place:
             got=f"k={request.k}, offset={request.offset}",
             next="ask for k=20, offset=0",
         )
-    return place
+    return PHOTO if is_photo(request.image) and request.place in BY_PHOTO else place
 
 
 def context_of(
@@ -52,7 +57,7 @@ def context_of(
     anchors = table.rows(request.items)
     notes = _missing(request, place)
     context = Context(
-        place=request.place,
+        place=place.name,
         now=request.time.timestamp() if request.time else time.time(),
         history=history.items,
         times=history.times,
@@ -62,10 +67,20 @@ def context_of(
         shown=history.shown,
         shown_times=history.shown_times,
         searches=history.searches,
-        query=request.query[:QUERY_LIMIT].strip(),
+        query=_words(request, place),
+        picture=picture_of(request.image)[1] if place is PHOTO else NO_FLOATS,
         language=request.language or settings.language,
     )
     return context, notes
+
+
+def _words(request: Request, place: Place) -> str:
+    """What is searched in words; beside a photo without what only points at it ("like this, but red")."""
+    words = request.query[:QUERY_LIMIT]
+    if place is not PHOTO:
+        return words.strip()
+    words = beside_photo(words)
+    return words if any(character.isalnum() for character in words) else ""
 
 
 def _history(request: Request, table: ItemTable, shoppers: Shoppers) -> History:
@@ -86,8 +101,9 @@ def _missing(request: Request, place: Place) -> list[str]:
     notes = []
     if place.personal and not request.personal:
         notes.append("not_personal: personalisation is switched off for this list")
-    if request.image:
-        notes.append("image: pictures are not searched by yet; searched by the words alone")
+    if request.image and place is not PHOTO:
+        why = request.image.removeprefix(UNSEEN) if request.image.startswith(UNSEEN) else "this list knows no photos"
+        notes.append(f"image: not searched by it, {why}")
     if len(request.query) > QUERY_LIMIT:
         notes.append(f"long_query: only the first {QUERY_LIMIT} characters were searched")
     return notes

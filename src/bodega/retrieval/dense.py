@@ -194,7 +194,7 @@ class Dense:
 
     def _like(self, context: Context) -> Likeness | None:
         """What is asked around items; None where words are asked, or nothing that has a vector."""
-        if context.place == SEARCH or context.query.strip():
+        if context.place == SEARCH or context.query.strip() or len(context.picture):
             return None
         if self._main is not None:  # newer items are compared with seeds of the snapshot, and are none themselves
             like = self._main._like(context)
