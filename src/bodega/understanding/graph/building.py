@@ -16,17 +16,21 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from bodega.protocols import NoProgress, Progress
 from bodega.schema import Coded, ItemTable, World
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Flags, Ints
 from bodega.schema.table import Texts
 from bodega.understanding import language
 from bodega.understanding.graph.graph import KnowledgeGraph, of_edges
 from bodega.understanding.graph.kinds import BRAND, CATEGORY, GIVEN, GROUP, ITEM, NEED, QUERY, VALUE
 from bodega.understanding.graph.needs import Need, mine
 from bodega.understanding.query.habits import Asked, asked
+
+Whole = NDArray[np.integer]
+Real = NDArray[np.floating]
 
 NO_VALUES = frozenset({"brand", "category", "seller", "kind"})
 """Columns that are no attributes."""
@@ -189,7 +193,7 @@ class _Nodes:
     n_items: int
     names: list[str] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
-    found: dict[str, list[tuple[Ints, Ints, Floats]]] = field(default_factory=dict)
+    found: dict[str, list[tuple[Whole, Whole, Real]]] = field(default_factory=dict)
 
     def _new(self, kind: int, names: Iterable[str]) -> int:
         """The number of the first of new nodes."""
@@ -198,7 +202,7 @@ class _Nodes:
         self.kinds += [kind] * (self.n_items + len(self.names) - first)
         return first
 
-    def _add(self, relation: str, heads: Ints, tails: Ints, weights: Floats) -> None:
+    def _add(self, relation: str, heads: Whole, tails: Whole, weights: Real) -> None:
         self.found.setdefault(relation, []).append((heads, tails, weights))
 
     def groups(self, group: Ints) -> None:
@@ -243,7 +247,7 @@ class _Nodes:
     def graph(self) -> KnowledgeGraph:
         n = self.n_items + len(self.names)
         kinds = np.concatenate([np.full(self.n_items, ITEM), np.array(self.kinds, np.int64)]).astype(np.int8)
-        edges: Mapping[str, list[tuple[Ints, Ints, Floats]]] = self.found
+        edges: Mapping[str, list[tuple[Whole, Whole, Real]]] = self.found
         made = {
             relation: sparse.coo_matrix(
                 (
@@ -267,7 +271,7 @@ def _telling(column: Coded, n_items: int, options: GraphOptions) -> Coded:
     return Coded(starts, column.codes[keep], column.vocabulary)
 
 
-def _only(pairs: sparse.coo_matrix, keep: np.ndarray) -> sparse.coo_matrix:
+def _only(pairs: sparse.coo_matrix, keep: Flags) -> sparse.coo_matrix:
     return sparse.coo_matrix((pairs.data[keep], (pairs.row[keep], pairs.col[keep])), shape=pairs.shape)
 
 

@@ -170,10 +170,10 @@ class Learner:
         query = _turned(head, relation)
         pool = self.nodes if against is None else self.nodes[against.nodes]
         place = batch.tails if against is None else np.searchsorted(against.nodes, batch.tails)
-        scores = query @ pool.T
+        scores: Floats = query @ pool.T
         if against is not None:
             scores -= against.drawn
-        share = batch.weight / len(batch)
+        share: Floats = np.asarray(batch.weight / len(batch), np.float32)
         lines = np.arange(len(batch))
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
@@ -181,12 +181,12 @@ class Learner:
         loss = -float(share @ np.log(np.maximum(scores[lines, place], 1e-30)))
         scores *= share[:, None]
         scores[lines, place] -= share
-        of_query, of_pool = scores @ pool, scores.T @ query
+        of_query: Floats = scores @ pool
+        of_pool: Floats = scores.T @ query
         cubes, sizes = zip(*(_cubic(rows, self.options.cubic, share) for rows in (head, relation, tail)), strict=True)
         of_head, of_relation = _unturned(of_query, head, relation)
-        rows, gradient = _summed(
-            np.concatenate([batch.heads, batch.tails]), np.concatenate([of_head + cubes[0], cubes[2]])
-        )
+        ends = np.concatenate([batch.heads, batch.tails])
+        rows, gradient = _summed(ends, np.concatenate([of_head + cubes[0], cubes[2]]))
         if against is None:
             of_pool[rows] += gradient
             rows, gradient = np.arange(len(self.nodes)), of_pool

@@ -134,7 +134,9 @@ class KnowledgeGraph:
         return found
 
 
-def of_edges(n_items: int, names: Texts, kinds: NDArray[np.int8], found: dict[str, sparse.coo_matrix]) -> KnowledgeGraph:
+def of_edges(
+    n_items: int, names: Texts, kinds: NDArray[np.int8], found: dict[str, sparse.coo_matrix]
+) -> KnowledgeGraph:
     """A graph from nodes x nodes matrices, one a relation; entries <= 0 are left out."""
     starts, parts = [0], []
     for relation in RELATIONS:

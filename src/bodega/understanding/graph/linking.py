@@ -17,10 +17,12 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, sparse
 
+from bodega.protocols import Progress
 from bodega.schema import ItemTable
-from bodega.schema.arrays import Doubles, Floats, Ints
+from bodega.schema.arrays import Doubles, Flags, Floats, Ints
 from bodega.understanding import language
 from bodega.understanding.graph.embedding import Embedding, EmbeddingOptions, Triples, embed
 from bodega.understanding.graph.graph import KnowledgeGraph
@@ -41,6 +43,10 @@ class LinkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shrinks the weights of the logit; in links."""
     fewest: int = 20
     heads: int = 2_000
+    held_out: float = 0.2
+    """Share of the known links that the weights are learned from; the signs are made without them, then with."""
+    likes_items: int = 20_000
+    """Beyond so many items no heads are compared with all others: `neighbours` says nothing."""
     """Links that the weights are learned from, at most."""
     embedding: EmbeddingOptions = EmbeddingOptions()
 
@@ -82,7 +88,7 @@ class Signs:
             words,
             traits,
             {name: graph.between(name) for name in relations},
-            _likes([words, _unit(traits)], options.like),
+            _likes([words, _unit(traits)], options.like if len(items) <= options.likes_items else 0),
             seen,
         )
 
@@ -118,12 +124,12 @@ class Signs:
         n = int(leaf.max(initial=0)) + 1
         flow = np.zeros((n, n), np.float32) if n <= 2_000 else None
         if flow is None:  # thousands of categories: same or not
-            return (leaf[heads][:, None] == leaf[pool][None, :]).astype(np.float32)
+            return np.asarray(leaf[heads][:, None] == leaf[pool][None, :], np.float32)
         np.add.at(flow, (leaf[pairs.row], leaf[pairs.col]), 1.0)
         base = flow.sum(axis=0) + 1.0
         base /= base.sum()
         share = (flow + 5 * base) / (flow.sum(axis=1, keepdims=True) + 5)
-        return np.log(share / base)[leaf[heads]][:, leaf[pool]]
+        return np.asarray(np.log(share / base)[leaf[heads]][:, leaf[pool]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +188,80 @@ def weigh(
     return Weighing(signs.names, tuple(float(f"{each:.6g}") for each in weights), len(heads))
 
 
+def chosen(signs: Signs, relation: str, links: tuple[Ints, Ints], options: LinkOptions) -> Weighing:
+    """The learned weights, or the best single sign where that ranks links better which neither has seen.
+
+    Judged by the mean reciprocal rank of each half of the links under weights from the other half.
+    """
+    heads, tails = links
+    whole = weigh(signs, relation, links, options)
+    if len(heads) < 2 * options.fewest:
+        return whole
+    half = np.random.default_rng(options.embedding.seed).permutation(len(heads)) < len(heads) // 2
+    alone = {name: Weighing(signs.names, _single(signs.names, name), len(heads)) for name in signs.names}
+    gained = dict.fromkeys(("", *alone), 0.0)
+    for fitted, judged in ((half, ~half), (~half, half)):
+        learned = weigh(signs, relation, (heads[fitted], tails[fitted]), options)
+        rows = np.flatnonzero(judged)[: options.heads // 2]
+        for name, each in {"": learned, **alone}.items():
+            gained[name] += reciprocal_ranks(signs, relation, (heads[rows], tails[rows]), each).sum()
+    best = max(gained, key=lambda name: (gained[name], name == ""))
+    return alone[best] if best else whole
+
+
+def _single(names: Sequence[str], name: str) -> tuple[float, ...]:
+    return tuple((-1.0 if each == "price" else 1.0) if each == name else 0.0 for each in names)
+
+
+def reciprocal_ranks(signs: Signs, relation: str, links: tuple[Ints, Ints], weighing: Weighing) -> Doubles:
+    """1 / rank of each link's tail among all items but the head's known tails and itself; ties count half."""
+    out, n = [], len(signs.items)
+    pool, known = np.arange(n, dtype=np.int32), signs.links[relation]
+    for low in range(0, len(links[0]), 32):
+        heads, tails = links[0][low : low + 32], links[1][low : low + 32]
+        score = signs.of_heads(relation, heads, pool) @ np.array(weighing.weights, np.float32)
+        score[np.asarray(known[heads].todense()) > 0] = -np.inf
+        score[np.arange(len(heads)), heads] = -np.inf
+        mine = score[np.arange(len(heads)), tails][:, None]
+        out.append(1 / (0.5 + (score > mine).sum(axis=1) + 0.5 * (score == mine).sum(axis=1)))
+    return np.concatenate(out) if out else np.empty(0)
+
+
+def learn_links(
+    items: ItemTable, graph: KnowledgeGraph, relations: Sequence[str], options: LinkOptions, progress: Progress
+) -> Linker | None:
+    """A predictor of these relations: weights from held-out links, signs from all of them. None without links."""
+    rng = np.random.default_rng(options.embedding.seed)
+    known, hidden = graph, dict[str, tuple[Ints, Ints]]()
+    for relation in relations:
+        heads, tails, _ = graph.edges(relation)
+        if len(heads) >= 2 * options.fewest / options.held_out:
+            some = rng.permutation(len(heads))[: min(int(options.held_out * len(heads)), 4 * options.heads)]
+            hidden[relation] = heads[some], tails[some]
+            known = without(known, relation, hidden[relation])
+    if not hidden:
+        return None
+    progress.start("learn: which links are missing")
+    shorter = msgspec.structs.replace(options.embedding, steps=options.embedding.steps // 2)
+    early = msgspec.structs.replace(options, embedding=shorter)
+    signs = Signs.of(items, known, early, relations=tuple(hidden))
+    weighing = {relation: chosen(signs, relation, _some(links, options), options) for relation, links in hidden.items()}
+    signs = Signs.of(items, graph, options, relations=tuple(hidden))
+    progress.finish()
+    return Linker(signs, weighing, options)
+
+
+def _some(links: tuple[Ints, Ints], options: LinkOptions) -> tuple[Ints, Ints]:
+    return links[0][: options.heads], links[1][: options.heads]
+
+
 @dataclass(frozen=True, eq=False)
 class _Cases:
     """Links with the signs of every candidate, scaled; known tails of the head take no part."""
 
     x: Floats
-    out: np.ndarray
-    place: Ints
+    out: Flags
+    place: NDArray[np.integer]
     scale: Doubles
 
     @classmethod
@@ -286,7 +359,7 @@ def _likes(bags: Sequence[sparse.csr_matrix], k: int) -> sparse.csr_matrix:
     """The k most alike items of each, by the mean of the cosines; rows sum to 1."""
     n = bags[0].shape[0]
     rows, columns, data = [], [], []
-    for low in range(0, n, 512):
+    for low in range(0, n if k else 0, 512):
         block = sum((each[low : low + 512] @ each.T).toarray() for each in bags)
         lines = np.arange(len(block))
         block[lines, low + lines] = 0
@@ -297,7 +370,7 @@ def _likes(bags: Sequence[sparse.csr_matrix], k: int) -> sparse.csr_matrix:
         columns.append(best.ravel())
         data.append(value.ravel())
     where = (np.concatenate(rows), np.concatenate(columns)) if rows else ([], [])
-    made = sparse.csr_matrix((np.concatenate(data) if data else [], where), shape=(n, n), dtype=np.float32)
+    made = sparse.csr_matrix((np.concatenate(data) if data else np.empty(0), where), shape=(n, n), dtype=np.float32)
     made.eliminate_zeros()
     return made
 

@@ -24,7 +24,9 @@ HAN = 8
 ASIDE = 0.5
 """How surely an item serves a need that is only among the words of its title and attributes."""
 
-_LEAD = r"(?:ideal|perfect|great|good|best|designed|suitable|made|built|suited|excellent|essential|recommended|gift) for"
+_LEAD = (
+    r"(?:ideal|perfect|great|good|best|designed|suitable|made|built|suited|excellent|essential|recommended|gift) for"
+)
 _ENGLISH = re.compile(rf"\b(?:{_LEAD}|for|gift for)\s+((?:[^\W\d_][\w'-]*[ ,/&]*){{1,12}})", re.IGNORECASE)
 _GIFT = re.compile(r"\b((?:[^\W\d_]+ ){0,2}gifts?)\b", re.IGNORECASE)
 _CHINESE = re.compile(r"(?:适合|适用于|适用|用于|专为)([\u4e00-\u9fff、和与及]{2,24})|(送[\u4e00-\u9fff]{1,4})")
@@ -36,10 +38,11 @@ _CUT = re.compile(
 )
 _LEFT_OFF = re.compile(r"^(?:the|a|an|your|our|my|his|her|their|both|those|some)\s+", re.IGNORECASE)
 _HAN_TAIL = re.compile(r"(?:使用|佩戴|穿着|穿|用|的|等).*$")
-_EMPTY = frozenset(
+_NOTHING = (
     "example instance me them us him her sale free years days ages life long-lasting extra added maximum superior "
-    "better easy ultimate total".split()
+    "better easy ultimate total"
 )
+_EMPTY = frozenset(_NOTHING.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +98,17 @@ def mine(
         for need in said(text):
             key = _key(need)
             if key:
-                served.setdefault(key, {}).update({item: 1.0 for item in items})
+                served.setdefault(key, {}).update(dict.fromkeys(items, 1.0))
                 spelled.setdefault(key, Counter())[need.casefold()] += 1
     most = max(len(texts) // 2, least)
     kept = {key: items for key, items in served.items() if len(items) >= least}
-    for key, items in kept.items():
+    for key, serving in kept.items():
         for row in _holding(key, words):
-            items.setdefault(row, ASIDE)
+            serving.setdefault(row, ASIDE)
     found = [
-        Need(min(spelled[key].items(), key=lambda pair: (-pair[1], pair[0]))[0], key, items)
-        for key, items in kept.items()
-        if len(items) <= most
+        Need(min(spelled[key].items(), key=lambda pair: (-pair[1], pair[0]))[0], key, serving)
+        for key, serving in kept.items()
+        if len(serving) <= most
     ]
     return sorted(found, key=lambda need: (-len(need.items), need.words))
 
