@@ -145,6 +145,19 @@ def items(
     run_and_show(lambda progress: run(options, progress), as_json)
 
 
+@bench.command(epilog="Example: `bodega bench experiments --json`")
+def experiments(
+    runs: Annotated[int, typer.Option(help="Simulated experiments a rate.", min=20, max=100_000)] = 1_000,
+    pages: Annotated[int, typer.Option(help="Pages on which two orders are compared.", min=1_000)] = 40_000,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """May the verdicts of experiments be trusted? Tests of nothing, planted effects, two orders in one list."""
+    from bodega.bench.experiments import ExperimentsOptions, run
+
+    run_and_show(lambda progress: run(ExperimentsOptions(runs=runs, pages=pages, seed=seed), progress), as_json)
+
+
 @bench.command(epilog="Example: `bodega bench personal --json`")
 def personal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,
