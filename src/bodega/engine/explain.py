@@ -10,8 +10,8 @@ Cost: some microseconds a hit, 20 for the words of a query. Not for: items that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -19,6 +19,7 @@ import numpy as np
 
 from bodega.engine.cold import basis_of
 from bodega.engine.places import FALLBACK
+from bodega.engine.remember import Remembered
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Explains, Source
 from bodega.retrieval.lexical import Lexical
@@ -36,6 +37,9 @@ READ = 2_000
 
 SHORT = 120
 """Characters of a text whose words are remembered."""
+
+READ_BYTES = 4_000_000
+"""Memory for the words of items that were shown lately: two thousand of them."""
 
 CONTRIBUTIONS = 8
 """Features of a ranker that are told, the weightiest."""
@@ -58,6 +62,10 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "content": ("Like {titles}", "Like what you looked at"),
         "dense:home": ("Like {titles}", "Like what you looked at"),
         "dense:similar": ("Like {titles}", "Like this item"),
+        "profile": ("Like {titles}", "Like what you asked for"),
+        "profile:home": ("Like {titles}", "Like what you looked at"),
+        "profile:similar": ("Like {titles}", "Like this item"),
+        "profile:together": ("Goes with {titles}", "Goes with this item"),
         "pictures": ("Looks like {titles}", "Looks like your photo"),
         "pictures:similar": ("Looks like {titles}", "Looks like this item"),
         "pictures:looks_like": ("Looks like {titles}", "Looks like this item"),
@@ -88,6 +96,10 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "content": ("与{titles}相似", "与您浏览过的商品相似"),
         "dense:home": ("与{titles}相似", "与您浏览过的商品相似"),
         "dense:similar": ("与{titles}相似", "与此商品相似"),
+        "profile": ("与{titles}相似", "与您要找的相似"),
+        "profile:home": ("与{titles}相似", "与您浏览过的商品相似"),
+        "profile:similar": ("与{titles}相似", "与此商品相似"),
+        "profile:together": ("与{titles}搭配", "与此商品搭配"),
         "pictures": ("与{titles}外观相似", "与您的照片相似"),
         "pictures:similar": ("与{titles}外观相似", "与此商品外观相似"),
         "pictures:looks_like": ("与{titles}外观相似", "与此商品外观相似"),
@@ -121,9 +133,10 @@ class Explainer:
     """Puts reasons into words for one snapshot and shelf."""
 
     def __init__(self, sources: Mapping[str, Source], shelf: Shelf) -> None:
-        self._sources = sources
+        self._explains = {name: model for name, model in sources.items() if isinstance(model, Explains)}
         self._shelf = shelf
         self._eventful = basis_of(sources) == "events"
+        self._texts_read: Remembered[dict[str, tuple[int, str]]] = Remembered(READ_BYTES, _weight)
 
     def why(
         self, context: Context, rows: Ints, names: tuple[str, ...], shares: Floats, scores: Floats | None = None
@@ -133,40 +146,43 @@ class Explainer:
         `rows` (n,) shelf rows; `shares` (n, n_sources), all zero for what no source gave; `scores` of the same shape:
         the sources' own, NaN where they have none.
         """
-        used = [name for column, name in enumerate(names) if np.any(shares[:, column] >= SMALLEST_SHARE)]
-        seeds = {name: self._because(context, rows, name) for name in used}
+        told = _Told(context)
+        given = np.where(shares >= SMALLEST_SHARE, shares, np.float32(0))
+        order = np.argsort(-given, axis=1, kind="stable")
+        total = np.take_along_axis(given, order, axis=1).cumsum(axis=1)[:, -1:]
+        counts = np.count_nonzero(given, axis=1).tolist()
+        parts, columns = given.tolist(), order.tolist()
+        totals = total.tolist()
+        own = np.full(shares.shape, np.nan).tolist() if scores is None else scores.tolist()
+        seeds = {column: self._because(context, rows, names[column]) for column in np.flatnonzero(given.any(axis=0))}
         words = self.asked(context) if Lexical.name in names else {}
-        own = np.full(shares.shape, np.nan, np.float32) if scores is None else scores
+        named: dict[int, Evidence] = {}
         out: list[tuple[Reason, ...]] = []
         for place, row in enumerate(rows.tolist()):
-            given = np.argsort(-shares[place], kind="stable").tolist()
-            given = [column for column in given if shares[place, column] >= SMALLEST_SHARE]
-            total = float(shares[place, given].sum())
             reasons = []
-            for column in given:
-                name, led = names[column], seeds[names[column]]
-                seen = self._items(led[place], row) if led is not None else ()
-                evidence = self.found(words, row) if name == Lexical.name else seen
-                part = _Part(
-                    self._told_as(name), float(shares[place, column]) / total, float(own[place, column]), evidence
+            matched = self.found(words, row) if words else ()
+            for column in columns[place][: counts[place]]:
+                name, led = names[column], seeds[column]
+                seen = () if led is None else self._items(led[place], row, named)
+                reasons.append(
+                    told.reason(
+                        self._told_as(name),
+                        parts[place][column] / totals[place][0],
+                        own[place][column],
+                        matched if name == Lexical.name else seen,
+                    )
                 )
-                reasons.append(_reason(context, part))
-            if words and Lexical.name not in {reason.source for reason in reasons}:
-                reasons += self._also(context, words, row)
-            known = self._shelf.known_as[row] != GONE
-            alone = _Part(self._told_as(FALLBACK) if known else "catalog", 1.0)
-            told = [] if any(reason.share for reason in reasons) else [_reason(context, alone)]
-            out.append((*told, *reasons))
+            if matched and Lexical.name not in {reason.source for reason in reasons}:
+                reasons.append(told.reason(Lexical.name, 0.0, evidence=matched))  # all hits match alike: share 0
+            if not any(reason.share for reason in reasons):
+                known = self._shelf.known_as[row] != GONE
+                reasons.insert(0, told.reason(self._told_as(FALLBACK) if known else "catalog", 1.0))
+            out.append(tuple(reasons))
         return out
 
     def _told_as(self, name: str) -> str:
         """Where nothing has happened yet nothing is popular: the order is that of the catalog, newest first."""
         return "catalog" if name == FALLBACK and not self._eventful else name
-
-    def _also(self, context: Context, words: Mapping[str, str], row: int) -> list[Reason]:
-        """That the words match, where all hits match them alike, so that they decided nothing: share 0."""
-        found = self.found(words, row)
-        return [_reason(context, _Part(Lexical.name, 0.0, evidence=found))] if found else []
 
     @staticmethod
     def asked(context: Context) -> dict[str, str]:
@@ -180,15 +196,17 @@ class Explainer:
 
     def found(self, stems: Mapping[str, str], row: int) -> tuple[Evidence, ...]:
         """Which of these words stand in the item, and where: each once, in the first field that has it."""
-        left, out = dict(stems), []
+        held = self._texts_read.of(row, lambda: self._read(row))
+        hits = [(*held[stem], word) for stem, word in stems.items() if stem in held]
+        return tuple(Evidence(kind="word", text=word, field=field) for _, field, word in sorted(hits))
+
+    def _read(self, row: int) -> dict[str, tuple[int, str]]:
+        """{stem: (its place among the item's words, the first field that has it)}."""
+        held: dict[str, tuple[int, str]] = {}
         for field, text in self._texts(row):
-            if not left:
-                break
             for stem in _stems(text) if len(text) <= SHORT else _stemmed(text):
-                asked = left.pop(stem, None)
-                if asked is not None:
-                    out.append(Evidence(kind="word", text=asked, field=field))
-        return tuple(out)
+                held.setdefault(stem, (len(held), field))
+        return held
 
     def _texts(self, row: int) -> Iterator[tuple[str, str]]:
         """(field, text) of an item, the field that says most first."""
@@ -201,19 +219,26 @@ class Explainer:
         yield "tags", " ".join(item.tags)
         yield "description", item.description[:READ]
 
-    def _items(self, led: Ints, row: int) -> tuple[Evidence, ...]:
-        seeds = [seed for seed in dict.fromkeys(led.tolist()) if seed not in (GONE, row)]
-        return tuple(Evidence(kind="item", text=self._shelf.title(seed), id=self._shelf.id(seed)) for seed in seeds)
+    def _items(self, led: list[int], row: int, named: dict[int, Evidence]) -> tuple[Evidence, ...]:
+        """The items that led to one, each once; `named` are those that were put into words already."""
+        out = []
+        for seed in dict.fromkeys(led):
+            if seed not in (GONE, row):
+                if seed not in named:
+                    named[seed] = Evidence(kind="item", text=self._shelf.title(seed), id=self._shelf.id(seed))
+                out.append(named[seed])
+        return tuple(out)
 
-    def _because(self, context: Context, rows: Ints, source: str) -> Ints | None:
+    def _because(self, context: Context, rows: Ints, source: str) -> list[list[int]] | None:
         """Shelf rows that led this source to each item: (n, TITLES_NAMED), GONE where there is none."""
-        model: object = self._sources.get(source)
-        if not isinstance(model, Explains):
+        model = self._explains.get(source)
+        if model is None:
             return None
         known_as = self._shelf.known_as[rows]
         led = model.because(context, np.maximum(known_as, 0), TITLES_NAMED)
         led = np.where((led >= 0) & (known_as >= 0)[:, None], self._shelf.current(np.maximum(led, 0)), GONE)
-        return led.astype(np.int32)
+        found: list[list[int]] = led.tolist()
+        return found
 
 
 class Sums(Protocol):
@@ -293,30 +318,46 @@ def told(names: tuple[str, ...], values: Floats, *, exact: bool) -> tuple[Contri
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one source gave an item."""
+class _Told:
+    """Reasons of one page in words; what stays the same from hit to hit is made once."""
 
-    source: str
-    share: float
-    value: float = np.nan
-    evidence: tuple[Evidence, ...] = ()
+    def __init__(self, context: Context) -> None:
+        self._place = context.place
+        self._query = _short(context.query)
+        self._texts = TEXTS.get(context.language[:2], TEXTS["en"])
+        self._said: dict[tuple[str, str], str] = {}
+        self._titles: dict[tuple[str, ...], str] = {}
+
+    def reason(self, source: str, share: float, value: float = np.nan, evidence: tuple[Evidence, ...] = ()) -> Reason:
+        """One source's part of one hit."""
+        ids: tuple[str, ...] = ()
+        titles = ""
+        if evidence and evidence[0].kind == "item":
+            ids = tuple([each.id for each in evidence])
+            known = self._titles.get(ids)
+            if known is None:
+                known = self._titles[ids] = " + ".join(dict.fromkeys(_short(each.text) for each in evidence))
+            titles = known
+        return Reason(
+            source=source,
+            share=round(share, 4),
+            text=self._said.get((source, titles)) or self._say(source, titles),
+            because=ids,
+            evidence=evidence,
+            value=float(f"{value:.5g}") if isfinite(value) else None,
+        )
+
+    def _say(self, source: str, titles: str) -> str:
+        texts = self._texts
+        with_items, without = texts.get(f"{source}:{self._place}") or texts.get(source, texts["other"])
+        text = (with_items if titles else without).format(titles=titles, query=self._query, source=source)
+        self._said[source, titles] = text
+        return text
 
 
-def _reason(context: Context, part: _Part) -> Reason:
-    texts = TEXTS.get(context.language[:2], TEXTS["en"])
-    with_items, without = texts.get(f"{part.source}:{context.place}") or texts.get(part.source, texts["other"])
-    items = [each for each in part.evidence if each.kind == "item"]
-    titles = " + ".join(dict.fromkeys(_short(each.text) for each in items))
-    text = (with_items if titles else without).format(titles=titles, query=_short(context.query), source=part.source)
-    return Reason(
-        source=part.source,
-        share=round(part.share, 4),
-        text=text,
-        because=tuple(each.id for each in items),
-        evidence=part.evidence,
-        value=float(f"{part.value:.5g}") if np.isfinite(part.value) else None,
-    )
+def _weight(held: dict[str, tuple[int, str]]) -> int:
+    """What the words of one item take in memory."""
+    return 400 + 150 * len(held)
 
 
 def _short(text: str, limit: int = 48) -> str:
