@@ -100,6 +100,9 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neural: bool = False
     """Learn the neural sources too (extra `neural`): a CPU half hour on a million events. Where the extra is missing
     they are left out, and the report names them."""
+    knowledge: bool = False
+    """Learn the shop's knowledge graph (what goes with what, what could stand in for it, what it is for), show it on
+    product pages and propose from it; about a minute on 12,000 items."""
     taught_cases: Annotated[int, msgspec.Meta(ge=0)] = 1_000
     """At most this many cases of the validation window teach a list's learned ranker; 0: weighted sums everywhere."""
 
@@ -310,6 +313,19 @@ class Exploring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TRIES_NOTHING = Explore()
 
 
+class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is mined of items from their own texts (docs/knowledge.md)."""
+
+    mine: bool = True
+    """Fill columns that the shop left empty from titles, descriptions, category paths and article numbers."""
+    threshold: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = 0.9
+    """Facts act from this confidence on (.9: nine of ten are right on items whose values are known); others wait for
+    somebody to accept them."""
+    refit_share: Share = 0.1
+    """What mentions are worth is learned anew once this share of the catalog has changed; till then only changed items
+    are mined."""
+
+
 class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who shoppers are to this shop, what may be made of what they did, and for how long (docs/privacy.md)."""
 
@@ -353,6 +369,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     explore: Exploring = Exploring()
     understand: Understand = Understand()
     pictures: Pictures = Pictures()
+    knowledge: Knowledge = Knowledge()
     updates: Updates = Updates()
     serve: Serve = Serve()
     telemetry: Telemetry = Telemetry()

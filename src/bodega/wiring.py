@@ -31,6 +31,7 @@ from bodega.retrieval.dense import Dense
 from bodega.retrieval.generative import Generative, GenerativeOptions
 from bodega.retrieval.graph import Graph
 from bodega.retrieval.intent import Intent
+from bodega.retrieval.knowledge import Knowledge, KnowledgeOptions
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular, PopularOptions
@@ -43,6 +44,7 @@ from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
 from bodega.schema.moves import BackupReport, MoveReport
 from bodega.settings import Learn, Settings, Understand
+from bodega.understanding.graph import GraphOptions
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter
 from bodega.understanding.text.adapters import Adapted, adapt
@@ -265,7 +267,14 @@ def _chosen(settings: Settings) -> dict[str, Made]:
             Generative.load,
         ),
     }
-    return (more if settings.learn.more else {}) | (neural if settings.learn.neural else {})
+    known: dict[str, Made] = {
+        "knowledge": (
+            lambda: Knowledge(KnowledgeOptions(graph=GraphOptions(people=settings.understand.people))),
+            Knowledge.load,
+        )
+    }
+    more = (more if settings.learn.more else {}) | (known if settings.learn.knowledge else {})
+    return more | (neural if settings.learn.neural else {})
 
 
 def _by_meaning(settings: Settings, folder: Path | None) -> dict[str, Made]:

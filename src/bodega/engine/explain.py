@@ -76,6 +76,17 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "slim": ("Shoppers who chose {titles} chose this too", "Chosen by shoppers with a similar taste"),
         "substitutes": ("Compared with {titles}", "Others compare these"),
         "complements": ("Goes with {titles}", "Goes with it"),
+        "knowledge": ("Goes with {titles}", "Goes with it"),
+        "knowledge:home": ("Goes with {titles}", "Goes with what you chose"),
+        "knowledge:similar": ("Instead of {titles}", "Could stand in for it"),
+        "knowledge:basket": ("Goes with {titles} in your basket", "Goes with your basket"),
+        "knowledge:search": ("Made for what you look for", "Made for what you look for"),
+        "knowledge:accessory": ("An accessory for {titles}", "An accessory for it"),
+        "knowledge:upgrade": ("A step up from {titles}", "A step up"),
+        "knowledge:substitute": ("Others compare it with {titles}", "Others compare these"),
+        "knowledge:related": ("The shop recommends it with {titles}", "Recommended by the shop"),
+        "knowledge:upsell": ("The shop recommends it instead of {titles}", "Recommended by the shop"),
+        "knowledge:crosssell": ("The shop recommends it with {titles}", "Recommended by the shop"),
         "repeat": ("You have bought this before", "You have bought this before"),
         "popular": ("Popular right now", "Popular right now"),
         "recent": ("You looked at this recently", "You looked at this recently"),
@@ -110,6 +121,17 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "slim": ("选了{titles}的顾客也选了它", "口味相近的顾客选了它"),
         "substitutes": ("常与{titles}比较", "顾客常比较这些商品"),
         "complements": ("与{titles}搭配", "适合搭配购买"),
+        "knowledge": ("与{titles}搭配", "适合搭配购买"),
+        "knowledge:home": ("与{titles}搭配", "与您选过的商品搭配"),
+        "knowledge:similar": ("可替代{titles}", "可作替代"),
+        "knowledge:basket": ("与您购物车中的{titles}搭配", "与您的购物车搭配"),
+        "knowledge:search": ("适合您的用途", "适合您的用途"),
+        "knowledge:accessory": ("{titles}的配件", "配件"),
+        "knowledge:upgrade": ("{titles}的升级款", "升级款"),
+        "knowledge:substitute": ("顾客常与{titles}比较", "顾客常比较这些商品"),
+        "knowledge:related": ("本店推荐与{titles}一起看", "本店推荐"),
+        "knowledge:upsell": ("本店推荐代替{titles}", "本店推荐"),
+        "knowledge:crosssell": ("本店推荐与{titles}一起购买", "本店推荐"),
         "repeat": ("您以前买过", "您以前买过"),
         "popular": ("近期热门", "近期热门"),
         "recent": ("您最近看过", "您最近看过"),
@@ -117,7 +139,16 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "other": ("由{source}推荐", "由{source}推荐"),
     },
 }
-"""{language: {source, or source:place: (with the items that led here, without)}}."""
+"""{language: {source, source:place or source:relation: (with the items that led here, without)}}."""
+
+
+@runtime_checkable
+class Relates(Protocol):
+    """A source that can tell how an item is to what led to it."""
+
+    def relation(self, context: Context, seeds: Ints, items: Ints) -> list[str]:
+        """A relation for each pair of rows of the snapshot (a seed may be -1): its name, "" where there is none."""
+        ...
 
 
 def _stemmed(text: str) -> tuple[str, ...]:
@@ -155,6 +186,7 @@ class Explainer:
         totals = total.tolist()
         own = np.full(shares.shape, np.nan).tolist() if scores is None else scores.tolist()
         seeds = {column: self._because(context, rows, names[column]) for column in np.flatnonzero(given.any(axis=0))}
+        how = {column: self._related(context, rows, names[column], led) for column, led in seeds.items()}
         words = self.asked(context) if Lexical.name in names else {}
         named: dict[int, Evidence] = {}
         out: list[tuple[Reason, ...]] = []
@@ -166,7 +198,7 @@ class Explainer:
                 seen = () if led is None else self._items(led[place], row, named)
                 reasons.append(
                     told.reason(
-                        self._told_as(name),
+                        self._told_as(name) + how[column].get(place, ""),
                         parts[place][column] / totals[place][0],
                         own[place][column],
                         matched if name == Lexical.name else seen,
@@ -179,6 +211,17 @@ class Explainer:
                 reasons.insert(0, told.reason(self._told_as(FALLBACK) if known else "catalog", 1.0))
             out.append(tuple(reasons))
         return out
+
+    def _related(self, context: Context, rows: Ints, source: str, led: list[list[int]] | None) -> dict[int, str]:
+        """{place on the page: ":" and how the item is to what led to it}, where the source can tell."""
+        model = self._explains.get(source)
+        if led is None or not isinstance(model, Relates):
+            return {}
+        known_as = self._shelf.known_as
+        first = np.array([each[0] for each in led], np.int32).reshape(-1)
+        seeds = np.where(first >= 0, known_as[np.maximum(first, 0)], GONE).astype(np.int32)
+        said = model.relation(context, seeds, np.maximum(known_as[rows], 0))
+        return {place: f":{name}" for place, name in enumerate(said) if f"{source}:{name}" in TEXTS["en"]}
 
     def _told_as(self, name: str) -> str:
         """Where nothing has happened yet nothing is popular: the order is that of the catalog, newest first."""
@@ -339,7 +382,7 @@ class _Told:
                 known = self._titles[ids] = " + ".join(dict.fromkeys(_short(each.text) for each in evidence))
             titles = known
         return Reason(
-            source=source,
+            source=source.partition(":")[0],
             share=round(share, 4),
             text=self._said.get((source, titles)) or self._say(source, titles),
             because=ids,

@@ -64,6 +64,7 @@ PLACES: dict[str, Place] = {
                 "graph": 0.0,
                 "slim": 0.0,
                 "matrix": 0.0,
+                "knowledge": 0.0,
                 "repeat": 1.0,
                 "popular": 0.1,
             },
@@ -87,6 +88,7 @@ PLACES: dict[str, Place] = {
                 "dense": 0.5,
                 "pictures": 0.3,
                 "substitutes": 0.2,
+                "knowledge": 0.2,
                 "transition": 0.15,
                 "collaborative": 0.05,
                 "popular": 0.01,
@@ -98,7 +100,14 @@ PLACES: dict[str, Place] = {
         Place("looks_like", {"pictures": 1.0, "content": 0.15, "popular": 0.01}, anchored=True),
         Place(
             "together",
-            {"transition": 1.0, "complements": 1.0, "slim": 0.3, "collaborative": 0.3, "popular": 0.05},
+            {
+                "transition": 1.0,
+                "complements": 1.0,
+                "knowledge": 0.3,
+                "slim": 0.3,
+                "collaborative": 0.3,
+                "popular": 0.05,
+            },
             anchored=True,
             fitted=True,
         ),
@@ -107,6 +116,7 @@ PLACES: dict[str, Place] = {
             {
                 "transition": 1.0,
                 "complements": 0.3,
+                "knowledge": 0.2,
                 "sequential": 0.3,
                 "collaborative": 0.3,
                 "repeat": 0.5,
@@ -124,6 +134,7 @@ PLACES: dict[str, Place] = {
                 "sentences": 0.35,
                 "intent": 0.1,
                 "asked": 0.3,
+                "knowledge": 0.1,
                 "popular": 0.1,
                 "transition": 0.05,
                 "repeat": 0.15,
@@ -138,7 +149,7 @@ PLACES: dict[str, Place] = {
 
 PHOTO = Place(
     "photo",
-    {"pictures": 1.0, "profile": 0.3, "intent": 1.0, "lexical": 0.3, "dense": 0.2, "sentences": 0.2, "popular": 0.02},
+    {"pictures": 1.0, "profile": 0.3, "intent": 3.0, "lexical": 0.3, "dense": 0.2, "sentences": 0.2, "popular": 0.02},
     personal=False,
     fill=False,
     sold_out=True,

@@ -33,6 +33,7 @@ from bodega.engine.patience import Patience, is_remote, patiently
 from bodega.engine.photo import Photos
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
+from bodega.engine.relations import Connection, Relations, connections, relations_of
 from bodega.engine.remembering import remember
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
@@ -423,6 +424,16 @@ class Shop:
         items = ItemTable.of(self.stores.catalog.scan())
         log, _ = build_log(self.stores.events.scan(), items, self.settings.ingest, self.privacy.people())
         return mine(log, people=self.settings.understand.people if people is None else people)
+
+    def relations(self, item: str, *, relation: str = "", k: int = 10, documents: bool = False) -> Relations:
+        """What an item is, and what others are to it: variants, substitutes, upgrades, complements, accessories, what
+        the shop links. Raises BadRequest, UnknownItem, NotLearned (`learn.knowledge` is off)."""
+        self.catch_up()
+        return relations_of(self.engine, item, relation=relation, k=k, documents=documents)
+
+    def connections(self, one: str, other: str, *, language: str = "", k: int = 5) -> list[Connection]:
+        """How two items hang together, in words, the strongest way first. Raises UnknownItem, NotLearned."""
+        return connections(self.engine, one, other, language=language or self.settings.language, k=k)
 
     def fields(self) -> list[str]:
         """What can be filtered and counted here, sorted."""

@@ -45,7 +45,7 @@ class GraphOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Items that must serve a need."""
     value_share: float = 0.5
     """A value that more of the items bear says nothing."""
-    cheaper: float = 0.5
+    cheaper: float = 0.34
     """An accessory costs at most this part of what it is for."""
     onward: float = 0.5
     """... and between their categories at least this part of the complements goes this way."""
