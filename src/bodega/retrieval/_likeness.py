@@ -68,10 +68,12 @@ def middle_of(background: Floats) -> Floats:
     return middle
 
 
-def likeness(index: VectorIndex, middle: Floats, context: Context) -> Likeness | None:
+def likeness(
+    index: VectorIndex, middle: Floats, context: Context, decay: float = HISTORY_DECAY
+) -> Likeness | None:
     """The direction in which the context's seeds lie from the middle of the catalog; None without a seed that has a
     vector."""
-    seeds, weights = seeds_of(context, HISTORY_DECAY)
+    seeds, weights = seeds_of(context, decay)
     if not len(seeds) or not len(index):
         return None
     distinct, place = np.unique(seeds, return_inverse=True)
