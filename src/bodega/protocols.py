@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import EVENT_CODES, Candidates, Context, DeadLetter, Event, Item, ItemTable, Rule, World
+from bodega.schema.facts import Fact, FactCount, FactDecision, FactKey, FactQuery
+from bodega.schema.people import Word
 from bodega.schema.reviews import KeptReview, Review, ReviewSort, ReviewStats, Verdict
 
 
@@ -350,6 +352,8 @@ class Along:
     letters: Sequence[DeadLetter] = ()
     conflict: Callable[[Event], DeadLetter] | None = None
     """Makes the dead letter of an event whose id was delivered before with another content."""
+    said: Sequence[tuple[int, Sequence[Word]]] = ()
+    """(events of the batch before it, what was said about consent then): kept like `PeopleStore.say` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -574,6 +578,43 @@ class RuleStore(Protocol):
 
     def cursor(self) -> int:
         """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+
+class FactStore(Protocol):
+    """What was mined of items, and what merchants decided of it, durably.
+
+    Contract: facts are replaced item by item; decisions are touched by nobody but `decide`, so they hold however often
+    the catalog is mined. A fact's status is the decision on it, else the one on its value for every item.
+    """
+
+    def replace(self, items: Sequence[str] | None, facts: Sequence[Fact]) -> None:
+        """These are now all the facts of these items (None: of the whole shop)."""
+        ...
+
+    def stream(self) -> Iterator[Fact]:
+        """All facts in the order of their keys, whatever was decided (status `mined`)."""
+        ...
+
+    def counts(self) -> Sequence[FactCount]:
+        """By attribute, in its order."""
+        ...
+
+    def decide(self, keys: Sequence[FactKey], accepted: bool | None, *, who: str) -> int:
+        """Accept or reject (None: take the decision back); returns how many decisions changed. Items that are touched
+        count as changed in the catalog (at most `TOUCHED`), so that every process shows them anew."""
+        ...
+
+    def decisions(self) -> Sequence[FactDecision]:
+        """All decisions, in the order of their keys."""
+        ...
+
+    def cursor(self) -> int:
+        """Equal while no decision changed."""
+        ...
+
+    def list(self, query: FactQuery) -> list[Fact]:
+        """Facts with their status, in the order of their keys."""
         ...
 
 

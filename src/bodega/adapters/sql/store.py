@@ -16,6 +16,7 @@ from bodega.adapters.sql.catalog import SqlCatalog
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
 from bodega.adapters.sql.events import SqlEvents
+from bodega.adapters.sql.facts import SqlFacts
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.migrate import migrate
@@ -66,6 +67,11 @@ class SqlStore:
     def people(self) -> SqlPeople:
         """Who is the same shopper, what they agreed to, who was forgotten."""
         return SqlPeople(self.database)
+
+    @property
+    def facts(self) -> SqlFacts:
+        """What was mined of items, and what was decided of it."""
+        return SqlFacts(self.database)
 
     @property
     def reviews(self) -> SqlReviews:

@@ -247,6 +247,32 @@ REVIEWS = Table(
 """`number` is the order of first arrival; `time` that of the arrival where the review is not `dated`; `flags` are
 reasons joined by commas; `digest` is of the content alone, so that delivering it again changes nothing."""
 
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("item_id", Text, primary_key=True),
+    Column("attribute", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("conflict", Boolean, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("facts_value", "attribute", "value"),
+)
+"""What was mined of items; `payload` is the JSON of number, evidence and what the shop says instead."""
+
+FACT_DECISIONS = Table(
+    "fact_decisions",
+    METADATA,
+    Column("item_id", Text, primary_key=True),
+    Column("attribute", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("accepted", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+"""What merchants decided of facts: kept whatever is mined again; an empty item means every item."""
+
 META = Table(
     "meta",
     METADATA,
@@ -256,4 +282,5 @@ META = Table(
 """Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`;
 `review_seq`, changes of reviews; `privacy_seq`,
 changes of identities, consents and erasures; `identity_seq`, the newest `identity_changes.id`; `forget_seq`, erasures;
+`fact_seq`, changes of facts and of what was decided of them;
 `retained`, when old events were last removed (microseconds)."""
