@@ -193,6 +193,17 @@ class Pictures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Pictures fetched at one time."""
 
 
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One vector an item of text, words, attributes, picture and behaviour (docs/item-profile.md)."""
+
+    learn: Literal["auto", "always", "never"] = "auto"
+    """Learn it: `auto` where the shop's pictures were looked at, `always` also without (text, attributes, behaviour)."""
+    dimensions: Annotated[int, msgspec.Meta(ge=16, le=512)] = 128
+    """Numbers of a vector, two bytes each."""
+    steps: Count = 1_200
+    """At most this many steps of learning, about 35 CPU ms each; small shops take fewer."""
+
+
 class Updates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What takes effect between two learns, without training (docs/online-learning.md)."""
 
@@ -348,6 +359,22 @@ class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Events older than this many days are removed, daily while serving or by `bodega retain`; 0 keeps them."""
 
 
+class Reviews(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What shoppers write of items (docs/reviews.md)."""
+
+    text_limit: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 5_000
+    """Longest text kept, in characters."""
+    labels: Annotated[int, msgspec.Meta(ge=60)] = 300
+    """Reviews with stars and words from which a language is judged by a model of the shop's own; before, by a list of
+    words."""
+    prior: Positive = 8.0
+    """A product's rating counts as if it had this many more reviews of the shop's mean."""
+    summary: Annotated[int, msgspec.Meta(ge=0, le=10)] = 4
+    """Sentences of a summary."""
+    ranking: bool = True
+    """May rankers go by stars and sentiment?"""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -370,11 +397,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     understand: Understand = Understand()
     pictures: Pictures = Pictures()
     knowledge: Knowledge = Knowledge()
+    profile: Profile = Profile()
     updates: Updates = Updates()
     serve: Serve = Serve()
     telemetry: Telemetry = Telemetry()
     algolia: Algolia = Algolia()
     privacy: Privacy = Privacy()
+    reviews: Reviews = Reviews()
 
 
 def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
