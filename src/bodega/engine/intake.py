@@ -38,6 +38,7 @@ from bodega.protocols import (
     Written,
 )
 from bodega.schema import DeadLetter, Event, Item, Page
+from bodega.schema.people import Word
 from bodega.settings import Settings
 
 LOGGER = logging.getLogger("bodega.intake")
@@ -192,16 +193,20 @@ class Events:
 
         What a shopper did not agree to, and what was done before its shopper was forgotten, is `withheld`.
 
-        `along` is stored in the same transaction: how far a stream has come, and what of it could not be used.
+        `along` is stored in the same transaction: how far a stream has come, what of it could not be used, and what was
+        said about consent among the events: each word holds for the events behind it.
         """
         done: Future[Written] = Future()
-        kept = self._shop.privacy.admitted(events)
+        along = along and replace(along, said=[(at, self._shop.privacy.masked(words)) for at, words in along.said])
+        kept = self._admitted(events, along.said if along is not None else ())
 
         def acknowledge(stored: Future[Written]) -> None:
             try:
                 written = replace(stored.result(), withheld=len(events) - len(kept))
                 if failpoints.ON:
                     failpoints.reach("events.acknowledge")
+                if along is not None and along.said:
+                    self._shop.privacy.changed(states=False)
                 self._shop.stored_before(written.repeated)
                 refused = set(written.conflicts)
                 self._acknowledged([event for event in kept if event.id not in refused])
@@ -211,6 +216,17 @@ class Events:
 
         self._shop.stores.events.submit(kept, along=along).add_done_callback(acknowledge)
         return done
+
+    def _admitted(self, events: Sequence[Event], said: Sequence[tuple[int, Sequence[Word]]]) -> list[Event]:
+        """The events that may be kept, each judged by what was said before it."""
+        kept: list[Event] = []
+        so_far: list[Word] = []
+        begin = 0
+        for end, words in [*said, (len(events), ())]:
+            kept += self._shop.privacy.admitted(events[begin:end], said=so_far)
+            begin = end
+            so_far += words
+        return kept
 
     def _acknowledged(self, events: Sequence[Event]) -> None:
         """Tell the shop. Events that are durable are acknowledged even where that fails: states are read anew then."""

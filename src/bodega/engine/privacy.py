@@ -286,16 +286,17 @@ class Privacy:
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
-    def admitted(self, events: Sequence[Event], *, gpc: bool = False) -> list[Event]:
-        """The events that may be kept, as they may be kept."""
+    def admitted(self, events: Sequence[Event], *, gpc: bool = False, said: Sequence[Word] = ()) -> list[Event]:
+        """The events that may be kept, as they may be kept; `said`: what was said just before and is not stored yet,
+        under the names that are kept (`masked`)."""
         masked = [self.border.event(event) for event in events]
         state = self.state
         if state.buried:
             masked = [event for event in masked if not self.is_buried(event)]
-        if self._opted_in and not (state.spoken or gpc):
+        if self._opted_in and not (state.spoken or gpc or said):
             return masked
         self._look_up(event.session for event in masked)
-        told = [(event, self._standing(event, gpc=gpc)) for event in masked]
+        told = [(event, self._standing(event, gpc=gpc, said=said)) for event in masked]
         kept = [event if agreed.kept else self._nameless(event) for event, agreed in told]
         return [event for event in kept if event is not None]
 
@@ -316,11 +317,17 @@ class Privacy:
                     self._buried.popitem(last=False)
         return held
 
-    def _standing(self, event: Event, *, gpc: bool) -> Standing:
+    def _standing(self, event: Event, *, gpc: bool, said: Sequence[Word] = ()) -> Standing:
         if event.session.startswith(NOBODY) and not event.user:
             return Standing()  # nameless already
         person, visit = self.of_user(event.user), self.of_session(event.session)
-        told = standing(_words(event.user, person, visit), self.settings)
+        words = _words(event.user, person, visit)
+        if said:
+            mine = {USER + each for each in (event.user, *person.users) if each}
+            if event.session and not (event.user and _is_others(person, visit)):
+                mine.add(SESSION + event.session)
+            words = (*words, *(word for word in said if word.subject in mine))
+        told = standing(words, self.settings)
         return told.under_gpc() if gpc and self.settings.gpc == "deny" else told
 
     def _nameless(self, event: Event) -> Event | None:
@@ -447,8 +454,12 @@ class Privacy:
 
     def say(self, words: Sequence[Word]) -> None:
         """Keep what shoppers say about consent; the next request and the next event of any process go by it."""
-        self.store.say([self._masked(word) for word in words])
+        self.store.say(self.masked(words))
         self.changed(states=False)
+
+    def masked(self, words: Sequence[Word]) -> list[Word]:
+        """The same words, of the shoppers as they are kept here."""
+        return [self._masked(word) for word in words]
 
     def _masked(self, word: Word) -> Word:
         kind, _, name = word.subject.partition(":")
@@ -500,10 +511,14 @@ def _rows(rows: EventRows, keep: NDArray[np.bool_]) -> EventRows:
     )
 
 
+def _is_others(person: Person, visit: Person) -> bool:
+    """Does this visit belong to somebody else, too?"""
+    return visit.shared or visit.key not in ("", person.key)
+
+
 def _words(user: str, person: Person, visit: Person) -> tuple[Word, ...]:
     """What holds for this user on this visit: what others said on a visit of theirs does not bind who is signed in."""
-    others = visit.shared or visit.key not in ("", person.key)
-    return person.words if user and others else (*person.words, *visit.words)
+    return person.words if user and _is_others(person, visit) else (*person.words, *visit.words)
 
 
 def _merged(parts: Sequence[Steps]) -> Steps:

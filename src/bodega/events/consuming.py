@@ -5,6 +5,8 @@
 The order is everything. A consumer that is killed anywhere in it starts again where the *store* says it is: records
 that were polled and not stored are polled again; those that were stored are not, and would be found stored if they were
 (an event is known by its id, or by its content). At-least-once delivery, exactly-once effect.
+A word about consent among the records holds from there on: what came before it is stored first, what comes after it is
+judged by it, wherever a batch happens to end. Said again it changes nothing: its time is its own, or the broker's.
 A record that cannot be used is a dead letter that names its place, so it can be replayed. A store that does not take a
 batch (full disk, restarting server) is asked again with the *same* batch until it does: nothing is ever skipped.
 Cost: 20-30 us of CPU an event, most of it parsing; one transaction a poll. Not for: knowing brokers (`adapters`).
@@ -28,10 +30,12 @@ import msgspec
 from bodega import failpoints
 from bodega.errors import BadRequest, BodegaError, LimitError, StoreError
 from bodega.events.clock import Clock
+from bodega.events.consent import is_consent, read_words
 from bodega.events.parse import EventReader, letter
 from bodega.events.reasons import Refusal
 from bodega.protocols import Along, Polled, Record, Stream, Written
 from bodega.schema import DeadLetter, Event
+from bodega.schema.people import Word
 from bodega.settings import Settings, Streams
 
 LOGGER = logging.getLogger("bodega.streams")
@@ -56,6 +60,10 @@ class Consumed:
     """Events that were stored before."""
     dead: int = 0
     """Events or records in the dead letter box."""
+    words: int = 0
+    """Words about consent that were kept."""
+    withheld: int = 0
+    """Events that their shoppers did not agree to."""
     retries: int = 0
     """Batches that the store did not take at once."""
     lag: dict[int, int] = field(default_factory=dict)
@@ -74,6 +82,8 @@ class Parsed:
     places: list[tuple[str, int]]
     """(source, number inside the record) of each event."""
     letters: list[DeadLetter]
+    words: list[tuple[int, list[Word]]] = field(default_factory=list)
+    """(events before it, what was said) of every record about consent, in the stream's order."""
 
     def conflict(self, refused: Event) -> DeadLetter:
         """The letter of an event that was delivered before with another content, with its own place."""
@@ -108,6 +118,9 @@ class Records:
             single = len(rows) == 1
             for number, row in enumerate(rows, 1):
                 line = 0 if single else number
+                if isinstance(row, dict) and is_consent(row):
+                    self._hear(row, min(record.time, now) if record.time > 0 else now, (source, line), parsed)
+                    continue
                 found = self._event(row, record, now, (source, line))
                 if isinstance(found, DeadLetter):
                     parsed.letters.append(found)
@@ -115,6 +128,14 @@ class Records:
                     parsed.events.append(found)
                     parsed.places.append((source, line))
         return parsed
+
+    def _hear(self, row: dict[str, Any], now: float, place: tuple[str, int], parsed: Parsed) -> None:
+        """A row about consent; `now`: when the broker took it, so that delivered again it is the same word."""
+        source, line = place
+        try:
+            parsed.words.append((len(parsed.events), read_words(row, now, source)))
+        except BadRequest as error:
+            parsed.letters.append(letter(Refusal.BAD_VALUE, error.what, raw=row, source=source, line=line))
 
     def _event(self, row: object, record: Record, now: float, place: tuple[str, int]) -> Event | DeadLetter:
         source, line = place
@@ -231,10 +252,10 @@ class Consumer:
 
     def _stored(self, parsed: Parsed, polled: Polled, stop: threading.Event) -> bool:
         """Store the batch, however often it takes; False when told to stop before it is."""
-        along = Along(polled.offsets, parsed.letters, parsed.conflict)
         pause = FIRST_PAUSE
         while True:
             try:
+                along = Along(polled.offsets, parsed.letters, parsed.conflict, parsed.words)
                 written = self._submit(parsed.events, along).result()
                 break
             except (StoreError, LimitError, OSError) as error:
@@ -242,7 +263,6 @@ class Consumer:
                 self.done.retries += 1
             except BadRequest:
                 parsed = self._without_unkept(parsed)
-                along = Along(polled.offsets, parsed.letters, parsed.conflict)
                 continue
             if stop.wait(pause):
                 return False
@@ -251,21 +271,30 @@ class Consumer:
         self.done.records += len(polled.records)
         self.done.added += written.added
         self.done.unchanged += written.unchanged
-        self.done.dead += len(parsed.letters) + len(parsed.events) - written.added - written.unchanged
+        self.done.withheld += written.withheld
+        self.done.words += sum(len(words) for _, words in parsed.words)
+        known = written.added + written.unchanged + written.withheld
+        self.done.dead += len(parsed.letters) + len(parsed.events) - known
         return True
 
     def _without_unkept(self, parsed: Parsed) -> Parsed:
         """The batch with what no store can keep as letters: found by asking for each alone, without storing it."""
         kept = Parsed([], [], list(parsed.letters))
-        for event, (source, line) in zip(parsed.events, parsed.places, strict=True):
+        said = list(parsed.words)
+        for number, (event, (source, line)) in enumerate(zip(parsed.events, parsed.places, strict=True)):
+            before = []
+            while said and said[0][0] <= number:
+                before += said.pop(0)[1]
+            kept.words.append((len(kept.events), before))
             try:
-                self._submit([event], Along()).result()
+                self._submit([event], Along(said=[(0, before)])).result()
             except BadRequest as error:
                 raw = msgspec.to_builtins(event)
                 kept.letters.append(letter(Refusal.BAD_TEXT, str(error), raw=raw, source=source, line=line))
                 continue
             kept.events.append(event)
             kept.places.append((source, line))
+        kept.words.extend((len(kept.events), words) for _, words in said)
         return kept
 
     def _look_at_lag(self, stream: Stream) -> None:

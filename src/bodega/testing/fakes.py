@@ -101,6 +101,8 @@ class MemoryEvents:
         self._offsets: dict[tuple[str, int], Offset] = {}
         self._letters = letters
         """Where the letters that come along with a batch are put; None: nowhere."""
+        self._people: MemoryPeople | None = None
+        """Where words about consent are kept; None: nowhere."""
 
     def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written:
         """Keep a batch. Raises BadRequest for an event that cannot be kept; then nothing of the batch is."""
@@ -121,6 +123,8 @@ class MemoryEvents:
             for offset in along.offsets if along is not None else ():
                 held_offset = self._offsets.get((offset.stream, offset.partition), offset)
                 self._offsets[offset.stream, offset.partition] = offset if offset.anew else max(held_offset, offset)
+        if along is not None and self._people is not None:
+            self._people.say([word for _, words in along.said for word in words])
         if along is not None and self._letters is not None:
             refused = [along.conflict(event) for event in rejected] if along.conflict is not None else []
             self._letters.put([*along.letters, *refused])
@@ -351,6 +355,7 @@ class MemoryStores:
 
     def __post_init__(self) -> None:
         self.events._letters = self.events._letters or self.dead
+        self.events._people = self.people
         self.people.over(lambda: list(self.events._events.values()), self.events.remove)
         self.people.reviews = self.reviews
 

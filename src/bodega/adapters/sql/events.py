@@ -29,6 +29,7 @@ from bodega.adapters.sql.offsets import read_offsets, write_offsets
 from bodega.adapters.sql.steps import read_steps
 from bodega.adapters.sql.tables import EVENTS
 from bodega.adapters.sql.tombs import unburied
+from bodega.adapters.sql.words import write_words
 from bodega.errors import BadRequest
 from bodega.events.border import Border
 from bodega.protocols import Along, EventRows, Offset, Steps, Written
@@ -159,10 +160,11 @@ class SqlEvents:
         return results
 
     def _write_along(self, connection: Connection, along: Along, refused: Sequence[Event]) -> None:
-        """Letters, those of what was just refused too, and how far the stream has come."""
+        """Letters, those of what was just refused too, what was said, and how far the stream has come."""
         letters = [*along.letters, *(along.conflict(event) for event in refused if along.conflict is not None)]
         kept = letters if self.border is None else [self.border.letter(letter) for letter in letters]
         put_letters(self._database, connection, kept)
+        write_words(connection, [word for _, words in along.said for word in words])
         write_offsets(self._database, connection, along.offsets)
 
 

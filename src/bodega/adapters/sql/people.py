@@ -30,6 +30,7 @@ from bodega.adapters.sql.tables import (
     REVIEWS,
     TOMBSTONES,
 )
+from bodega.adapters.sql.words import write_words
 from bodega.events.border import Border
 from bodega.events.people import Erased, IdentityChange, PeopleState
 from bodega.protocols import Steps
@@ -117,24 +118,8 @@ class SqlPeople:
     # -- consents -------------------------------------------------------------------------------------------------
 
     def say(self, words: Sequence[Word]) -> None:
-        columns = CONSENTS.c
         with self._database.writing() as connection:
-            changed = False
-            for word in words:
-                same = and_(columns.subject == word.subject, columns.purpose == word.purpose)
-                held = connection.execute(select(columns.time, columns.granted).where(same)).first()
-                time = _micro(word.time)
-                if held is not None and (held.time, not held.granted) >= (time, not word.granted):
-                    continue
-                values = {"granted": word.granted, "time": time, "source": word.source}
-                if held is None:
-                    row = {"subject": word.subject, "purpose": word.purpose, **values}
-                    connection.execute(CONSENTS.insert().values(**row))
-                else:
-                    connection.execute(update(CONSENTS).where(same).values(**values))
-                changed = True
-            if changed:
-                _bump(connection, "privacy_seq")
+            write_words(connection, words)
 
     def said(self, subjects: Sequence[str]) -> list[Word]:
         with self._database.reading() as connection:
