@@ -70,6 +70,7 @@ NAMES: dict[str, str] = {
     "encoder.query": "an endpoint is asked for the vector of a query (garbage: NaN)",
     "encoder.batch": "an endpoint is asked for vectors of passages (garbage: NaN)",
     "llm.ask": "a language model is asked for other wordings (garbage: no JSON)",
+    "pictures.append": "vectors of pictures were written, no key points at them yet (file: the rows)",
     "vectors.append": "vectors were appended on disk (file: the file of vectors)",
     "stream.polled": "records of a stream are read and not stored",
     "stream.stored": "records of a stream are stored with their position, the broker does not know yet",
