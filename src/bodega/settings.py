@@ -197,7 +197,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One vector an item of text, words, attributes, picture and behaviour (docs/item-profile.md)."""
 
     learn: Literal["auto", "always", "never"] = "auto"
-    """Learn it: `auto` where the shop's pictures were looked at, `always` also without (text, attributes, behaviour)."""
+    """`auto`: learn it where the shop's pictures were looked at; `always`: also of text, attributes and behaviour."""
     dimensions: Annotated[int, msgspec.Meta(ge=16, le=512)] = 128
     """Numbers of a vector, two bytes each."""
     steps: Count = 1_200
@@ -234,6 +234,10 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sustained rate of one key or address before 429; loopback without a key is not limited."""
     burst: Count = 400
     """Requests that one key or address may send at once before the rate counts."""
+    shopper_per_second: Annotated[float, msgspec.Meta(ge=0)] = 20.0
+    """Sustained rate of lists for one user or session before 429, through whatever addresses; 0: not limited."""
+    shopper_burst: Count = 200
+    """Lists that one user or session may ask for at once before the rate counts."""
     keyless_loopback: bool = False
     """Answer loopback clients without a key (search and events scopes only, never admin)."""
     hosts: str = ""

@@ -8,15 +8,17 @@ from typing import TypeVar
 from weakref import ref
 
 import msgspec
+import numpy as np
 
 from bodega import settings as settings_room
 from bodega.adapters import backup as backups
 from bodega.adapters.analytics import Analytics
+from bodega.adapters.pictures.store import PictureBook
 from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
 from bodega.engine.erasure import LEDGER
-from bodega.engine.learn import Opened, Parts, open_learned
+from bodega.engine.learn import Opened, Parts, Unneeded, open_learned
 from bodega.engine.shop import Shop, warm
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, NotAShop
@@ -24,6 +26,7 @@ from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
 from bodega.events.pseudonyms import Secrets, another_key
 from bodega.protocols import Encoder, EncoderInfo, News, Progress, Publisher, Source
+from bodega.ranking.fit import FEWEST
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
@@ -35,6 +38,7 @@ from bodega.retrieval.knowledge import Knowledge, KnowledgeOptions
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular, PopularOptions
+from bodega.retrieval.profile import Profile, Senses
 from bodega.retrieval.recent import Recent
 from bodega.retrieval.relations import Complements, Substitutes
 from bodega.retrieval.repeat import Repeat, RepeatOptions
@@ -45,6 +49,7 @@ from bodega.schema import ItemTable, World
 from bodega.schema.moves import BackupReport, MoveReport
 from bodega.settings import Learn, Settings, Understand
 from bodega.understanding.graph import GraphOptions
+from bodega.understanding.profile import ProfileOptions
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter
 from bodega.understanding.text.adapters import Adapted, adapt
@@ -190,8 +195,10 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
 
     `folder` is where vectors of a pretrained encoder are kept, so that no text is encoded twice (None: in memory only).
     """
-    by_meaning, models = _by_meaning(settings, folder), settings.models
-    chosen = _chosen(settings)
+    own = _Own(settings.understand)
+    by_meaning, models = _by_meaning(settings, folder, own), settings.models
+    profile = {} if settings.profile.learn == "never" else {"profile": _profile(settings, folder, own)}
+    chosen = _chosen(settings) | profile
     return Parts(
         make={
             "lexical": lambda: Lexical(people=settings.understand.people),
@@ -232,6 +239,7 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
         timeless=("content", "intent"),
         asking=("lexical", *by_meaning),
         optional=(*by_meaning, *chosen),
+        quiet=("profile",) if settings.profile.learn == "auto" else (),
         settings=settings,
         understand=lambda world: Understanding().fit(world, settings),
         reopen=Understanding.load,
@@ -277,20 +285,68 @@ def _chosen(settings: Settings) -> dict[str, Made]:
     return more | (neural if settings.learn.neural else {})
 
 
-def _by_meaning(settings: Settings, folder: Path | None) -> dict[str, Made]:
+class _Own:
+    """Teaches the shop's own encoder once a world: several sources read with the same one."""
+
+    def __init__(self, chosen: Understand) -> None:
+        self._chosen = chosen
+        self._last: tuple[tuple[ref[ItemTable], int], ref[Encoder]] | None = None
+
+    def __call__(self, world: World) -> Encoder:
+        """The encoder of this catalog and these searches; taught, where the last one was of others, or is gone."""
+        searched = int(np.count_nonzero((world.log.query >= 0) & (world.log.item >= 0)))
+        of = (ref(world.items), searched if searched >= FEWEST else 0)
+        held = self._last[1]() if self._last is not None and self._last[0] == of else None
+        if held is None:
+            held = static_encoder(world, self._chosen)
+            self._last = (of, ref(held))
+        return held
+
+
+def _profile(settings: Settings, folder: Path | None, own: _Own) -> Made:
+    """The item profiles, which read with the encoder of `dense` and the pictures that were looked at."""
+    chosen, book = settings.understand, None if folder is None else PictureBook(folder)
+
+    def read(world: World) -> Encoder | None:
+        if chosen.encoder in ("", "none"):
+            return None
+        if chosen.encoder == "static":
+            return own(world)
+        return KeptEncoder(open_encoder(chosen.encoder, chosen), folder / VECTORS if folder else None)
+
+    senses = Senses(read, lambda _: _opened(chosen.encoder, chosen), book)
+    options = ProfileOptions(
+        dimensions=settings.profile.dimensions, steps=(min(60, settings.profile.steps), settings.profile.steps)
+    )
+
+    def make() -> Source:
+        if settings.profile.learn == "auto" and (book is None or book.info is None):
+            raise Unneeded
+        return Profile(senses, options)
+
+    return make, lambda saved, items: Profile.load(saved, items, senses)
+
+
+def _opened(encoder: str, chosen: Understand) -> Encoder:
+    """A pretrained encoder as requests use it."""
+    kept = CachedEncoder(open_encoder(encoder, chosen))
+    return Patient(kept) if encoder.startswith("endpoint:") else kept
+
+
+def _by_meaning(settings: Settings, folder: Path | None, own: _Own) -> dict[str, Made]:
     """The dense sources: one of the shop's own or a chosen encoder, and perhaps a pretrained one beside it."""
     chosen = settings.understand
     names = {"dense": chosen.encoder, "sentences": chosen.beside}
     return {
-        name: _of_own(chosen) if encoder == "static" else _of_pretrained(name, encoder, chosen, folder)
+        name: _of_own(own) if encoder == "static" else _of_pretrained(name, encoder, chosen, folder)
         for name, encoder in names.items()
         if encoder not in ("", "none")
     }
 
 
-def _of_own(chosen: Understand) -> Made:
+def _of_own(own: _Own) -> Made:
     """A dense source over the encoder that the shop teaches itself."""
-    return lambda: Dense(lambda world: static_encoder(world, chosen)), Dense.load
+    return lambda: Dense(own), Dense.load
 
 
 def _of_pretrained(name: str, encoder: str, chosen: Understand, folder: Path | None) -> Made:
@@ -310,8 +366,7 @@ def _of_pretrained(name: str, encoder: str, chosen: Understand, folder: Path | N
         return base if adapter is None else Adapted(base, adapter)
 
     def reopen(_: EncoderInfo) -> Encoder:
-        kept = CachedEncoder(open_encoder(encoder, chosen))
-        return Patient(kept) if encoder.startswith("endpoint:") else kept
+        return _opened(encoder, chosen)
 
     def load(saved: Path, items: ItemTable) -> Source:
         return Dense.load(saved, items, reopen=reopen)

@@ -23,6 +23,7 @@ from bodega.retrieval.intent import Intent
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular
+from bodega.retrieval.profile import Profile, Senses
 from bodega.retrieval.recent import Recent
 from bodega.retrieval.relations import Complements, Substitutes
 from bodega.retrieval.repeat import Repeat
@@ -34,6 +35,7 @@ from bodega.testing import checks
 from bodega.testing.checks import SOURCE_CHECKS, ContractBroken, SourceCase, check_source
 from bodega.testing.fakes import FakeEncoder
 from bodega.testing.world import WorldSpec, make_world
+from bodega.understanding.profile import ProfileOptions
 
 
 class FakeDense(Dense):
@@ -45,6 +47,21 @@ class FakeDense(Dense):
     @classmethod
     def load(cls, folder: Path, items: ItemTable, reopen: Callable[[EncoderInfo], Encoder] | None = None) -> Self:
         return super().load(folder, items, reopen or (lambda info: FakeEncoder()))
+
+
+class FakeProfile(Profile):
+    """The item profiles with an encoder that needs no package, learned in a moment."""
+
+    def __init__(
+        self, senses: Senses | None = None, options: ProfileOptions | None = None, *, decay: float = 0.5
+    ) -> None:
+        with_fake = Senses(lambda world: FakeEncoder(), lambda info: FakeEncoder())
+        small = ProfileOptions(dimensions=16, steps=(5, 5), batch=64, strangers=16)
+        super().__init__(senses or with_fake, options or small, decay=decay)
+
+    @classmethod
+    def load(cls, folder: Path, items: ItemTable, senses: Senses | None = None) -> Self:
+        return super().load(folder, items, senses or Senses(reopen=lambda info: FakeEncoder()))
 
 
 class SmallSequential(Sequential):
@@ -79,6 +96,7 @@ SOURCES: tuple[type[Source], ...] = (
     Substitutes,
     Complements,
     FakeDense,
+    FakeProfile,
     SmallSequential,
     SmallGenerative,
 )

@@ -22,7 +22,7 @@ from bodega.ranking.scale import CANDIDATES
 from bodega.schema import Candidates
 from bodega.schema.arrays import Doubles, Flags, Floats
 
-MEANING = ("dense", "sentences")
+MEANING = ("dense", "sentences", "profile")
 """Sources that go by what words mean."""
 
 WORDS = "lexical"

@@ -24,7 +24,7 @@ from bodega.errors import BodegaError, NotLearned
 from bodega.protocols import Encoder, EncoderInfo, PictureVectors, Training
 from bodega.retrieval._behaviour import Behaviour
 from bodega.retrieval._index import load_facts, save_facts
-from bodega.retrieval._likeness import Likeness, led_by, likeness, middle_of, towards
+from bodega.retrieval._likeness import Likeness, led_by, likeness, towards
 from bodega.retrieval._neural.svd import leading
 from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
@@ -46,8 +46,6 @@ from bodega.understanding.text._signals import clicks_of
 from bodega.understanding.text.adapters import load_kept
 
 SEARCH = "search"
-BACKGROUND = 1_024
-"""Items whose mean is the middle of the catalog."""
 LONGEST_QUERY = 1_000
 PAUSE = 15.0
 """Seconds that an encoder which failed is left alone."""
@@ -115,6 +113,7 @@ class Profile:
         self._index = VectorIndex.build(np.zeros((0, 1), np.float32))
         self._gates: Floats = np.zeros((0, len(MODALITIES)), np.float32)
         self._middle: Floats = np.zeros(1, np.float32)
+        """Nothing is taken out of a direction here, as `dense` has to: the contrast saw to that (log, 2026-11-22)."""
         self._looked = ""
         self._main: Profile | None = None
         self._last: tuple[str, Floats, Floats | None] = ("", np.empty(0, np.float32), None)
@@ -339,10 +338,7 @@ class Profile:
     def _settle(self) -> None:
         self._last, self._failed = ("", np.empty(0, np.float32), None), (0.0, "")
         self._latest = None
-        rows = np.unique(
-            np.linspace(0, max(len(self._index) - 1, 0), min(len(self._index), BACKGROUND)).astype(np.int32)
-        )
-        self._middle = middle_of(self._index.vectors(rows) if len(self._index) else np.zeros((0, 1), np.float32))
+        self._middle = np.zeros(self._index.dimensions, np.float32)
 
 
 def _placed(inputs: Inputs, vectors: Floats, events: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Inputs:
