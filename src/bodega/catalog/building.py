@@ -28,6 +28,9 @@ ID_LIMIT = 512
 LINE_LIMIT = 1_000
 """Longest URL or image name kept."""
 IMAGES_LIMIT = 50
+LINKED = ("related", "upsell", "crosssell")
+"""What a shop may link an item with itself."""
+LINKS_LIMIT = 100
 PRICE_LIMIT = 1e9
 LIST_LIMIT = 100_000
 """Characters of a cell with several images or tags that are looked at."""
@@ -84,6 +87,7 @@ class Builder:
             updated=self._time(get("updated")),
             seller=_word(get("seller")),
             url=self._url(get("url")),
+            links=_links({name: get(name) for name in LINKED} | _object(get("links"))),
         )
         if not (title or description or item.brand or paths or attributes or item.images or price is not None):
             return Refusal("nothing_left", f"the row holds nothing but the id {name[:60]!r}")
@@ -277,6 +281,25 @@ def _tags(value: object, paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     words = [clean_word(str(tag)) for tag in given if isinstance(tag, str | int)] if isinstance(given, list) else []
     words += [path[-1] for path in paths[1:]]
     return tuple(dict.fromkeys(word for word in words if not is_missing(word)))
+
+
+def _links(given: dict[str, object]) -> dict[str, tuple[str, ...]]:
+    """{relation: ids} of what the row links; a cell may hold several."""
+    found: dict[str, tuple[str, ...]] = {}
+    for relation in LINKED:
+        value = given.get(relation)
+        if is_missing(value):
+            continue
+        cells = _BETWEEN_TAGS.split(value[:LIST_LIMIT]) if isinstance(value, str) else value
+        names = [id_of(cell) for cell in (cells if isinstance(cells, list | tuple) else [cells])]
+        ids = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))[:LINKS_LIMIT]
+        if ids:
+            found[relation] = ids
+    return found
+
+
+def _object(value: object) -> dict[str, object]:
+    return {str(name): held for name, held in value.items()} if isinstance(value, dict) else {}
 
 
 def _language(value: object) -> str:

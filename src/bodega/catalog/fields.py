@@ -71,6 +71,10 @@ _NAMES = {
     "seller": ("seller seller_name seller_id merchant merchant_name shop_name store_name 卖家 店铺 店铺名称 商家"),
     "url": "url product_url link permalink item_url href 链接 商品链接 网址 产品链接",
     "kind": "kind item_kind",
+    "links": "links item_links",
+    "related": "related related_skus related_products related_items 相关商品",
+    "upsell": "upsell upsells up_sell upsell_skus upsell_products",
+    "crosssell": "crosssell crosssells cross_sell cross_sells crosssell_skus cross_sell_products 搭配商品",
 }
 NAMES: dict[str, tuple[str, ...]] = {field: tuple(names.split()) for field, names in _NAMES.items()}
 

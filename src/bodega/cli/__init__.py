@@ -14,6 +14,7 @@ from bodega.cli import (
     data,
     drift,
     exploring,
+    graph,
     mining,
     moving,
     privacy,
@@ -28,7 +29,22 @@ from bodega.errors import BodegaError
 
 __all__ = ["app", "main"]
 
-COMMANDS = (data, streaming, ask, rules, mining, moving, running, tuning, benches, behaviour, exploring, privacy, drift)
+COMMANDS = (
+    data,
+    streaming,
+    ask,
+    rules,
+    mining,
+    moving,
+    running,
+    tuning,
+    benches,
+    behaviour,
+    exploring,
+    privacy,
+    drift,
+    graph,
+)
 """The files whose commands `app` has; importing them adds them."""
 
 

@@ -214,7 +214,7 @@ class Explainer:
 
     def _related(self, context: Context, rows: Ints, source: str, led: list[list[int]] | None) -> dict[int, str]:
         """{place on the page: ":" and how the item is to what led to it}, where the source can tell."""
-        model = self._explains.get(source)
+        model: object = self._explains.get(source)
         if led is None or not isinstance(model, Relates):
             return {}
         known_as = self._shelf.known_as

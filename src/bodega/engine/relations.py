@@ -13,7 +13,7 @@ import msgspec
 
 from bodega.engine.answer import Engine
 from bodega.engine.shelf import GONE
-from bodega.errors import BadRequest, NotLearned, UnknownItem
+from bodega.errors import BadRequest, UnknownItem
 from bodega.retrieval.knowledge import Knowledge
 from bodega.schema.arrays import NO_FLOATS, NO_INTS
 from bodega.understanding.graph import LISTED, KnowledgeGraph
@@ -28,11 +28,11 @@ class Related(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An item that a relation leads to."""
 
     item: str
-    title: str = ""
-    strength: float = 0.0
+    title: str
+    strength: float
     """In (0, 1]: beside the strongest link of the relation in this shop."""
-    document: msgspec.Raw = msgspec.Raw()
-    """The item, where it was asked for."""
+    document: msgspec.Raw
+    """The item as stored."""
 
 
 class Trait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,10 +62,11 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     strength: float
 
 
-def relations_of(engine: Engine, item: str, *, relation: str = "", k: int = 10, documents: bool = False) -> Relations:
+def relations_of(engine: Engine, item: str, *, relation: str = "", k: int = 10) -> Relations:
     """What an item is, and what others are to it. `relation`: only this one.
 
-    Raises BadRequest (no such relation, k out of range), UnknownItem, NotLearned (a snapshot without the graph).
+    Raises BadRequest (no such relation, k out of range), UnknownItem, and BadRequest for a snapshot without
+    the graph.
     """
     if relation and relation not in LISTED:
         raise BadRequest("there is no such relation", where="relation", allowed=", ".join(LISTED), got=relation[:60])
@@ -86,7 +87,7 @@ def relations_of(engine: Engine, item: str, *, relation: str = "", k: int = 10, 
                 item=shelf.id(now),
                 title=shelf.title(now),
                 strength=round(weight, 4),
-                document=msgspec.Raw(shelf.document(now)) if documents else msgspec.Raw(),
+                document=msgspec.Raw(shelf.document(now)),
             )
             for now, weight in shown
         ]
@@ -95,7 +96,7 @@ def relations_of(engine: Engine, item: str, *, relation: str = "", k: int = 10, 
 
 
 def connections(engine: Engine, one: str, other: str, *, language: str = "en", k: int = 5) -> list[Connection]:
-    """How two items hang together, the strongest way first. Raises UnknownItem, NotLearned."""
+    """How two items hang together, the strongest way first. Raises UnknownItem, BadRequest."""
     graph, shelf = graph_of(engine), engine.shelf
     ends = [int(shelf.known_as[_row(engine, name)]) for name in (one, other)]
     if GONE in ends or ends[0] == ends[1]:
@@ -120,10 +121,10 @@ def connections(engine: Engine, one: str, other: str, *, language: str = "en", k
 
 
 def graph_of(engine: Engine) -> KnowledgeGraph:
-    """The graph of the snapshot. Raises NotLearned."""
+    """The graph of the snapshot. Raises BadRequest."""
     source: Any = engine.learned.sources.get(Knowledge.name)
     if not isinstance(source, Knowledge):
-        raise NotLearned(
+        raise BadRequest(
             "this snapshot has no knowledge graph",
             where="learn.knowledge",
             allowed="a snapshot that was learned with `knowledge = true` under [learn]",

@@ -425,14 +425,14 @@ class Shop:
         log, _ = build_log(self.stores.events.scan(), items, self.settings.ingest, self.privacy.people())
         return mine(log, people=self.settings.understand.people if people is None else people)
 
-    def relations(self, item: str, *, relation: str = "", k: int = 10, documents: bool = False) -> Relations:
+    def relations(self, item: str, *, relation: str = "", k: int = 10) -> Relations:
         """What an item is, and what others are to it: variants, substitutes, upgrades, complements, accessories, what
-        the shop links. Raises BadRequest, UnknownItem, NotLearned (`learn.knowledge` is off)."""
+        the shop links. Raises BadRequest (also where `learn.knowledge` is off), UnknownItem, NotLearned."""
         self.catch_up()
-        return relations_of(self.engine, item, relation=relation, k=k, documents=documents)
+        return relations_of(self.engine, item, relation=relation, k=k)
 
     def connections(self, one: str, other: str, *, language: str = "", k: int = 5) -> list[Connection]:
-        """How two items hang together, in words, the strongest way first. Raises UnknownItem, NotLearned."""
+        """How two items hang together, in words, the strongest way first. Raises as `relations`."""
         return connections(self.engine, one, other, language=language or self.settings.language, k=k)
 
     def fields(self) -> list[str]:

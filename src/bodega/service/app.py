@@ -27,6 +27,7 @@ from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
 from bodega.service.privacy import privacy_handlers
 from bodega.service.problems import problem_of
+from bodega.service.relations import relation_handlers
 from bodega.service.rules import rule_handlers
 
 HEADERS = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Shopper-Token")
@@ -51,6 +52,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *algolia_handlers(desk, intake),
             *rule_handlers(desk),
             *explaining_handlers(desk),
+            *relation_handlers(desk),
             *privacy_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,

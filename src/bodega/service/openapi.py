@@ -21,6 +21,8 @@ from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
+from bodega.service.relations import PARAMETERS as RELATIONS
+from bodega.service.relations import RELATION_TYPES
 from bodega.service.rules import RULE_TYPES
 
 REF = "#/components/schemas/{name}"
@@ -137,7 +139,7 @@ ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
 PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
-TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, *PRIVACY_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
+TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, *RELATION_TYPES, *PRIVACY_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -164,6 +166,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "text": ("Only values that read like this; empty: all.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "facets": ("Fields to count, joined by commas.", {"type": "array", "items": {"type": "string"}}),
     "item": ("Anchor items; repeat for a basket.", {"type": "array", "items": {"type": "string"}}),
+    "relation": ("Only this relation: variant, substitute, upgrade, complement ...", {"type": "string"}),
+    "to": ("Another item: how the two hang together, in words.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
     "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
     "before": ("Older than this change.", {"type": "integer", "minimum": 0}),
@@ -222,6 +226,16 @@ OPERATIONS = (
     Operation(
         "get", "/v1/items/{item_id}/together", "together", "Is bought with it", "search", asking.AROUND, answer="Page"
     ),
+    Operation(
+        "get",
+        "/v1/items/{item_id}/relations",
+        "relations",
+        "What are others to it?",
+        "search",
+        RELATIONS,
+        "",
+        "Relations",
+    ),
     Operation("get", "/v1/suggest", "suggest", "Completions while typing", "search", asking.SUGGEST, "", "Completions"),
     Operation(
         "post", "/v1/events", "events", "Record events (durable when answered)", "events", (), "Events", "EventsTaken"
@@ -268,6 +282,7 @@ def document(title: str) -> bytes:
     _, schemas = msgspec.json.schema_components([*TYPES, ProblemDocument], ref_template=REF)
     describe(schemas, TYPES)
     schemas["Hit"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
+    schemas["Related"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
     schemas["Event"]["required"] = [name for name in schemas["Event"]["required"] if name != "time"]
     paths: dict[str, dict[str, Any]] = {}
     for each in OPERATIONS:

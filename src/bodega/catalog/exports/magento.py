@@ -9,7 +9,7 @@ item of its own: its variants carry their own titles and texts. Not for: price r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bodega.catalog.draft import Draft, first_of, is_missing
 from bodega.feeds import Feed, RawRow
@@ -28,7 +28,11 @@ FIELDS = {
     "updated": "updated_at",
     "url": "url_key",
     "tags": "meta_keywords",
+    "related": "related_skus",
+    "upsell": "upsell_skus",
+    "crosssell": "crosssell_skus",
 }
+LINKS = ("related_skus", "upsell_skus", "crosssell_skus")
 IMAGES = ("base_image", "image", "small_image", "additional_images")
 BRANDS = ("brand", "manufacturer")
 _PAIR = re.compile(r",(?=[A-Za-z_]\w*=)")
@@ -50,22 +54,26 @@ class Magento:
         if not isinstance(rows, Feed):
             rows = list(rows)
         variants: dict[str, Variant] = {}
+        linked: dict[str, dict[str, object]] = {}
         for row in rows:
             packed = row.values.get("configurable_variations")
             if not is_missing(packed):
                 parent = str(row.values.get("sku", ""))
                 variants |= {sku: (parent, options) for sku, options in _variations(str(packed))}
+                linked[parent] = {name: row.values.get(name) for name in LINKS}
         for row in rows:
             if row.error:
                 yield Draft(row.line, row.values, error=row.error)
             elif not is_missing(row.values.get("configurable_variations")):
                 yield Draft(row.line, row.values, part=True)
             else:
-                yield _draft(row, variants.get(str(row.values.get("sku", ""))))
+                variant = variants.get(str(row.values.get("sku", "")))
+                yield _draft(row, variant, linked.get(variant[0], {}) if variant else {})
 
 
-def _draft(row: RawRow, variant: Variant | None) -> Draft:
-    own = row.values
+def _draft(row: RawRow, variant: Variant | None, linked: Mapping[str, object]) -> Draft:
+    """What a variant does not link itself, its product links."""
+    own = row.values | {name: value for name, value in linked.items() if is_missing(row.values.get(name))}
     values: dict[str, object] = {field: own.get(column) for field, column in FIELDS.items()}
     values["description"] = first_of(own, "description", "short_description")
     paths = [tuple(path.split("/")) for path in str(own.get("categories") or "").split(",") if path.strip()]
@@ -85,7 +93,7 @@ def _draft(row: RawRow, variant: Variant | None) -> Draft:
     if variant:
         values["group"], options = variant
         attributes = {name: value for name, value in attributes.items() if name not in options}
-    return Draft(row.line, own, values, attributes, options)
+    return Draft(row.line, row.values, values, attributes, options)
 
 
 def _variations(packed: str) -> Iterator[tuple[str, dict[str, object]]]:

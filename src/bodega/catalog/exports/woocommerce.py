@@ -95,6 +95,8 @@ class WooCommerce:
             "availability": _availability(raw, own),
             "images": _split(raw.get("Images")),
             "tags": _split(raw.get("Tags")),
+            "upsell": _split(raw.get("Upsells")),
+            "crosssell": _split(raw.get("Cross-sells")),
             "url": first_of(own, "External URL"),
         }
         if parent is not None:
