@@ -26,6 +26,8 @@ NEAREST = 500
 """Items that look most like the photo which are looked at: what a page of results can count."""
 FEWEST = 10
 """So many are shown however little they look like it: a photo of something that is not for sale has neighbours too."""
+SURE = 0.5
+"""Confidence in a named category from which the words may bring what does not look like the photo."""
 MATCHES = 2_000
 """Matches of the words whose likeness is looked at."""
 
@@ -90,7 +92,7 @@ class Pictured:
         rows, score = near
         others = matches[~np.isin(matches, rows)]
         likeness = self.pooling.scores(Pictures.name, context, others)
-        floor = self._floor(context, loose=True)
+        floor = -1.0 if _names_a_kind(context) else self._floor(context, loose=True)
         if not len(rows):  # no picture can be asked: the words alone
             return matches, np.full(len(matches), np.nan, np.float32)
         with np.errstate(invalid="ignore"):
@@ -99,3 +101,8 @@ class Pictured:
         score = np.concatenate([score, likeness[some]])
         order = np.lexsort((rows, -score))
         return rows[order], score[order]
+
+
+def _names_a_kind(context: Context) -> bool:
+    """Do the words name a kind of thing themselves ("a box in this colour")? Then it need not look like the photo."""
+    return any(meaning.kind == "category" and meaning.confidence >= SURE for meaning in context.meanings)

@@ -31,10 +31,8 @@ ASKED = 8
 """Pictures of the items asked around that are asked, one for each of the newest items first."""
 BACKGROUND = 512
 """Pictures that a photo is compared with to see what chance gives."""
-STRANGER = 2.0
-"""Deviations above the background that a picture must reach to look like the photo: one stranger in fifty does."""
 HALF_WAY = 0.5
-"""The floor lies at least so far between the background and the nearest picture."""
+"""The floor lies so far between what pictures of this shop usually have in common with the photo and the nearest."""
 LOOSE = 0.25
 """The same for items that also hold the words of the question ("like this, but red")."""
 
@@ -157,12 +155,10 @@ class Pictures:
         if not len(asked) or not len(self._background):
             return float("inf")
         around = np.vecdot(self._background, asked[0])
-        mean, spread = float(around.mean()), float(around.std())
+        usual = float(np.median(around))
         best = self._index.search(asked[0], 1)[1]
-        reach = max(0.0, (float(best[0]) if len(best) else mean) - mean)
-        if loose:
-            return mean + LOOSE * reach
-        return mean + min(max(STRANGER * spread, HALF_WAY * reach), 0.9 * reach)
+        reach = max(0.0, (float(best[0]) if len(best) else usual) - usual)
+        return usual + (LOOSE if loose else HALF_WAY) * reach
 
     def fits(self, digest: str) -> bool:
         """Were these pictures looked at by the encoder with this digest?"""
