@@ -14,9 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from bodega import failpoints
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
 from bodega.engine.hearing import Kind
+from bodega.engine.knowledge import Knowledge
 from bodega.engine.online import Shoppers
 from bodega.engine.privacy import Privacy
 from bodega.engine.trials import DecisionStore
@@ -29,10 +32,12 @@ from bodega.protocols import (
     DeadLetterBox,
     EventStore,
     EventSummary,
+    FactStore,
     ImportReport,
     KeyStore,
     NoProgress,
     Progress,
+    ReviewStore,
     RuleStore,
     Summarises,
     Written,
@@ -60,7 +65,11 @@ class Stores(Protocol):
     @property
     def people(self) -> PeopleStore: ...
     @property
+    def facts(self) -> FactStore: ...
+    @property
     def decisions(self) -> DecisionStore: ...
+    @property
+    def reviews(self) -> ReviewStore: ...
     def close(self) -> None: ...
 
 
@@ -71,6 +80,7 @@ class Shop(Protocol):
     analytics: Summarises
     shoppers: Shoppers
     privacy: Privacy
+    knowledge: Knowledge
 
     @property
     def stores(self) -> Stores: ...
@@ -156,7 +166,9 @@ class Catalog:
         search = None
         if self._shop.learned:
             search = lambda query, k: self._shop.search(query, k=k).ids  # noqa: E731
-        return examine(self._shop.stores.catalog.scan(), search)
+        found = examine(self._shop.stores.catalog.scan(), search)
+        mined = self._shop.knowledge.findings(found.n_items)
+        return msgspec.structs.replace(found, findings=(*found.findings, *mined)) if mined else found
 
 
 class Events:

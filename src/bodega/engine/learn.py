@@ -25,6 +25,7 @@ from bodega.engine.answer import Learned
 from bodega.engine.finding import Rewords, Understands
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
+from bodega.engine.reviews import Learnt, Lesson, save_opinions
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, MissingExtra, NotLearned
 from bodega.evaluation import TimeSplit, by_time
@@ -54,6 +55,18 @@ class Unneeded(Exception):
     """Raised by a maker of `Parts`: this shop has nothing for this source to learn from. Not worth a word."""
 
 
+class Knows(Protocol):
+    """What is known of items beside what the shop typed in."""
+
+    def enrich(self, items: ItemTable, progress: Progress) -> ItemTable:
+        """The catalog to learn from, empty columns filled from the items' own texts."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Put into a snapshot what new items are mined by."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The sources a shop uses: how a fresh one is made, how a saved one is opened."""
@@ -74,6 +87,8 @@ class Parts:
     """Learns to take queries apart; None: a query is its words."""
     reopen: Callable[[Path, ItemTable], Understanding] | None = None
     """Opens what `Understanding.save` wrote."""
+    reviews: Lesson | None = None
+    """Reads what shoppers wrote of items; None: nobody did."""
     rewords: Callable[[], Rewords] | None = None
     """Opens the language model that may word lost queries anew; it is judged before it may."""
 
@@ -101,9 +116,11 @@ class Opened:
     """Catalog changes after this one are not in it."""
     until: float | None = None
     """Seconds since 1970 of the newest event that is in it; None without any."""
+    folder: Path = Path()
+    """Where it lies."""
 
 
-def learn(
+def learn(  # noqa: PLR0913 - one argument a thing that is learned from or with
     catalog: CatalogStore,
     events: EventStore,
     snapshots: Snapshots,
@@ -111,10 +128,12 @@ def learn(
     progress: Progress,
     *,
     who: People | None = None,
+    known: Knows | None = None,
 ) -> LearnReport:
     """Train, evaluate, publish. Refuses (published=False) an empty catalog. Raises LeakFound.
 
-    `who` says which ids are one shopper, and who may be learned from (None: every id is one, and all may).
+    `who` says which ids are one shopper, and who may be learned from (None: every id is one, and all may); `known`
+    fills columns from texts.
     """
     started = time.perf_counter()
     cursor = catalog.cursor()
@@ -123,12 +142,16 @@ def learn(
     progress.finish()
     if len(items) == 0:
         return LearnReport(False, "not published: the catalog is empty; next: bodega import items")
+    if known is not None:
+        items = known.enrich(items, progress)
+    told = _reviewed(parts, items, snapshots, progress)
+    items = items if told is None else told.items
     progress.start("read the events")
     log, log_facts = build_log(events.scan(), items, parts.settings.ingest, who)
     progress.finish()
     if failpoints.ON:
         failpoints.reach("learn.read")
-    whole = World(items, log, until=_after(log))
+    whole = World(items, log, until=_after(log), ratings=None if told is None else told.ratings)
     timeless = (*parts.timeless, *(() if _searched(log) else parts.asking))
     shutil.rmtree(snapshots.workbench / "earlier", ignore_errors=True)  # of a learn that was killed
     fits = _Fits(parts, progress, snapshots.workbench)
@@ -140,10 +163,13 @@ def learn(
     understanding = early if isinstance(early, Understanding) else _understood(parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
-    made = _Made(items, sources, understanding, _ordering(trial, fusion, whole), reports)
+    facts |= {} if told is None else {"reviews": msgspec.to_builtins(told.opinions.facts)}
+    made = _Made(items, sources, understanding, _ordering(trial, fusion, whole), reports, known)
     progress.start("publish the snapshot")
-    snapshot = snapshots.publish(lambda folder: made.write(folder, facts), code=__version__)
+    snapshot = snapshots.publish(lambda folder: _kept(told, folder) | made.write(folder, facts), code=__version__)
     snapshots.prune()
+    if parts.reviews is not None and told is not None:
+        parts.reviews.settle(told)
     shutil.rmtree(snapshots.workbench, ignore_errors=True)
     progress.finish()
     verdict = f"published snapshot {snapshot}: {len(items):,} items, {len(log):,} events"
@@ -202,7 +228,7 @@ def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
         understanding,
         parts.rewords() if proven and parts.rewords is not None else None,
     )
-    return Opened(learned, items, int(manifest.facts["catalog_cursor"]), manifest.facts.get("until"))
+    return Opened(learned, items, int(manifest.facts["catalog_cursor"]), manifest.facts.get("until"), folder)
 
 
 def _loaded(parts: Parts, folder: Path, items: ItemTable, absent: Container[str]) -> dict[str, Source]:
@@ -238,6 +264,23 @@ def _encoders(sources: Mapping[str, Source]) -> dict[str, Any]:
     """Which encoder each dense source uses: part of the manifest."""
     infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
     return {"encoders": {name: asdict(info) for name, info in infos.items() if info is not None}}
+
+
+def _reviewed(parts: Parts, items: ItemTable, snapshots: Snapshots, progress: Progress) -> Learnt | None:
+    """What reviews say; None where there are none."""
+    if parts.reviews is None:
+        return None
+    progress.start("read the reviews")
+    found = parts.reviews.read(items, snapshots)
+    progress.finish()
+    return found
+
+
+def _kept(told: Learnt | None, folder: Path) -> dict[str, Any]:
+    """Put what reviews say into a snapshot."""
+    if told is not None:
+        save_opinions(told.opinions, folder)
+    return {}
 
 
 def _understood(parts: Parts, world: World, progress: Progress) -> Understanding | None:
@@ -352,6 +395,7 @@ class _Made:
     understanding: Understanding | None
     ordering: Ordering
     reports: tuple[PlaceReport, ...]
+    known: Knows | None = None
 
     def write(self, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
         self.items.save(folder / "items")
@@ -362,6 +406,8 @@ class _Made:
         if self.understanding is not None:
             (folder / UNDERSTANDING).mkdir()
             self.understanding.save(folder / UNDERSTANDING)
+        if self.known is not None:
+            self.known.save(folder)
         (folder / "fusion.json").write_bytes(self.ordering.fusion.to_json())
         (folder / ORDERING).mkdir()
         self.ordering.save(folder / ORDERING)

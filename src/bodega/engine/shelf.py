@@ -10,16 +10,19 @@ what `learn` is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import Item, ItemTable
+from bodega.schema.ratings import rated_like
 from bodega.schema.arrays import Doubles, Flags, Floats, Ints
 
 GONE = -1
+Fill = Callable[[ItemTable, ItemTable], ItemTable]
+"""(what came in, the snapshot's catalog) -> what came in, with what its texts say."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +48,19 @@ class Shelf:
     """Is there a group with more than one row that is shown? (Else nothing needs to be collapsed.)"""
 
     @classmethod
-    def of(cls, base: ItemTable, changed: dict[str, Item | None] | None = None) -> Shelf:
+    def of(cls, base: ItemTable, changed: dict[str, Item | None] | None = None, fill: Fill | None = None) -> Shelf:
         if not changed:
             plain: Shelf | None = base.__dict__.get("_shelf")
             if plain is None:  # kept with its table: processes that were forked share it, and what is made of it
                 plain = base.__dict__["_shelf"] = cls._of(base, {})
             return plain
-        return cls._of(base, changed)
+        return cls._of(base, changed, fill)
 
     @classmethod
-    def _of(cls, base: ItemTable, changed: dict[str, Item | None]) -> Shelf:
-        delta = ItemTable.of(item for item in changed.values() if item is not None)
+    def _of(cls, base: ItemTable, changed: dict[str, Item | None], fill: Fill | None = None) -> Shelf:
+        delta = rated_like(ItemTable.of(item for item in changed.values() if item is not None), base)
+        if fill is not None:
+            delta = fill(delta, base)
         n_base = len(base)
         shown_from = np.arange(n_base + len(delta), dtype=np.int32)
         known_as = np.where(np.arange(len(shown_from)) < n_base, shown_from, GONE).astype(np.int32)
@@ -82,9 +87,9 @@ class Shelf:
             has_variants=len(np.unique(shown)) < len(shown),
         )
 
-    def with_changes(self, changes: Iterable[tuple[str, Item | None]]) -> Shelf:
-        """A new shelf with these changes (id, item or None) on top."""
-        return Shelf.of(self.base, {**self.changed, **dict(changes)})
+    def with_changes(self, changes: Iterable[tuple[str, Item | None]], fill: Fill | None = None) -> Shelf:
+        """A new shelf with these changes (id, item or None) on top; `fill` adds to all that came in."""
+        return Shelf.of(self.base, {**self.changed, **dict(changes)}, fill)
 
     def __len__(self) -> int:
         """Rows of both tables; a changed item counts in both."""

@@ -26,6 +26,7 @@ from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, sin
 from bodega.engine.erasure import Erasures
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
+from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
@@ -35,6 +36,7 @@ from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.relations import Connection, Relations, connections, relations_of
 from bodega.engine.remembering import remember
+from bodega.engine.reviews import Reviews, load_opinions
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
@@ -73,6 +75,8 @@ class Shop:
             ask=lambda request, book: self.engine.answer(request, book),
             asked=lambda: most_asked(stores.events, settings.understand.people),
         )
+        self.knowledge = Knowledge(folder, stores, settings.knowledge)
+        """What is known of items beside what the shop typed in."""
         keys = Secrets(folder)
         doors = Doors(
             stores.people,
@@ -82,10 +86,13 @@ class Shop:
             forget=self._forget_states,
             recount=self.recount,
             tell=lambda states: self.told(Kind.FORGET if states else Kind.RESTOCK),
+            reviews=stores.reviews,
         )
         self.privacy = Privacy(doors, settings.privacy)
         """Who asks, and what they agreed to."""
         self.privacy.patience = Patience("identity", remote=is_remote(settings))
+        self.reviews = Reviews(stores, self.privacy, settings)
+        """What shoppers write of items."""
         self.shoppers = Shoppers(patiently(self.privacy.steps, settings), limit=settings.answer.history)
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
@@ -119,7 +126,8 @@ class Shop:
         """Train, evaluate, publish a snapshot and serve it (or refuse, and say why in the report)."""
         forgotten, who = self.erasures.waiting(), self.privacy.people()
         stores, said = self.stores, progress or NoProgress()
-        report = learn(stores.catalog, stores.events, self._snapshots, self._parts, said, who=who)
+        parts = replace(self._parts, reviews=self.reviews.lesson())
+        report = learn(stores.catalog, stores.events, self._snapshots, parts, said, who=who, known=self.knowledge)
         if report.published:
             self.reload()
             self.erasures.followed(forgotten, report.snapshot)
@@ -145,10 +153,14 @@ class Shop:
                 raise
             engine = Engine(learned, Shelf.of(opened.items), self.shoppers, self.settings)
             browse.prepare(engine.shelf)
+            self.reviews.opinions = load_opinions(self._snapshots.folder / opened.learned.snapshot)
             if failpoints.ON:
                 failpoints.reach("shop.reload")
+            if self._engine is not None:
+                _ask_around(engine)  # somebody is answered from the old one meanwhile
             self._engine, self._cursor, self._waiting, self._catching = engine, opened.cursor, set(), None
             self._arriving = None
+            self.knowledge.open(opened.folder)
             remembered.add(learned.ordering, opened, arriving)
             self.restock()
             return opened.learned.snapshot
@@ -184,6 +196,7 @@ class Shop:
         """Take in what changed in the catalog and the rules since they were last looked at."""
         self.rules.refresh()
         self.privacy.refresh()
+        self.knowledge.refresh()
         with self._lock:
             if self._engine is None:
                 return
@@ -199,7 +212,7 @@ class Shop:
             waiting.difference_update(name for name, _ in changes)
             engine = Engine(
                 replace(engine.learned, warnings=_warned(engine.learned.warnings, len(self._waiting), len(waiting))),
-                engine.shelf.with_changes(changes),
+                engine.shelf.with_changes(changes, self.knowledge.fill),
                 self.shoppers,
                 self.settings,
             )
@@ -453,6 +466,10 @@ class Shop:
         """API keys: create, list, revoke."""
         return self.stores.keys
 
+    def published(self) -> str:
+        """Id of the snapshot that ought to be served, "" where there is none. One small file is read."""
+        return self._snapshots.current()
+
     def snapshots(self) -> list[SnapshotInfo]:
         return self._snapshots.infos()
 
@@ -547,6 +564,11 @@ def warm(opened: Opened, settings: Settings) -> None:
     nobody = Shoppers(lambda *_: Steps(), limit=1)
     engine = Engine(opened.learned, Shelf.of(opened.items), nobody, settings)
     browse.prepare(engine.shelf)
+    _ask_around(engine)
+
+
+def _ask_around(engine: Engine) -> None:
+    """Ask for one page of each kind, for nobody: what is made at the first use is made now."""
     some = (engine.shelf.id(0),) if len(engine.shelf) else ()
     words = engine.shelf.title(0) if len(engine.shelf) else "any"
     for place in ("home", "category", "similar", "together", "search"):

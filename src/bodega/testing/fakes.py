@@ -24,6 +24,7 @@ from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, RuleChange, Steps, Written
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
+from bodega.testing.facts import MemoryFacts
 from bodega.testing.people import MemoryPeople
 from bodega.testing.reviews import MemoryReviews
 
@@ -85,6 +86,13 @@ class MemoryCatalog:
     def cursor(self) -> int:
         with self._lock:
             return self._cursor
+
+    def touch(self, names: Sequence[str]) -> None:
+        """Count these as changed, though nothing of them did."""
+        with self._lock:
+            for name in sorted(set(names)):
+                if name in self._items:
+                    self._set(name, self._items[name])
 
     def _set(self, name: str, item: Item | None) -> None:
         self._cursor += 1
@@ -352,12 +360,14 @@ class MemoryStores:
     rules: MemoryRules = field(default_factory=MemoryRules)
     people: MemoryPeople = field(default_factory=MemoryPeople)
     reviews: MemoryReviews = field(default_factory=MemoryReviews)
+    facts: MemoryFacts = field(default_factory=MemoryFacts)
 
     def __post_init__(self) -> None:
         self.events._letters = self.events._letters or self.dead
         self.events._people = self.people
         self.people.over(lambda: list(self.events._events.values()), self.events.remove)
         self.people.reviews = self.reviews
+        self.facts.touch = self.catalog.touch
 
     def close(self) -> None:
         """Nothing to close."""

@@ -12,6 +12,8 @@ from bodega.catalog.doctor import Example, Finding
 from bodega.schema.facts import Fact, FactCount
 
 SHOWN = 5
+FEWEST, SHARE = 5, 0.005
+"""Items, and share of the catalog, that a column must lack to be worth a finding."""
 
 
 def fact_findings(
@@ -34,7 +36,7 @@ def fact_findings(
         )
     for count in counts:
         there = count.items - count.conflicts
-        if there <= 0:
+        if there < max(FEWEST, SHARE * n_items):
             continue
         name = count.kind if count.kind != "attribute" else count.attribute
         out.append(

@@ -10,7 +10,7 @@ Cost: about 1 microsecond a fact, and as much an item for each column touched. N
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -52,11 +52,13 @@ def in_force(fact: Fact, verdicts: Verdicts, threshold: float) -> bool:
     return fact.confidence >= threshold and not fact.conflicts
 
 
-def merged(items: ItemTable, facts: Iterable[Fact], known: Sequence[str] = (), *, all_of: int = -1) -> ItemTable:
+def merged(
+    items: ItemTable, facts: Iterable[Fact], known: Container[str] = (), *, least: float | None = None
+) -> ItemTable:
     """The table with these facts (all in force) in its columns; of unknown items nothing is taken.
 
-    `known`: columns that exist elsewhere (a snapshot's), which need no number of items to exist here; with `all_of`
-    below 0 a new column must be worth it.
+    `known`: columns that exist elsewhere (a snapshot's), which need no number of items to exist here; any other new
+    column needs `least` items.
     """
     words: dict[str, dict[int, list[Fact]]] = {}
     numbers: dict[str, dict[int, float]] = {}
@@ -68,13 +70,13 @@ def merged(items: ItemTable, facts: Iterable[Fact], known: Sequence[str] = (), *
             numbers.setdefault(fact.attribute, {}).setdefault(row, fact.number)
         else:
             words.setdefault(fact.attribute, {}).setdefault(row, []).append(fact)
-    least = max(FEWEST, SHARE * len(items)) if all_of < 0 else all_of
+    needed = max(FEWEST, SHARE * len(items)) if least is None else least
     coded, numeric = dict(items.coded), dict(items.numbers)
     for name, held in sorted(words.items()):
-        if name not in numeric and (len(held) >= least or name in coded or name in known):
+        if name not in numeric and (len(held) >= needed or name in coded or name in known):
             coded[name] = _filled(coded.get(name), held, len(items))
     for name, values in sorted(numbers.items()):
-        if name not in coded and (len(values) >= least or name in numeric or name in known):
+        if name not in coded and (len(values) >= needed or name in numeric or name in known):
             column = numeric.get(name)
             column = np.full(len(items), np.nan, np.float32) if column is None else np.array(column, np.float32)
             for row, number in values.items():

@@ -32,6 +32,7 @@ _CODES = (
     "description model modelnumber mpn upc ean gtin isbn manufacturerid"
 )
 _LEFT_OUT = frozenset(_CODES.split())
+_FLAGS = frozenset(("True", "False"))
 _NOTHING = "yes no true false none other others unknown n/a na all new sale misc default 其他 其它 无 是 否"
 _SAYS_NOTHING = frozenset(_NOTHING.split())
 BASES = {
@@ -87,6 +88,8 @@ def columns_of(items: ItemTable, chinese_shop: bool) -> Columns:
         have = int(np.count_nonzero(filled))
         size = len(column.vocabulary)
         if plain(name) in _LEFT_OUT or have < LEAST_ITEMS or size < 2 or _is_text(list(column.vocabulary)[:50]):
+            continue
+        if kind != "size" and all(value in _FLAGS or value.isdigit() for value in column.vocabulary):
             continue
         if size > (MOST_BRANDS if kind == "brand" else MOST_VALUES):
             continue

@@ -60,6 +60,11 @@ class Candidate:
     words: list[FactEvidence] = field(default_factory=list)
     """Evidence of clues."""
 
+    @property
+    def titled(self) -> bool:
+        """Does the title name it?"""
+        return any(one.place == "title" for one in self.mentions)
+
     def evidence(self) -> tuple[FactEvidence, ...]:
         """At most three, those of the title first."""
         ranked = sorted(self.mentions, key=lambda one: (PLACES.index(one.place), one.start))[:3]

@@ -26,6 +26,7 @@ from scipy import sparse
 
 from bodega.schema import Item, ItemTable
 from bodega.schema.facts import Fact, FactEvidence, How
+from bodega.schema.table import category_paths
 from bodega.understanding import language
 from bodega.understanding.facts.belief import (
     STANDARD,
@@ -47,6 +48,8 @@ from bodega.understanding.query.units import Worth, worths
 FILE, TAGGER = "miner.json", "tagger"
 NEAR = 0.01
 """Two amounts within 1 % are one."""
+AT_HOME = 0.1
+"""Of the items of a category so many must have a column, or its other items are not mined for it."""
 MOST_FACTS = 40
 """Kept of one item."""
 CLUE_KINDS = frozenset(("brand", "material", "audience", "pattern", "season", "attribute"))
@@ -60,7 +63,7 @@ class MinerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sample: int = 12_000
     """Items that are looked at to learn what a mention is worth."""
-    least: float = 0.5
+    least: float = 0.6
     """Facts with less confidence are not kept."""
     tagger: bool = True
     """Tag brands that no list holds, where the extra `tagger` is installed."""
@@ -74,9 +77,10 @@ class _Stored(msgspec.Struct, frozen=True):
     senses: dict[str, list[Sense]]
     worths: dict[str, tuple[float, str]]
     tallies: list[tuple[int, str, Tally]]
-    totals: dict[int, Tally]
+    totals: list[tuple[int, Tally]]
     clues: Clues
     beliefs: list[Belief | None]
+    homes: dict[str, dict[str, float]]
     items: int
     format: int = 1
 
@@ -97,6 +101,8 @@ class Miner:
         self.beliefs: list[Belief | None] = []
         self.tagger: BrandTagger | None = None
         self.items = 0
+        self.homes: dict[str, dict[str, float]] = {}
+        """{column of the shop's own kind: {category: share of its items that have it}}."""
         self._worths: Worth = {}
         self._ready()
 
@@ -113,6 +119,7 @@ class Miner:
         han = sum(language.detect(title) == "zh" for title in titles) > len(titles) / 2
         self.columns, self.items = columns_of(items, han), len(items)
         self._ready()
+        self.homes = _homes(items, self.columns.targets)
         rows, groups = _sample(items, self.options.sample)
         if not len(rows):
             return self
@@ -141,13 +148,18 @@ class Miner:
     def mine(self, item: Item, told: Told | None = None) -> list[Fact]:
         """The facts of one item, each column's surest first; what the shop itself says is not repeated."""
         passages = self.passages(item, told)
-        found = self.candidates(passages)
+        found, said = self.candidates(passages), _said(item, self.columns.targets)
+        titled = {candidate.target for candidate in found.values() if candidate.titled}
+        wanted = {
+            number
+            for number, target in enumerate(self.columns.targets)
+            if (not said[number] or (target.single and number in titled)) and self._at_home(item, target)
+        }
+        found = {key: candidate for key, candidate in found.items() if candidate.target in wanted}
         if not found:
             return []
-        sure = self._sure(found)
         facts: list[Fact] = []
-        said = _said(item, self.columns.targets)
-        for target, held in _by_target(found, sure).items():
+        for target, held in _by_target(found, self._sure(found)).items():
             facts += self._facts(item.id, target, held, said[target])
         return facts[:MOST_FACTS]
 
@@ -166,6 +178,14 @@ class Miner:
         out: list[float] = sure.tolist()
         return out
 
+    def _at_home(self, item: Item, target: Target) -> bool:
+        """Do items of this category have such a column at all? (Hoodies have no `style_bottom`.)"""
+        homes = self.homes.get(target.column)
+        if not homes or not item.category:
+            return True
+        paths = category_paths(item.category)
+        return next((homes[path] for path in reversed(paths) if path in homes), 1.0) >= AT_HOME
+
     def _standard(self, candidate: Candidate) -> float:
         """Where the shop has nothing to learn from: what such a mention was worth elsewhere."""
         target = self.columns.targets[candidate.target]
@@ -178,14 +198,13 @@ class Miner:
     ) -> Iterator[Fact]:
         column = self.columns.targets[target]
         own = {key_of(value) for value in said}
-        named = any(key_of(candidate.value) in own and candidate.mentions for _, candidate in held)
+        named = bool(own) and any(key_of(candidate.value) in own and candidate.mentions for _, candidate in held)
         for sure, candidate in held[: 1 if column.single else None]:
             if sure < self.options.least:
                 continue
             conflicts: tuple[str, ...] = ()
             if said:
-                title = any(one.place == "title" for one in candidate.mentions)
-                if not column.single or not title or named or self._agrees(column, candidate, said, own):
+                if not column.single or not candidate.titled or named or self._agrees(column, candidate, said, own):
                     continue
                 conflicts = tuple(sorted(said))
             yield Fact(
@@ -221,9 +240,10 @@ class Miner:
             senses=self.columns.senses,
             worths=self._worths,
             tallies=[(target, value, tally) for (target, value), tally in sorted(self.known.tallies.items())],
-            totals=self.known.totals,
+            totals=sorted(self.known.totals.items()),
             clues=self.clues,
             beliefs=self.beliefs,
+            homes=self.homes,
             items=self.items,
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,8 +257,9 @@ class Miner:
         stored = msgspec.json.decode((folder / FILE).read_bytes(), type=_Stored)
         found = cls(stored.options)
         found.columns = Columns(stored.targets, stored.senses)
-        found.known = Known({(target, value): tally for target, value, tally in stored.tallies}, stored.totals)
+        found.known = Known({(target, value): tally for target, value, tally in stored.tallies}, dict(stored.totals))
         found.clues, found.beliefs, found.items = stored.clues, stored.beliefs, stored.items
+        found.homes = stored.homes
         found._worths = stored.worths
         found.tagger = BrandTagger.load(folder / TAGGER) if (folder / TAGGER).is_dir() else None
         found._ready()
@@ -442,6 +463,21 @@ def _sample(items: ItemTable, most: int) -> tuple[NDArray[np.int64], list[str]]:
     order = sorted(range(len(items)), key=lambda row: (draw[row], names[row], row))[:most]
     rows = np.array(sorted(order), np.int64)
     return rows, [names[row] for row in rows.tolist()]
+
+
+def _homes(items: ItemTable, targets: Sequence[Target]) -> dict[str, dict[str, float]]:
+    """For each column of the shop's own kind: the categories of three items or more, and how many of theirs have it."""
+    column = items.coded["category"]
+    names = list(column.vocabulary)
+    size = np.bincount(column.codes, minlength=len(names))
+    out = {}
+    for target in targets:
+        if target.kind == "attribute" and target.own and names:
+            filled = np.diff(items.coded[target.column].starts) > 0
+            have = np.bincount(column.codes, weights=filled[column.owner], minlength=len(names))
+            kept = np.flatnonzero(size >= 3).tolist()
+            out[target.column] = {names[code]: round(float(have[code] / size[code]), 3) for code in kept}
+    return out
 
 
 def _blank() -> Tally:

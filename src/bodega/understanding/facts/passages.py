@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import rjieba
@@ -123,5 +124,6 @@ def passages_of(item: Item, more: Iterable[str] = ()) -> list[Passage]:
     return found[: 2 * PASSAGES]
 
 
+@lru_cache(maxsize=1_024)  # variants of one product share their texts
 def _passage(field: str, place: str, text: str) -> Passage:
     return Passage(field, place, text, words_in(text))
