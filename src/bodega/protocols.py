@@ -116,8 +116,10 @@ class ImageEncoder(Protocol):
 class PictureVectors(Protocol):
     """What the picture job knows of the pictures that items name: one vector each, kept until the encoder changes."""
 
-    info: EncoderInfo | None
-    """The encoder; None where no picture was ever looked at."""
+    @property
+    def info(self) -> EncoderInfo | None:
+        """The encoder; None where no picture was ever looked at."""
+        ...
 
     def of(self, references: Sequence[str]) -> NDArray[np.float32]:
         """(len(references), info.dimensions) for entries of `Item.images`; rows of zeros for what was not read."""

@@ -19,6 +19,7 @@ from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
 from bodega.engine.erasure import LEDGER
 from bodega.engine.learn import Opened, Parts, Unneeded, open_learned
+from bodega.engine.photo import LARGEST, Photos, Sight
 from bodega.engine.shop import Shop, warm
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import EndpointFailed, NotAShop
@@ -37,6 +38,7 @@ from bodega.retrieval.intent import Intent
 from bodega.retrieval.knowledge import Knowledge, KnowledgeOptions
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.matrix import Matrix
+from bodega.retrieval.pictures import Pictures
 from bodega.retrieval.popular import Popular, PopularOptions
 from bodega.retrieval.profile import Profile, Senses
 from bodega.retrieval.recent import Recent
@@ -48,7 +50,9 @@ from bodega.retrieval.transition import Transition, TransitionOptions
 from bodega.schema import ItemTable, World
 from bodega.schema.moves import BackupReport, MoveReport
 from bodega.settings import Learn, Settings, Understand
+from bodega.settings import Pictures as PictureSettings
 from bodega.understanding.graph import GraphOptions
+from bodega.understanding.image import Limits, decode, open_image_encoder
 from bodega.understanding.profile import ProfileOptions
 from bodega.understanding.query import Understanding
 from bodega.understanding.query.rewriter import LlmRewriter
@@ -92,6 +96,7 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     store.guarded(Border(keys, pseudonyms=settings.privacy.pseudonyms))
     analytics = Analytics(store.events, path / "analytics")
     shop = Shop(path, settings, store, parts_of(settings, path), analytics)
+    shop.photos = Photos(_sight(settings, path))
     if settings.state.url:
         from bodega.adapters.redis import open_states  # loads the client: a shop of one server never does
 
@@ -198,7 +203,7 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
     own = _Own(settings.understand)
     by_meaning, models = _by_meaning(settings, folder, own), settings.models
     profile = {} if settings.profile.learn == "never" else {"profile": _profile(settings, folder, own)}
-    chosen = _chosen(settings) | profile
+    chosen = _chosen(settings) | profile | ({"pictures": _pictures(folder)} if folder is not None else {})
     return Parts(
         make={
             "lexical": lambda: Lexical(people=settings.understand.people),
@@ -239,7 +244,7 @@ def parts_of(settings: Settings, folder: Path | None = None) -> Parts:
         timeless=("content", "intent"),
         asking=("lexical", *by_meaning),
         optional=(*by_meaning, *chosen),
-        quiet=("profile",) if settings.profile.learn == "auto" else (),
+        quiet=("pictures", "profile") if settings.profile.learn == "auto" else ("pictures",),
         settings=settings,
         understand=lambda world: Understanding().fit(world, settings),
         reopen=Understanding.load,
@@ -301,6 +306,38 @@ class _Own:
             held = static_encoder(world, self._chosen)
             self._last = (of, ref(held))
         return held
+
+
+def _pictures(folder: Path) -> Made:
+    """The pictures that `bodega pictures` looked at; nothing where it never ran."""
+    book = PictureBook(folder)
+
+    def make() -> Source:
+        if book.info is None:
+            raise Unneeded
+        return Pictures(book)
+
+    return make, lambda saved, items: Pictures.load(saved, items, book)
+
+
+def _sight(settings: Settings, folder: Path) -> Sight | None:
+    """What photos of shoppers are looked at with: the encoder of the shop's pictures."""
+    chosen = settings.pictures
+    if chosen.encoder == "none":
+        return None
+    limits = Limits(bytes=min(chosen.bytes_limit, LARGEST), pixels=chosen.pixels_limit)
+    return Sight(
+        encoder=lambda: open_image_encoder(chosen, folder),
+        decode=lambda data: decode(data, limits),
+        fetch=(lambda url: _fetched(url, chosen)) if chosen.fetch else None,
+    )
+
+
+def _fetched(url: str, chosen: PictureSettings) -> bytes:
+    """The bytes of a photo at an address. Raises BadPicture."""
+    from bodega.adapters.pictures.fetch import fetch  # loads an HTTP client: most shops are never asked by address
+
+    return fetch(url, chosen).data
 
 
 def _profile(settings: Settings, folder: Path | None, own: _Own) -> Made:
