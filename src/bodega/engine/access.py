@@ -69,6 +69,7 @@ def export(privacy: Privacy, user: str) -> dict[str, Any]:
         events += [event for event in store.recent(user="", session=visit, limit=MOST_EVENTS) if not event.user]
     events.sort(key=lambda event: (event.time, event.id))
     told = privacy.standing(user)
+    wrote = privacy.reviews.of_user(person.users) if privacy.reviews is not None else []
     return {
         "user": person.key,
         "ids": list(person.users),
@@ -77,4 +78,5 @@ def export(privacy: Privacy, user: str) -> dict[str, Any]:
         "words": [msgspec.to_builtins(word) for word in person.words],
         "identities": [msgspec.to_builtins(change) for change in privacy.audit(user)],
         "events": [msgspec.to_builtins(event) for event in events],
+        "reviews": [msgspec.to_builtins(kept.review) for kept in wrote],
     }

@@ -90,7 +90,7 @@ class Trial:
         trial = cls(sources, split, settings, repeats=True, weights={}, whole=whole)
         cases = trial.cases(PLACES["home"], split.valid)
         trial.repeats = _repeat_share(cases) >= REPEATS_FROM
-        trial.state = State.fit(World(whole.items, split.train, split.valid.start))
+        trial.state = State.fit(World(whole.items, split.train, split.valid.start, whole.ratings))
         return trial
 
     def cases(self, place: Place, window: Window) -> list[Case]:

@@ -35,7 +35,7 @@ from bodega.events.gathering import People
 from bodega.events.identity import SESSION, USER, homes, stitched, united
 from bodega.events.people import IdentityChange, PeopleState, PeopleStore
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import EventRows, EventStore, Steps
+from bodega.protocols import EventRows, EventStore, ReviewStore, Steps
 from bodega.schema import Event, Request
 from bodega.schema.people import Link, Word
 from bodega.settings import Privacy as Chosen
@@ -90,6 +90,7 @@ class Doors:
     """Count again what happened since the last learn, without whoever was forgotten; may be slow."""
     tell: Callable[[bool], None] = field(default=lambda _: None)
     """Let other processes know: True where states must go, too."""
+    reviews: ReviewStore | None = None
 
 
 class Privacy:
@@ -99,6 +100,7 @@ class Privacy:
         self.settings = settings
         self.store = doors.store
         self.events = doors.events
+        self.reviews = doors.reviews
         self.secrets = doors.secrets
         self.border = doors.border
         self._forget = doors.forget

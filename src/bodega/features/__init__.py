@@ -17,6 +17,7 @@ from bodega.features.feature import Asked, Feature, table, widths
 from bodega.features.items import Attention, Price
 from bodega.features.match import Match
 from bodega.features.moment import Moment
+from bodega.features.reviews import Reviewed
 from bodega.features.shopper import Affinity, Habits, Touched
 from bodega.features.state import State
 
@@ -30,11 +31,18 @@ __all__ = [
     "Match",
     "Moment",
     "Price",
+    "Reviewed",
     "State",
     "Touched",
+    "every",
     "table",
     "widths",
 ]
 
 STANDARD: tuple[Feature, ...] = (Attention(), Price(), Habits(), Touched(), Affinity(), Match(), Moment())
 """The features of every ranker, in the order of their columns."""
+
+
+def every(features: tuple[Feature, ...], state: State) -> tuple[Feature, ...]:
+    """The features and those that this state knows enough for: reviews cost nothing where there are none."""
+    return features if state.ratings is None else (*features, Reviewed())

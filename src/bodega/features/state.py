@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bodega.errors import SnapshotCorrupt
 from bodega.features._bags import Bags
-from bodega.schema import EVENT_CODES, ItemTable, World
+from bodega.schema import EVENT_CODES, ItemTable, Ratings, World
 from bodega.schema.arrays import Codes, Doubles, Floats, Ints
 
 DAY = 86_400.0
@@ -34,6 +34,8 @@ for _name, _kind in (("view", 0), ("click", 0), ("cart", 1), ("purchase", 2), ("
 _LIVES = np.array(HALF_LIVES) * DAY
 _WIDTH = len(ACTIONS) * len(HALF_LIVES)
 
+RATINGS = "ratings"
+"""Folder of what reviews say, where there are any."""
 ARRAYS = ("counts", "clock", "first", "brand", "leaf", "level", "reference")
 
 
@@ -57,6 +59,8 @@ class State:
     """Undecayed counts of all items, ascending, as of `fit`: what a popularity percentile is relative to."""
     bags: Bags
     """Words and attribute values of each item."""
+    ratings: Ratings | None = None
+    """What reviews say of each item, each as of its own time; None in a shop without any."""
 
     @classmethod
     def empty(cls, items: ItemTable) -> Self:
@@ -77,6 +81,7 @@ class State:
     def fit(cls, world: World) -> Self:
         """All events of a log at once."""
         state, log = cls.empty(world.items), world.log
+        state.ratings = world.ratings
         kind = _kinds(log.type, log.value)
         rows = np.flatnonzero((log.item >= 0) & (kind >= 0))
         item, time, kind = log.item[rows], log.time[rows], kind[rows]
@@ -171,6 +176,9 @@ class State:
         for name in ARRAYS:
             np.save(folder / f"{name}.npy", np.ascontiguousarray(getattr(self, name)))
         self.bags.save(folder)
+        if self.ratings is not None:
+            (folder / RATINGS).mkdir()
+            self.ratings.save(folder / RATINGS)
 
     @classmethod
     def load(cls, folder: Path, items: ItemTable) -> Self:
@@ -187,7 +195,8 @@ class State:
                     got=f"shape {array.shape}" + (", NaN" if np.isnan(array).any() else ""),
                     next="bodega learn",
                 )
-        return cls(**held, bags=Bags.load(folder))
+        told = folder / RATINGS
+        return cls(**held, bags=Bags.load(folder), ratings=Ratings.load(told) if told.is_dir() else None)
 
 
 def _opened(path: Path) -> NDArray[Any]:

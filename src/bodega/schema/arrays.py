@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema.nouns import Meaning
+from bodega.schema.reviews import Ratings
 from bodega.schema.table import ItemTable
 
 Ints = NDArray[np.int32]
@@ -75,6 +76,8 @@ class World:
     log: Log
     until: float
     """Seconds since 1970 UTC; "now" for everything that decays."""
+    ratings: Ratings | None = None
+    """What reviews say of the items, each as of its own time; None in a shop without any."""
 
 
 @dataclass(frozen=True, slots=True)

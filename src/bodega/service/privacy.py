@@ -112,6 +112,7 @@ class ShopperKept(msgspec.Struct, frozen=True):
     words: list[ShopperWord]
     identities: list[ShopperChange]
     events: list[dict[str, Any]]
+    reviews: list[dict[str, Any]] = []
 
 
 class ReceiptList(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from bodega.errors import BadRequest, SnapshotCorrupt
-from bodega.features import STANDARD, Asked, Feature, State, table, widths
+from bodega.features import STANDARD, Asked, Feature, State, every, table, widths
 from bodega.ranking.fuse import Fusion
 from bodega.ranking.learned._net_model import Network
 from bodega.ranking.learned.calibration import Calibration
@@ -51,7 +51,7 @@ class Recipe:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The name of every column of a table."""
-        return widths((self.opinions, *self.features), self.sources)
+        return widths((self.opinions, *every(self.features, self.state)), self.sources)
 
     @cached_property
     def owners(self) -> Ints:
@@ -84,7 +84,7 @@ class Recipe:
 
     def _table(self, context: Context, candidates: Candidates, heard: Heard, rows: Ints) -> Table:
         asked = Asked(context, candidates.take(rows), self.state)
-        return Table(np.concatenate([heard.of(rows), table(self.features, asked)]), asked)
+        return Table(np.concatenate([heard.of(rows), table(every(self.features, self.state), asked)]), asked)
 
 
 @dataclass(frozen=True)
