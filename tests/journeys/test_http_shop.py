@@ -8,8 +8,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -134,6 +135,42 @@ def test_an_event_changes_the_very_next_list(street):
     _, impersonal = street("GET", "/v1/recommend", place="home", session=session, k=10, personal="false")
     _, stranger = street("GET", "/v1/recommend", place="home", session="another-new-guest", k=10)
     assert ids(impersonal) == ids(stranger), "what everybody did counts for everybody; what this guest did does not"
+
+
+def test_a_rollback_is_served_within_two_seconds_and_warm(street):
+    """From the moment the pointer changes, in whichever process, to the first answer; and back."""
+    with bodega.open(street.folder) as shop:
+        new = next(each.id for each in shop.snapshots() if each.current)
+        shop.catalog.upsert([Item(id="later", title="Came later")])
+        assert shop.learn().published
+        both = (new, next(each.id for each in shop.snapshots() if each.id != new))
+        took = [_seconds_until_served(street, name, lambda name=name: shop.rollback(name)) for name in both]
+        assert min(took) <= 2.0, took
+        shop.catalog.delete(["later"])
+        shop.rollback(new)
+
+
+def _seconds_until_served(street: Street, name: str, change: Callable[[], object]) -> float:
+    """How long after a change of the pointer the server answers from that snapshot."""
+    until = time.monotonic() + 30
+    while street("GET", "/v1/recommend", place="popular", k=1)[1]["snapshot"] == name and time.monotonic() < until:
+        time.sleep(0.05)  # what was published last is still being taken over
+    done = threading.Event()
+
+    def changed() -> None:
+        change()
+        done.set()
+
+    worker = threading.Thread(target=changed)
+    begun = time.monotonic()
+    worker.start()
+    while street("GET", "/v1/recommend", place="popular", k=1)[1]["snapshot"] != name:
+        assert time.monotonic() < until, "not served at all"
+        time.sleep(0.01)
+    took = time.monotonic() - begun
+    assert done.wait(30)
+    worker.join()
+    return took
 
 
 def test_events_are_idempotent_and_kept(street):

@@ -22,11 +22,13 @@ from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
 from bodega.engine.rulebooks import Rules
 from bodega.engine.why_not import WhyNot
+from bodega.errors import LimitError
 from bodega.protocols import DeadLetterBox, KeyStore, Written
 from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
 from bodega.service.limits import Buckets, Waiting
 from bodega.service.metrics import Telemetry
+from bodega.service.rates import SharedBuckets, buckets_of
 from bodega.service.tracing import Trace
 from bodega.settings import Settings
 
@@ -102,6 +104,7 @@ class ShopLike(Protocol):
     def ping(self) -> None: ...
     def reload(self) -> str: ...
     def restock(self) -> None: ...
+    def published(self) -> str: ...
     def catch_up(self) -> None: ...
     def snapshots(self) -> Sequence[SnapshotLine]: ...
 
@@ -112,7 +115,9 @@ class Desk:
 
     shop: ShopLike
     keyring: Keyring
-    buckets: Buckets
+    buckets: Buckets | SharedBuckets
+    shoppers: Buckets | SharedBuckets | None
+    """How often one shopper may ask, whichever addresses and workers that goes through; None: as often as they like."""
     waiting: Waiting
     telemetry: Telemetry
 
@@ -127,8 +132,24 @@ class Desk:
         return Clock(min(bounds, default=math.inf), chosen.remote_ms, began=visit.started)
 
     def whose(self, request: Request, visit: Visit) -> Request:
-        """The request, nobody's where the caller's browser objects to being recognised."""
+        """The request, nobody's where the caller's browser objects to being recognised. Raises LimitError for a shopper
+        who asks too often (a program with one id and many addresses), whoever else stands behind the same key."""
+        if self.shoppers is not None and visit.key and (request.user or request.session):
+            self._spend(self.shoppers, request)
         return self.shop.privacy.asked(request, gpc=True) if visit.gpc else request
+
+    def _spend(self, shoppers: Buckets | SharedBuckets, request: Request) -> None:
+        wait = shoppers.take(f"u{request.user}" if request.user else f"s{request.session}")
+        if wait:
+            serve = self.settings.serve
+            error = LimitError(
+                "this shopper asks too often",
+                where="user" if request.user else "session",
+                allowed=f"{serve.shopper_per_second:g} lists a second, {serve.shopper_burst} at once",
+                next="ask again after Retry-After seconds, or raise serve.shopper_per_second",
+            )
+            error.retry_after = max(1, math.ceil(wait))
+            raise error
 
     @classmethod
     def over(cls, shop: ShopLike) -> Desk:
@@ -136,7 +157,10 @@ class Desk:
         return cls(
             shop=shop,
             keyring=Keyring(shop.keys.find),
-            buckets=Buckets(serve.requests_per_second, serve.burst),
+            buckets=buckets_of("callers", serve.requests_per_second, serve.burst),
+            shoppers=buckets_of("shoppers", serve.shopper_per_second, serve.shopper_burst)
+            if serve.shopper_per_second
+            else None,
             waiting=Waiting(serve.waiting),
             telemetry=Telemetry(),
         )

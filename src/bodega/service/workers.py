@@ -240,7 +240,9 @@ def main(arguments: Sequence[str]) -> int:
         return Supervisor(Team(arguments[1:], given["listener"], environment)).run(given["greeting"])
     finally:
         if NEWS in environment:
-            Path(environment[NEWS]).unlink(missing_ok=True)
+            news = Path(environment[NEWS])
+            for path in (news, *news.parent.glob(f"{news.name}.*")):  # the ring, and the tables of rates beside it
+                path.unlink(missing_ok=True)
         if COUNTED in environment:
             shutil.rmtree(environment[COUNTED], ignore_errors=True)
 

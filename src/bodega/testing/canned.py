@@ -162,6 +162,9 @@ class CannedShop:
     def reload(self) -> str:
         return "canned"
 
+    def published(self) -> str:
+        return "canned"
+
     def restock(self) -> None:
         return None
 
