@@ -18,6 +18,7 @@ from bodega.engine.health import Health, is_lost, rows_of, scores_of
 from bodega.engine.places import FALLBACK, Place
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
+from bodega.retrieval._index import distinct
 from bodega.retrieval.lexical import Lexical
 from bodega.schema import Context
 from bodega.schema.arrays import NO_INTS, Flags, Floats, Ints
@@ -129,10 +130,11 @@ class Pooling:
         """What any source of the place retrieves; scores are given later, by every source for every row."""
         names = place.among(self.sources)
         lists = [self._retrieved(name, self.sources[name], context, len(self.shelf.base)) for name in names]
-        rows = self.shelf.current(np.unique(np.concatenate([NO_INTS, *lists])))
+        rows = self.shelf.current(distinct(np.concatenate([NO_INTS, *lists])))
         n_delta = len(self.shelf.delta)
         beside = [self._retrieved(name, self.newer[name], context, n_delta) for name in names if name in self.newer]
-        rows = np.unique(np.concatenate([rows[rows != GONE], *(found + len(self.shelf.base) for found in beside)]))
+        if beside or self.shelf.changed:
+            rows = distinct(np.concatenate([rows[rows != GONE], *(found + len(self.shelf.base) for found in beside)]))
         rows = rows[self.shelf.is_current[rows]].astype(np.int32)
         return Pool(rows, np.full(len(rows), np.nan, np.float32))
 

@@ -54,9 +54,11 @@ class Touched:
         out = np.zeros((4, len(items)), np.float32)
         if not len(history) or not len(items):
             return out
-        out[0] = _closeness(history, items)
-        touched = np.flatnonzero(out[0])
-        out[1, touched] = np.log1p([np.count_nonzero(history == item) for item in items[touched]])
+        known, first, times = np.unique(history, return_index=True, return_counts=True)
+        at = np.minimum(np.searchsorted(known, items), len(known) - 1)
+        mine = np.flatnonzero(known[at] == items)
+        out[0, mine] = 1 / (1 + first[at[mine]])
+        out[1, mine] = np.log1p(times[at[mine]])
         out[2] = _closeness(state.leaf[history], state.leaf[items])
         out[3] = _closeness(state.brand[history], state.brand[items])
         return out

@@ -127,6 +127,19 @@ class Neighbours:
         total[total == 0] = np.nan
         return total
 
+    def led_to(self, seeds: Ints, weights: Floats) -> tuple[Ints, Floats]:
+        """`spread` where it is not NaN: (items ascending, sums), without numbers for the rest of the catalog."""
+        items, own, lengths = self._of(seeds)
+        found, place = numbered(items, len(self))
+        share = own * np.repeat(weights, lengths)
+        total = np.bincount(place, weights=share, minlength=len(found)).astype(np.float32)
+        some = total != 0
+        return (found, total) if some.all() else (found[some], total[some])
+
+    def lists(self, seeds: Ints) -> tuple[Ints, Floats, Longs]:
+        """(items, weights) of the lists of these seeds, one list after the other, and how long each is."""
+        return self._of(seeds)
+
     def _of(self, seeds: Ints) -> tuple[Ints, Floats, Longs]:
         """(items, weights) of the lists of these seeds, one list after the other, and how long each is."""
         if len(seeds) > SLICED:
@@ -215,6 +228,33 @@ def checked(path: Path) -> NDArray[Any]:
 
 def _strangers(items: Ints, n_items: int) -> bool:
     return len(items) > 0 and not 0 <= int(items.min()) <= int(items.max()) < n_items
+
+
+def numbered(items: Ints, size: int) -> tuple[Ints, Ints]:
+    """(distinct items ascending, the place of each entry among them): `np.unique` with its inverse, without sorting
+    the repeats. Items lie in 0 to `size` - 1. 4,000 entries over 92,000 items: 40 us against 90."""
+    slot = np.empty(size, np.int32)  # not cleared: only places that were written are read
+    places = np.arange(len(items), dtype=np.int32)
+    slot[items] = places
+    found = np.sort(items[slot[items] == places])
+    slot[found] = places[: len(found)]
+    return found, slot[items]
+
+
+def distinct(items: Ints) -> Ints:
+    """Each once, ascending: a tenth of the time of `np.unique` for some hundred."""
+    held = np.sort(items)
+    return held[np.concatenate([[True], held[1:] != held[:-1]])] if len(held) else held
+
+
+def at(found: Ints, scores: Floats, items: Ints) -> Floats:
+    """The scores of these items, NaN where they are not among `found` (ascending): (len(items),)."""
+    out = np.full(len(items), np.nan, np.float32)
+    if len(found):
+        place = np.minimum(np.searchsorted(found, items), len(found) - 1)
+        hit = np.flatnonzero(found[place] == items)
+        out[hit] = scores[place[hit]]
+    return out
 
 
 def flat_rows(starts: NDArray[Any], rows: Ints) -> tuple[Longs, Longs]:

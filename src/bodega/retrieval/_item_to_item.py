@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.retrieval._index import Neighbours, load_facts, save_facts, step_weights, top_k
+from bodega.retrieval._index import Neighbours, at, load_facts, save_facts, step_weights, top_k
 from bodega.schema import Candidates, Context, ItemTable
 from bodega.schema.arrays import NO_INTS, Floats, Ints
 
@@ -51,19 +51,28 @@ class ItemToItem:
 
     def __init__(self) -> None:
         self._latest: tuple[Context, Floats] | None = None
+        self._led: tuple[Context, Ints, Floats] | None = None
 
     def retrieve(self, context: Context, k: int) -> Candidates:
+        if self.alone and not context.query:
+            items, found = self._led_to(context)
+            best = top_k(found, k)
+            return Candidates.of(self.name, items[best], found[best])
         scores = self._scores(context)
         best = top_k(scores, k)
         return Candidates.of(self.name, best, scores[best])
 
     def score(self, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        led = self._led
+        if led is not None and led[0] is context:
+            return at(led[1], led[2], items)
         known = self._latest is not None and self._latest[0] is context
         neighbours, seeds, weights = self._asked(context)
         if known or not self.alone or len(items) * FEW > len(neighbours):
             return self._scores(context)[items]
         scores = self._adjusted(context, neighbours.reached(seeds, weights, items), items)
-        scores[np.isin(items, context.items)] = np.nan
+        if len(context.items):
+            scores[np.isin(items, context.items)] = np.nan
         return scores
 
     def because(self, context: Context, items: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
@@ -79,6 +88,19 @@ class ItemToItem:
         del context, items
         return scores
 
+    def _led_to(self, context: Context) -> tuple[Ints, Floats]:
+        """(items ascending, scores) of all that the seeds lead to, kept for the request under way."""
+        led = self._led
+        if led is None or led[0] is not context:
+            neighbours, seeds, weights = self._asked(context)
+            items, found = neighbours.led_to(seeds, weights)
+            found = self._adjusted(context, found, items)
+            if len(context.items):
+                elsewhere = ~np.isin(items, context.items)
+                items, found = items[elsewhere], found[elsewhere]
+            self._led = led = (context, items, found)
+        return led[1], led[2]
+
     def _scores(self, context: Context) -> Floats:
         """One score an item, NaN where no seed leads; nobody needs the product on the page as its own neighbour."""
         if self._latest is not None and self._latest[0] is context:
@@ -91,7 +113,7 @@ class ItemToItem:
 
     def _forget(self) -> None:
         """To be called by `fit`: what was kept came from older lists."""
-        self._latest = None
+        self._latest = self._led = None
 
 
 class OneList(ItemToItem, Generic[Options]):

@@ -44,22 +44,26 @@ class Likeness:
 
     def scores(self, index: VectorIndex, items: Ints) -> Floats:
         """Cosine of the direction and each item, without what a seed gives itself: (len(items),); NaN unknown."""
-        found = index.scores(self.direction, items)
-        if len(self.seeds):
-            place = np.minimum(np.searchsorted(self.seeds, items), len(self.seeds) - 1)
-            mine = self.seeds[place] == items
-            found[mine] -= self.own[place[mine]]
-        found[np.isin(items, self.hidden)] = np.nan
-        return found
+        return self._among_others(items, index.scores(self.direction, items))
 
     def nearest(self, index: VectorIndex, k: int, keep: Flags | None) -> tuple[Ints, Floats]:
         """(items, scores) of the k best by `scores`, best first, ties by the lower item."""
-        items, _ = index.search(self.direction, k + len(self.seeds) + len(self.hidden) if k > 0 else 0, keep)
-        found = self.scores(index, items)
+        items, cosines = index.search(self.direction, k + len(self.seeds) + len(self.hidden) if k > 0 else 0, keep)
+        found = self._among_others(items, cosines)
         known = np.isfinite(found)
         items, found = items[known], found[known]
         order = np.lexsort((items, -found))[: max(k, 0)]
         return items[order], found[order]
+
+    def _among_others(self, items: Ints, cosines: Floats) -> Floats:
+        """These cosines (written to) without what a seed gives itself, NaN for the anchors."""
+        if len(self.seeds):
+            place = np.minimum(np.searchsorted(self.seeds, items), len(self.seeds) - 1)
+            mine = np.flatnonzero(self.seeds[place] == items)
+            cosines[mine] -= self.own[place[mine]]
+        if len(self.hidden):
+            cosines[np.isin(items, self.hidden)] = np.nan
+        return cosines
 
 
 def middle_of(background: Floats) -> Floats:
@@ -68,9 +72,7 @@ def middle_of(background: Floats) -> Floats:
     return middle
 
 
-def likeness(
-    index: VectorIndex, middle: Floats, context: Context, decay: float = HISTORY_DECAY
-) -> Likeness | None:
+def likeness(index: VectorIndex, middle: Floats, context: Context, decay: float = HISTORY_DECAY) -> Likeness | None:
     """The direction in which the context's seeds lie from the middle of the catalog; None without a seed that has a
     vector."""
     seeds, weights = seeds_of(context, decay)

@@ -182,7 +182,7 @@ class ItemTable:
         )
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids.offsets) - 1
 
     @cached_property
     def index(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ import numpy as np
 from bodega.engine.live.view import View
 from bodega.errors import NotLearned
 from bodega.protocols import Source
-from bodega.retrieval._index import top_k
+from bodega.retrieval._index import distinct, top_k
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.repeat import Repeat
@@ -350,8 +350,7 @@ class NewerRepeat(_Counted):
 
 def _union(one: Ints, other: Ints) -> Ints:
     """Both, ascending, each once."""
-    both = np.sort(np.concatenate([one, other]))
-    return both[np.concatenate([[True], both[1:] != both[:-1]])] if len(both) else both
+    return distinct(np.concatenate([one, other]))
 
 
 def _numbers(view: View, items: Ints) -> Ints:

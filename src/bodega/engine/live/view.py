@@ -16,7 +16,7 @@ from bodega.engine.live.votes import Votes
 from bodega.engine.online import Shoppers
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
-from bodega.retrieval._index import Neighbours, flat_rows, step_weights
+from bodega.retrieval._index import Neighbours, at, numbered, step_weights
 from bodega.retrieval.transition import TOGETHER_PLACES, Transition
 from bodega.schema import Context, Request
 from bodega.schema.arrays import NO_INTS, Doubles, Floats, Ints, Newer
@@ -36,12 +36,7 @@ class Led:
 
     def at(self, numbers: Ints) -> Floats:
         """The scores of these items; NaN where nothing leads to one."""
-        out = np.full(len(numbers), np.nan, np.float32)
-        if len(self.items):
-            place = np.minimum(np.searchsorted(self.items, numbers), len(self.items) - 1)
-            hit = self.items[place] == numbers
-            out[hit] = self.score[place[hit]]
-        return out
+        return at(self.items, self.score, numbers)
 
 
 def _spread(lists: Neighbours, votes: Votes | None, seeds: Ints, weights: Floats) -> tuple[Ints, Doubles]:
@@ -50,24 +45,22 @@ def _spread(lists: Neighbours, votes: Votes | None, seeds: Ints, weights: Floats
     own, share = seeds[inside], weights[inside].astype(np.float64)
     if votes is not None:
         share = share * votes.row.growth(own)
-    flat, lengths = flat_rows(lists.starts, own)
-    old, old_score = lists.items[flat], lists.weights[flat] * np.repeat(share, lengths)
+    old, held, lengths = lists.lists(own)
+    old_score = held * np.repeat(share, lengths)
     new, new_score = (NO_INTS, np.empty(0)) if votes is None else votes.spread(seeds, weights)
     keys = np.concatenate([old, new])
     if not len(keys):
         return NO_INTS, np.empty(0)
-    order = np.argsort(keys, kind="stable")
-    keys, after = keys[order], order >= len(old)
-    score = np.concatenate([old_score, new_score])[order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    items = keys[starts]
+    items, place = numbered(keys, int(keys.max()) + 1)
+    total: Doubles = np.asarray(np.bincount(place[: len(old)], old_score, len(items)), np.float64)
     if votes is None:
-        return items, np.add.reduceat(score, starts).astype(np.float64)
-    before, since = np.where(after, 0.0, score), np.where(after, score, 0.0)
-    total = np.add.reduceat(before, starts) * votes.column.growth(items)
-    total += np.add.reduceat(since, starts) * votes.column.divided(items)
+        return items, total
+    total *= votes.column.growth(items)
+    if len(new):
+        since = np.bincount(place[len(old) :], weights=new_score, minlength=len(items))
+        total += since * votes.column.divided(items)
     keep = total > 0
-    return items[keep].astype(np.int32), total[keep].astype(np.float64)
+    return items[keep], total[keep]
 
 
 class View:
