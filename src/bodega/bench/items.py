@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,20 @@ class Sheet:
 Part = Callable[[ItemsOptions, Sheet, Progress], None]
 """Measures one part into the sheet. Raises BadFeed where its data is missing, MissingExtra where a library is."""
 
-PARTS: Mapping[str, Part] = {}
+
+def _of(file: str, name: str) -> Part:
+    """A part that is loaded when it is measured: its file imports this one."""
+
+    def measure(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
+        part: Part = getattr(import_module(f"bodega.bench.{file}"), name)
+        part(options, sheet, progress)
+
+    return measure
+
+
+PARTS: Mapping[str, Part] = {
+    "links": _of("_items_links", "links"),
+}
 
 
 def run(options: ItemsOptions, progress: Progress | None = None) -> BenchResult:

@@ -75,6 +75,8 @@ class Knowledge(ItemToItem):
         super().__init__()
         self.facts = Facts(options or KnowledgeOptions())
         self.graph = KnowledgeGraph.none()
+        self.linker: Linker | None = None
+        """What guessed the links; only after `fit`: it is not kept."""
         self.lists: dict[str, Neighbours] = {"instead": nobody(), "beside": nobody(), "both": nobody()}
 
     @property
@@ -87,7 +89,7 @@ class Knowledge(ItemToItem):
         self.graph = build(world, behaviour_of(world, options.pairs), options.graph, progress)
         self.__dict__.pop("_needs", None)
         wanted = tuple(name for name in (*INSTEAD, *BESIDE) if len(self.graph.edges(name)[0]))
-        linker = learn_links(world.items, self.graph, wanted, options.links, progress) if wanted else None
+        linker = self.linker = learn_links(world.items, self.graph, wanted, options.links, progress) if wanted else None
         self.facts = Facts(options, _told(linker))
         heads = _busiest(world, options.heads)
         found = {name: self._links(name, linker, heads) for name in wanted}
