@@ -15,6 +15,7 @@ from bodega.cli import (
     drift,
     exploring,
     graph,
+    knowledge,
     mining,
     moving,
     privacy,
@@ -44,6 +45,7 @@ COMMANDS = (
     privacy,
     drift,
     graph,
+    knowledge,
 )
 """The files whose commands `app` has; importing them adds them."""
 

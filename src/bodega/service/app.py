@@ -22,6 +22,7 @@ from bodega.service.explaining import explaining_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
 from bodega.service.intake import Intake, intake_handlers
+from bodega.service.knowledge import knowledge_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
@@ -51,6 +52,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *intake_handlers(desk, intake),
             *algolia_handlers(desk, intake),
             *rule_handlers(desk),
+            *knowledge_handlers(desk),
             *explaining_handlers(desk),
             *relation_handlers(desk),
             *privacy_handlers(desk),

@@ -18,6 +18,8 @@ import msgspec
 
 from bodega.engine.deadline import Clock
 from bodega.engine.erasure import Erasures
+from bodega.engine.knowledge import Knowledge
+from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
 from bodega.engine.rulebooks import Rules
@@ -27,6 +29,7 @@ from bodega.protocols import DeadLetterBox, KeyStore, Written
 from bodega.schema import Completion, Event, Item, Page, Request
 from bodega.service.keys import Keyring
 from bodega.service.limits import Buckets, Waiting
+from bodega.service.looking import Looking
 from bodega.service.metrics import Telemetry
 from bodega.service.rates import SharedBuckets, buckets_of
 from bodega.service.tracing import Trace
@@ -85,9 +88,14 @@ class ShopLike(Protocol):
     @property
     def rules(self) -> Rules: ...
     @property
+    def knowledge(self) -> Knowledge: ...
+    @property
     def privacy(self) -> Privacy: ...
     @property
     def erasures(self) -> Erasures: ...
+    @property
+    def photos(self) -> Photos: ...
+    def photographed(self, request: Request) -> Request: ...
     @property
     def consuming(self) -> Reads | None: ...
     def answer(self, request: Request) -> Page: ...
@@ -120,6 +128,8 @@ class Desk:
     """How often one shopper may ask, whichever addresses and workers that goes through; None: as often as they like."""
     waiting: Waiting
     telemetry: Telemetry
+    looking: Looking
+    """What looks at photos."""
 
     @property
     def settings(self) -> Settings:
@@ -163,6 +173,7 @@ class Desk:
             else None,
             waiting=Waiting(serve.waiting),
             telemetry=Telemetry(),
+            looking=Looking(shop),
         )
 
 

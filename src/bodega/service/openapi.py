@@ -19,6 +19,7 @@ from bodega.service import asking
 from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.intake import Ids
+from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.relations import PARAMETERS as RELATIONS
@@ -139,7 +140,17 @@ ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
 PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
-TYPES = (*PLAIN, *RULE_TYPES, *WHY_NOT_TYPES, *RELATION_TYPES, *PRIVACY_TYPES, AlgoliaAsked, AlgoliaTold, AlgoliaError)
+TYPES = (
+    *PLAIN,
+    *RULE_TYPES,
+    *FACT_TYPES,
+    *WHY_NOT_TYPES,
+    *RELATION_TYPES,
+    *PRIVACY_TYPES,
+    AlgoliaAsked,
+    AlgoliaTold,
+    AlgoliaError,
+)
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
@@ -169,6 +180,13 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "relation": ("Only this relation: variant, substitute, upgrade, complement ...", {"type": "string"}),
     "to": ("Another item: how the two hang together, in words.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
+    "attribute": ("Only facts of this column.", {"type": "string", "maxLength": asking.ID_LIMIT}),
+    "value": ("Only facts with this value.", {"type": "string", "maxLength": asking.ID_LIMIT}),
+    "status": ("Only these.", {"type": "string", "enum": ["mined", "accepted", "rejected"]}),
+    "least": ("Confidence at least this.", {"type": "number", "minimum": 0, "maximum": 1}),
+    "most": ("Confidence at most this.", {"type": "number", "minimum": 0, "maximum": 1}),
+    "conflicts": ("true: only facts that contradict the shop; false: only others.", {"type": "boolean"}),
+    "after": ("`next` of the page before.", {"type": "string"}),
     "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
     "before": ("Older than this change.", {"type": "integer", "minimum": 0}),
     "X-Shopper-Token": ("Says whose data it is; signed by the shop.", {"type": "string", "maxLength": 2048}),
@@ -259,6 +277,18 @@ OPERATIONS = (
     ),
     Operation("get", "/v1/rules/audit", "rules_audit", "Who changed what", "admin", TRAIL, answer="RuleTrail"),
     Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
+    Operation("get", "/v1/knowledge", "knowledge", "Mined facts", "admin", FACTS_PARAMETERS, answer="FactPage"),
+    Operation("get", "/v1/knowledge/counts", "knowledge_counts", "Facts by attribute", "admin", answer="FactCounts"),
+    Operation(
+        "post",
+        "/v1/knowledge/decide",
+        "knowledge_decide",
+        "Accept, reject",
+        "admin",
+        (),
+        "FactsDecided",
+        "FactsChanged",
+    ),
     Operation("post", "/v1/why-not", "why_not", "Why is it not on that page?", "admin", (), "WhyNotAsked", "WhyNot"),
     Operation("post", "/v1/identify", "identify", "These ids are one shopper", "events", (), "Identified", "Linked"),
     Operation("post", "/v1/identify/apart", "identify_apart", "Undo a merge", "admin", (), "Identified", "Linked"),

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bodega.engine.erasure import Erasures
+from bodega.engine.knowledge import Knowledge
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
@@ -77,6 +78,7 @@ class CannedShop:
         self.events = CannedEvents(self.stores)
         self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
         """Kept and audited for real; they change no list, as there is no engine."""
+        self.knowledge = Knowledge(folder, self.stores, self.settings.knowledge)
         self.consuming: Consuming | None = None
         keys = Secrets(folder, {VARIABLE: fresh()})
         doors = Doors(

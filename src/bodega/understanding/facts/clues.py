@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bodega.understanding.facts.passages import Passage
+from bodega.understanding.language import STOP_WORDS
 
 LEAST_SHARE = 0.6
 """Of the items with the word, this many must have the value."""
@@ -44,7 +45,8 @@ def clue_words(passages: Iterable[Passage]) -> dict[str, tuple[str, int, int]]:
         if passage.place == "title":
             before = None
             for word in passage.words[:MOST_WORDS]:
-                found.setdefault(word.text, (passage.field, word.start, word.end))
+                if (len(word.text) > 1 or not word.text.isascii()) and word.text not in STOP_WORDS:
+                    found.setdefault(word.text, (passage.field, word.start, word.end))
                 if before is not None:
                     found.setdefault(f"{before.text} {word.text}", (passage.field, before.start, word.end))
                 before = word
