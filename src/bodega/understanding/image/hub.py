@@ -1,8 +1,8 @@
 """SigLIP, CLIP, DINOv2 or any image network of `transformers`, by its hub name or from a folder, as an encoder.
 
 Answers: a direction; how many dimensions the model says.  Needs: the extra `adapters` (torch, hundreds of MB) and,
-unless the name is a folder or the model is in the local cache, a network.  Good for: the model that a shop knows, or one
-that `bodega adapt` tuned.  Not for: the default; a base-size network on a CPU takes some 100 ms a picture.
+unless the name is a folder or the model is in the local cache, a network.  Good for: the model that a shop knows, or
+one that `bodega adapt` tuned.  Not for: the default; a base-size network on a CPU takes some 100 ms a picture.
 Pictures are brought into shape as the model's own `preprocessor_config.json` says. Nothing is executed from the hub (no
 remote code), and weights are read from safetensors only.
 """
