@@ -114,6 +114,11 @@ class Photos:
                 self._kept.popitem(last=False)
         return made
 
+    @property
+    def encoder_name(self) -> str:
+        """Which encoder looks; "" before the first photo."""
+        return "" if self._encoder is None else self._encoder.info.name
+
     def seen(self, request: Request) -> Request:
         """The request with a token in place of its photo, or with the reason why there is none.
 

@@ -327,14 +327,14 @@ class Shop:
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
-        request = self._photographed(self.privacy.asked(request))
+        request = self.photographed(self.privacy.asked(request))
         if is_timed():
             return self.engine.answer(request, self.rules.book, self.trials)
         chosen = self.settings.answer
         with timed(Clock(chosen.deadline_ms or math.inf, chosen.remote_ms)):
             return self.engine.answer(request, self.rules.book, self.trials)
 
-    def _photographed(self, request: Request) -> Request:
+    def photographed(self, request: Request) -> Request:
         """The request with its photo looked at. Raises BadPicture, BadRequest, TooLarge, Overloaded."""
         return self.photos.asked(request, self.engine.learned.sources.get("pictures")) if request.image else request
 
@@ -344,7 +344,7 @@ class Shop:
         Raises BadRequest, NotLearned.
         """
         self.catch_up()
-        request = self._photographed(self.privacy.asked(request))
+        request = self.photographed(self.privacy.asked(request))
         return why_not(self.engine, request, item, self.rules.book)
 
     def search(  # noqa: PLR0913 - one argument a control of the results page

@@ -31,6 +31,8 @@ ID_LIMIT = 1_024
 OFFSET_LIMIT = 10_000
 ANCHORS_LIMIT = 200
 FILTERS_LIMIT = 50
+IMAGE_LIMIT = 14_000_000
+"""Characters of a photo as a data URI: 10 MB."""
 SEGMENTS_LIMIT = 50
 WHERE_LIMIT = LENGTH_LIMIT
 """Characters of a filter expression."""
@@ -57,6 +59,7 @@ ONCE = {
     "sort_by": "sort_by",
     "verbatim": "verbatim",
     "explain": "explain",
+    "image": "image",
 }
 """Parameter -> field of Request; each may be given once."""
 LISTED = {"facets": "facets", "item": "items", "segment": "segments"}
@@ -66,11 +69,24 @@ RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)?\.\.(-?\d{1,15}(?:\.\d{1,6})?)?"
 NARROWED = ("filter", "price", "where")
 COUNTED = ("facets", "facet_query")
 LIST = ("user", "session", "k", "offset", "language", "personal", "segment", "explain", *NARROWED, *COUNTED)
-SEARCH = ("q", "verbatim", "sort", "sort_by", *LIST)
+SEARCH = ("q", "image", "verbatim", "sort", "sort_by", *LIST)
 RECOMMEND = ("place", "item", "sort", "sort_by", *LIST)
 AROUND = LIST
 SUGGEST = ("q", "k", "user", "session", "personal")
-FACETS = ("field", "text", "k", "q", "verbatim", "user", "session", "language", "personal", "segment", *NARROWED)
+FACETS = (
+    "field",
+    "text",
+    "k",
+    "q",
+    "image",
+    "verbatim",
+    "user",
+    "session",
+    "language",
+    "personal",
+    "segment",
+    *NARROWED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +230,7 @@ def bounded(request: Request, settings: Settings) -> Request:
     _within("facets", len(request.facets), 0, FACETS_LIMIT)
     _within("filters", len(request.filters), 0, FILTERS_LIMIT)
     _within("segments", len(request.segments), 0, SEGMENTS_LIMIT)
+    _within("image (characters)", len(request.image), 0, IMAGE_LIMIT)
     for segment in request.segments:
         _within("segment (characters)", len(segment), 1, NAME_LIMIT)
     for item in request.items:

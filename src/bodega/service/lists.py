@@ -42,7 +42,7 @@ async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIRespons
 
 async def answered(desk: Desk, visit: Visit, request: schema.Request, told: Callable[[schema.Page], bytes]) -> bytes:
     """What is told of the engine's answer, asked when it is this request's turn."""
-    bounded = desk.whose(asking.bounded(request, desk.settings), visit)
+    bounded = await desk.looking.seen(desk.whose(asking.bounded(request, desk.settings), visit))
     async with desk.waiting.turn(visit.deadline_ms / 1000):
         with timed(desk.clock(visit)) as clock:
             started = time.perf_counter()
@@ -70,7 +70,7 @@ def searching(request: schema.Request) -> schema.Request:
     """A search; without words it browses the whole shelf."""
     if request.place not in ("home", "search", "category"):  # `home` is what a body without a place says
         raise BadRequest("a search has no other place", where="place", allowed="search, category", got=request.place)
-    return msgspec.structs.replace(request, place="search" if request.query.strip() else "category")
+    return msgspec.structs.replace(request, place="search" if request.query.strip() or request.image else "category")
 
 
 def recommending(request: schema.Request) -> schema.Request:

@@ -104,8 +104,9 @@ def question(index: str, order: Sort, asked: Asked, shop: Fielded) -> Question:
     user, session = whose(asked.user)
     reachable = max(0, min(asked.length, MOST_HITS - asked.offset))
     request = Request(
-        place="search" if asked.query.strip() else "category",
+        place="search" if asked.query.strip() or asked.image else "category",
         query=asked.query,
+        image=asked.image,
         user=user,
         session=session,
         k=max(1, reachable),

@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from bodega.engine.photo import DIRECTIONS as PHOTO_LIMIT
+from bodega.engine.photo import is_photo
 from bodega.errors import BadRequest
 
 QUERY_LIMIT = 2_000
@@ -63,6 +65,8 @@ class Asked:
     language: str = ""
     segments: tuple[str, ...] = ()
     verbatim: bool = False
+    image: str = ""
+    """Ours, not Algolia's: what `POST /v1/photo` answered."""
     fields: tuple[str, ...] = (EVERY,)
     """Keys of the answer (`responseFields`)."""
     said: str = ""
@@ -131,6 +135,7 @@ def read(given: Parameters) -> Asked:
         language=(_names(given, "queryLanguages", ()) or ("",))[0][:8],
         segments=_names(given, "ruleContexts", ()),
         verbatim=_text(given, "typoTolerance", "true").lower() == "false",
+        image=_photo(given),
         fields=_names(given, "responseFields", (EVERY,)),
         said=said(given),
     )
@@ -159,6 +164,17 @@ def _text(given: Parameters, name: str, default: str = "", limit: int = TEXT_LIM
         raise _misread(name, "a text", value)
     if limit and len(value) > limit:
         raise BadRequest("a value is too long", where=name, allowed=f"{limit:,} characters", got=f"{len(value):,}")
+    return value
+
+
+def _photo(given: Parameters) -> str:
+    """The token of a photo; a photo itself is not taken here, so that no query of a batch waits for one."""
+    value = _text(given, "image", limit=2 * PHOTO_LIMIT)
+    if value and not is_photo(value):
+        raise BadRequest(
+            "this is no photo", where="image", allowed="what POST /v1/photo answered", got=value[:60],
+            next="send the photo to /v1/photo first",
+        )  # fmt: skip
     return value
 
 
