@@ -26,6 +26,7 @@ from bodega.service.knowledge import knowledge_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
+from bodega.service.photos import photo_handlers
 from bodega.service.privacy import privacy_handlers
 from bodega.service.problems import problem_of
 from bodega.service.relations import relation_handlers
@@ -55,6 +56,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *knowledge_handlers(desk),
             *explaining_handlers(desk),
             *relation_handlers(desk),
+            *photo_handlers(desk),
             *privacy_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
