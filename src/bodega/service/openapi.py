@@ -20,6 +20,7 @@ from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
+from bodega.service.photos import FORM, Seen
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.relations import PARAMETERS as RELATIONS
@@ -139,7 +140,7 @@ class AlgoliaError(msgspec.Struct):
 ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
-PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready)
+PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready, Seen)
 TYPES = (
     *PLAIN,
     *RULE_TYPES,
@@ -154,6 +155,10 @@ TYPES = (
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ("The words; empty browses.", {"type": "string", "maxLength": asking.QUERY_LIMIT}),
+    "image": (
+        "A photo to search by: what POST /v1/photo answered, or an address.",
+        {"type": "string", "maxLength": asking.IMAGE_LIMIT},
+    ),
     "place": ("Which list: home, popular, trending, repeat, recent, category, basket ...", {"type": "string"}),
     "user": ("Who asks (pseudonymous id).", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "session": ("The visit.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
@@ -228,12 +233,15 @@ class Operation:
     """Name of the schema; empty: text."""
 
 
+PHOTO = "photo"
+"""A body that is no JSON: the bytes of a photo, or a form with one."""
 TRAIL = ("rule", "limit", "before")
 TOKEN = ("X-Shopper-Token",)
 
 OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
     Operation("post", "/v1/search", "search_json", "Search, everything in JSON", "search", (), "Request", "Page"),
+    Operation("post", "/v1/photo", "photo", "Look at a photo to search by", "search", (), PHOTO, "Seen"),
     Operation("get", "/v1/facets", "facet_values", "Values of one facet", "search", asking.FACETS, "", "Faceted"),
     Operation("get", "/v1/recommend", "recommend", "A list for a shopper", "search", asking.RECOMMEND, answer="Page"),
     Operation("post", "/v1/recommend", "recommend_json", "A list, in JSON", "search", (), "Request", "Page"),
@@ -357,7 +365,11 @@ def _operation(each: Operation) -> dict[str, Any]:
     listed = [_in_path(name) for name in re.findall(r"{(\w+)}", each.path)] + listed
     if listed:
         made["parameters"] = listed
-    if each.body:
+    if each.body == PHOTO:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        form = {"schema": {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}}
+        made["requestBody"] = {"required": True, "content": {"image/*": binary, FORM: form}}
+    elif each.body:
         schema = {"$ref": REF.format(name=each.body)}
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return made
