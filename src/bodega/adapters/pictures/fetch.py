@@ -1,8 +1,8 @@
-"""How is a picture fetched from a stranger's server? One request at a time, to an address that was checked, with an end.
+"""How is a picture fetched from a stranger's server? One request at a time, to a checked address, with an end.
 
 Every hop of a redirect is checked anew (`addresses`), the connection goes to the checked address itself while TLS and
-`Host` name the host, no cookie, proxy or credential is ever sent, and bytes and seconds run out (a server that sends one
-byte a second, or never stops, is cut off). What the server calls the content is not looked at: the bytes tell.
+`Host` name the host, no cookie, proxy or credential is ever sent, and bytes and seconds run out (a server that sends
+one byte a second, or never stops, is cut off). What the server calls the content is not looked at: the bytes tell.
 The standard library's client is used for this: those that follow redirects and pool connections by themselves resolve
 names behind the back of whoever checked them. Cost: a round trip. Not for: anything but `GET`.
 """
@@ -12,8 +12,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -72,19 +74,24 @@ class _Hop:
             raise _failed("timeout", self.url, "an answer in time", error) from error
         except (OSError, ssl.SSLError) as error:
             raise _failed("unreachable", self.url, "a server that answers", error) from error
+        cut = threading.Timer(max(self.until - self.clock(), 0.0), _cut, (connection.sock,))
+        cut.daemon = True
+        cut.start()  # a header that drips in byte by byte keeps every single read short
         try:
             connection.request("GET", self.target.path, headers=_HEADERS | {"Host": self._named()})
             return self._read(connection.getresponse(), connection, most)
         except TimeoutError as error:
             raise _failed("timeout", self.url, "an answer in time", error) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _failed("unreachable", self.url, "a whole answer", error) from error
+            late = self.clock() >= self.until
+            raise _failed("timeout" if late else "unreachable", self.url, "a whole answer in time", error) from error
         finally:
+            cut.cancel()
             connection.close()
 
     def _connected(self) -> http.client.HTTPConnection:
         target = self.target
-        plain = socket.create_connection((target.address, target.port), timeout=self._left())
+        plain = self._opened()
         connection = http.client.HTTPConnection(target.host, target.port)
         try:
             if target.scheme == "https":
@@ -94,6 +101,15 @@ class _Hop:
             raise
         connection.sock = plain
         return connection
+
+    def _opened(self) -> socket.socket:
+        """A connection to the first of the checked addresses that takes one."""
+        for address in self.target.addresses[:-1]:
+            try:
+                return socket.create_connection((address, self.target.port), timeout=self._left() / 2)
+            except OSError:
+                continue
+        return socket.create_connection((self.target.addresses[-1], self.target.port), timeout=self._left())
 
     def _read(self, answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, most: int) -> bytes | str:
         if answer.status in _MOVED:
@@ -134,6 +150,11 @@ class _Hop:
         host = f"[{target.host}]" if ":" in target.host else target.host
         usual = {"http": 80, "https": 443}[target.scheme]
         return host if target.port == usual else f"{host}:{target.port}"
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):  # it ended by itself a moment ago
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _failed(reason: str, url: str, allowed: str, got: object = None) -> BadPicture:

@@ -7,8 +7,8 @@
 
 Rows are on disk before the keys that point at them: after a kill or a power loss, what is not whole was never there,
 and the next append writes over it. A key carries a checksum of itself and its row, so bit rot is a missing picture and
-not a wrong one. The newest key of a reference counts. One writer at a time (a lock of the operating system); readers see
-what was appended as soon as it is there. Cost: 2.6 kB a picture at 1,280 dimensions, some 20 us a looked-up row.
+not a wrong one. The newest key of a reference counts. One writer at a time (a lock of the operating system); readers
+see what was appended as soon as it is there. Cost: 2.6 kB a picture at 1,280 dimensions, some 20 us a looked-up row.
 Not for: the pictures themselves; they stay where they are.
 """
 
