@@ -11,6 +11,7 @@ from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
+    from bodega.engine.shop import Shop
     from bodega.schema import Filter
 
 snapshots = typer.Typer(help="What has been learned: list (also without a word), show, go back.")
@@ -39,14 +40,16 @@ def learn(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     epilog=(
         "Examples: `bodega search 'red dress under 50 not silk' --shop my-shop`, "
         "`bodega search 'red dress' -f brand=Acme -f price=10..50 --facet brand`, "
-        "`bodega search dress --where 'brand = Acme AND NOT tags = used' --user 42`"
+        "`bodega search dress --where 'brand = Acme AND NOT tags = used' --user 42`, "
+        "`bodega search 'like this, but red' --image photo.jpg`"
     ),
 )
 def search(
-    query: Annotated[str, typer.Argument(help="What a shopper types.")],
+    query: Annotated[str, typer.Argument(help="What a shopper types; may be left out beside a photo.")] = "",
     shop: ShopFolder = HERE,
     user: User = "",
     k: Count = 10,
+    image: Annotated[str, typer.Option(help="A photo to search by: a file, or an address.", show_default=False)] = "",
     offset: Annotated[int, typer.Option(min=0, help="Hits to skip.")] = 0,
     where: Annotated[str, typer.Option(help="A filter expression: AND, OR, NOT, brackets (docs/filters.md).")] = "",
     verbatim: Annotated[
@@ -61,11 +64,13 @@ def search(
     explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search the shop and show what was understood; an empty query browses everything."""
+    """Search the shop by words, by a photo, or both, and show what was understood; neither browses everything."""
+    from msgspec.structs import replace
+
     from bodega.schema import Request, to_plain
 
     request = Request(
-        place="search" if query.strip() else "category",
+        place="search" if query.strip() or image else "category",
         query=query,
         user=user,
         k=k,
@@ -79,11 +84,29 @@ def search(
         explain=explain,
     )
     with shop_at(shop) as opened:
-        page = opened.answer(request)
+        page = opened.answer(replace(request, image=_photo(opened, image)) if image else request)
     if as_json:
         show.json(to_plain(page))
     else:
         show.page(page)
+
+
+def _photo(shop: Shop, image: str) -> str:
+    """The photo at an address as it is, that in a file as what stands for it. Raises BadPicture, BadRequest."""
+    from pathlib import Path
+
+    from bodega.errors import BadRequest
+
+    if image.lower().startswith(("http://", "https://")):
+        return image
+    try:
+        data = Path(image).expanduser().read_bytes()
+    except OSError as error:
+        raise BadRequest(
+            "this photo cannot be read", where="--image", allowed="a file, or an https address", got=image,
+            next="name a file that is there",
+        ) from error  # fmt: skip
+    return shop.photos.token(data)
 
 
 def _filter(text: str) -> Filter:

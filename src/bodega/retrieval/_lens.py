@@ -1,12 +1,12 @@
 """Through which glass does a shop look at pictures? A map of an encoder's vectors, ground from the shop's own pictures.
 
-What an encoder of everyday photos saw most of (backgrounds, hands, light) is most of its cosine, and says nothing of
-what is for sale. The lens takes the middle of the shop's pictures out and keeps the directions in which they differ most
-(principal components); beside these it sees the few directions that tell the shop's own categories apart (discriminant
-analysis, the scatter inside categories shrunk towards a ball). A quarter of a likeness is theirs: on training photos of
-clothing precision@10 .734 -> .805 for categories it was ground with, .726 -> .733 for categories that it never saw; with
-half of the likeness .83 and .67 (docs/decisions/0040-image-search.md).
-Cost: an eigendecomposition at `fit` (1,280 directions: 2 s); a product a photo. Not for: what goes together (`profile`).
+What an encoder of everyday photos saw most of (backgrounds, hands, light) is most of its cosine, and says nothing
+of what is for sale. The lens takes the middle of the shop's pictures out and keeps the directions in which they differ
+most (principal components); beside these it sees the few directions that tell the shop's own categories apart
+(discriminant analysis, the scatter inside categories shrunk towards a ball). A quarter of a likeness is theirs: on
+training photos of clothing precision@10 .734 -> .805 for categories it was ground with, .726 -> .733 for categories
+that it never saw; with half of the likeness .83 and .67 (docs/decisions/0040-image-search.md).
+Cost: an eigendecomposition at `fit` (2 s); a product a photo. Not for: what goes together (`profile`).
 Papers: Fisher 1936; Jegou & Chum 2012 (centring and whitening of image descriptors).
 """
 
