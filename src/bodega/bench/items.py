@@ -55,6 +55,7 @@ def _of(file: str, name: str) -> Part:
 
 PARTS: Mapping[str, Part] = {
     "links": _of("_items_links", "links"),
+    "profile": _of("_items_profile", "profile"),
 }
 
 

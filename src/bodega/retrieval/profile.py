@@ -22,7 +22,7 @@ import numpy as np
 
 from bodega.errors import BodegaError, NotLearned
 from bodega.protocols import Encoder, EncoderInfo, PictureVectors, Training
-from bodega.retrieval._behaviour import Behaviour
+from bodega.retrieval._behaviour import HELD, Behaviour, Wishes
 from bodega.retrieval._index import load_facts, save_facts
 from bodega.retrieval._likeness import Likeness, led_by, likeness, towards
 from bodega.retrieval._neural.svd import leading
@@ -30,6 +30,7 @@ from bodega.retrieval._vectors import VectorIndex
 from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Ints
 from bodega.schema.table import mapped
+from bodega.understanding.graph.building import given
 from bodega.understanding.profile import (
     MODALITIES,
     Bags,
@@ -46,6 +47,8 @@ from bodega.understanding.text._signals import clicks_of
 from bodega.understanding.text.adapters import load_kept
 
 SEARCH = "search"
+LINKED = 0.25
+"""Share of what is learned from that links given by the shop may have, where shoppers teach, too."""
 LONGEST_QUERY = 1_000
 PAUSE = 15.0
 """Seconds that an encoder which failed is left alone."""
@@ -149,19 +152,17 @@ class Profile:
         clicks = clicks_of(world.log)
         queries = reader.texts(clicks.texts) if clicks.texts else None
         asked = Pairs(clicks.query, clicks.item, np.sqrt(clicks.weight), np.zeros(len(clicks.item), np.int64))
-        lesson = Lesson((plain,), queries=queries, asked=asked, twin=_twins(plain), start=start)
+        together, held = linked(world.items, self.options.seed)
+        lesson = Lesson((plain,), together, queries, asked, _twins(plain), held, plain, start)
         if done is None:
             return lesson
-        pairs = [
-            Pairs(own.left, own.right, own.weight, np.full(len(own.left), 1 - half, np.int64))
-            for half, (_, own) in enumerate(done.halves)
-        ]
-        held = Pairs(done.rest.left, done.rest.right, done.rest.weight, np.zeros(len(done.rest.left), np.int64))
+        wished = [_pairs(own, half) for half, (_, own) in enumerate(done.halves)]
+        every = wished[0].beside(wished[1])
         return replace(
             lesson,
             items=tuple(_placed(plain, half.vectors, half.events) for half, _ in done.halves),
-            together=pairs[0].beside(pairs[1]),
-            held=held,
+            together=every.beside(together.at_most(LINKED, every)),
+            held=_pairs(done.rest, 1),
             judged=_placed(plain, done.taught.vectors, done.taught.events),
         )
 
@@ -236,6 +237,24 @@ class Profile:
             {MODALITIES[place]: round(float(own[place]), 3) for place in np.argsort(-own, kind="stable") if own[place]}
             for own in np.asarray(self._gates[rows], np.float32)
         ]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the profiles were learned of."""
+        return self._model.modalities
+
+    def looking(self, world: World, *names: str) -> Profile:
+        """The same model, looking at the catalog through these modalities alone: what each is worth."""
+        assert self._reader is not None, "fit first"
+        plain = self._reader.items(world.items)
+        done = Behaviour.of(world.log, len(world.items), self.options.dimensions, seed=self.options.seed)
+        whole = _placed(plain, done.whole.vectors, done.whole.events) if done is not None else plain
+        less = Profile(self.senses, self.options, decay=self.decay)
+        less.info, less.facts, less._model, less._reader = self.info, self.facts, self._model, self._reader
+        made = self._model.encode(whole.only(*names))
+        less._index, less._gates = VectorIndex.build(made.vectors), made.gates
+        less._settle()
+        return less
 
     @property
     def working(self) -> bool:
@@ -339,6 +358,24 @@ class Profile:
         self._last, self._failed = ("", np.empty(0, np.float32), None), (0.0, "")
         self._latest = None
         self._middle = np.zeros(self._index.dimensions, np.float32)
+
+
+def linked(items: ItemTable, seed: int) -> tuple[Pairs, Pairs]:
+    """Pairs that the shop itself links (`Item.links`): to learn from, and (those of a tenth of the items) to judge."""
+    parts = [edges for _, edges in sorted(given(items).items())]
+    if not parts:
+        return Pairs.none(), Pairs.none()
+    left = np.concatenate([edges.row for edges in parts]).astype(np.int64)
+    right = np.concatenate([edges.col for edges in parts]).astype(np.int64)
+    weight = np.concatenate([edges.data for edges in parts]).astype(np.float32)
+    every = Pairs(left, right, weight, np.zeros(len(left), np.int64))
+    judge = np.random.default_rng([seed, 5]).random(len(items))[left] < HELD
+    return every.where(~judge), every.where(judge)
+
+
+def _pairs(own: Wishes, half: int) -> Pairs:
+    """Taught with the places of the other half."""
+    return Pairs(own.left, own.right, own.weight, np.full(len(own.left), 1 - half, np.int64))
 
 
 def _placed(inputs: Inputs, vectors: Floats, events: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Inputs:

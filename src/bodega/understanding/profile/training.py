@@ -27,7 +27,7 @@ import numpy as np
 
 from bodega.protocols import NoProgress, Progress
 from bodega.schema.arrays import Doubles, Flags, Floats, Longs
-from bodega.understanding.profile.inputs import DENSE, MODALITIES, Inputs
+from bodega.understanding.profile.inputs import DENSE, MODALITIES, SPARSE, Inputs
 from bodega.understanding.profile.model import Pass, ProfileModel
 from bodega.understanding.text._sparse_adam import SparseAdam
 
@@ -62,6 +62,9 @@ class ProfileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of pairs that are one item seen twice, where behaviour tells pairs of two."""
     asked: float = 0.25
     """Share of pairs from queries, where there are as many as items (fewer: in proportion)."""
+    plain: float = -2.0
+    """Where the gates of words and attributes begin, against 0 of text and image, in a shop where no pairs of items
+    teach them: which words tell one item from all others is not what makes two alike."""
     unjudged: float = 0.25
     """Part of the way from the start where there are no held-out pairs to ask."""
     log_q: float = 0.0
@@ -85,6 +88,16 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.left)
+
+    def where(self, keep: Flags) -> Pairs:
+        """Those that are kept, (m,)."""
+        return Pairs(self.left[keep], self.right[keep], self.weight[keep], self.half[keep])
+
+    def at_most(self, share: float, beside: Pairs) -> Pairs:
+        """These, weighed so that they are at most this share of what is drawn of both."""
+        own, others = float(self.weight.sum(dtype=float)), float(beside.weight.sum(dtype=float))
+        factor = min(1.0, share / (1 - share) * others / own) if own else 1.0
+        return Pairs(self.left, self.right, self.weight * np.float32(factor), self.half)
 
     def beside(self, other: Pairs) -> Pairs:
         """These, then the others."""
@@ -216,7 +229,10 @@ def _begun(lesson: Lesson, options: ProfileOptions, rng: np.random.Generator) ->
         else:
             continue
         projections[name] = (start @ _turn(start.shape[1], options.dimensions, rng)).astype(np.float32)
-    return ProfileModel(projections, means)
+    model = ProfileModel(projections, means)
+    for name in SPARSE if not len(lesson.together) else ():
+        model.gate["bias"][MODALITIES.index(name)] = options.plain
+    return model
 
 
 def _leading(rows: Floats, dimensions: int) -> Floats:

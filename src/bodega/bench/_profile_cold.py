@@ -1,0 +1,140 @@
+"""Items with at most 5 events, on Beauty and Office: what do profiles find that words do not, and by which part?
+
+`content` is the shared rare words and attributes of `retrieval.content`, `dense` the shop's own encoder, `profile` all
+of it and behaviour behind one gate. `.cold`: the answer has at most 5 training events, ranked among all items; `.all`:
+any answer. `only_*` and `without_*` are the same model looking through fewer modalities; `fusion` is a home page
+of popular, transition, content and dense with weights from validation, `fusion_profile` the same with profiles.
+Not for: shops on their first day (`bench cold`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from bodega.bench._cold_sets import Asked, ColdSet, read_cold
+from bodega.bench._contest import Tally, fuse
+from bodega.bench.items import ItemsOptions, Sheet
+from bodega.errors import BadFeed
+from bodega.evaluation import Case, evaluate
+from bodega.protocols import Encoder, NoProgress, Progress, Source
+from bodega.ranking.fuse import gather
+from bodega.retrieval.content import Content
+from bodega.retrieval.dense import Dense
+from bodega.retrieval.popular import Popular
+from bodega.retrieval.profile import Profile, Senses
+from bodega.retrieval.transition import Transition
+from bodega.schema import Candidates, Context, World
+from bodega.schema.arrays import Floats
+from bodega.understanding.text.training import TrainingOptions, train
+
+SETS: Final[Mapping[str, str]] = {"beauty": "amazon2014_beauty", "office": "amazon2018_office"}
+CASES: Final = 2_000
+WEIGHED: Final = 1_000
+"""Validation cases that the weights of the fusions come from."""
+METRICS: Final = ("ndcg@10", "recall@10", "recall@50")
+HOME: Final = ("popular", "transition", "content", "dense")
+
+
+def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
+    """Measure one set into the sheet. Raises BadFeed where it is not there."""
+    folder = options.data / SETS[name]
+    if not folder.is_dir():
+        raise BadFeed("this data is not here", where=str(folder), next="name the folder that holds it with --data")
+    progress.start(f"{name}: read")
+    data = read_cold(folder, limit=CASES, seed=options.seed)
+    silent = World(data.items, data.test.log.where(np.zeros(len(data.test.log), np.bool_)), until=0.0)
+    encoder = train(silent, TrainingOptions(seed=options.seed))[0]
+    texts: list[Source] = [Content().fit(silent), Dense(lambda _: encoder).fit(silent)]
+    progress.finish()
+    progress.start(f"{name}: learn")
+    asked = _sources(data, data.test, encoder, texts)
+    own = asked["profile"]
+    assert isinstance(own, Profile)
+    world = _world(data, data.test)
+    every = own.modalities
+    looks = {f"only_{each}": own.looking(world, each) for each in every}
+    looks |= {f"without_{each}": own.looking(world, *(o for o in every if o != each)) for each in every}
+    progress.finish()
+    progress.start(f"{name}: weigh")
+    fused = _fusions(data, encoder, texts, asked)
+    progress.finish()
+    tally = Tally(options.seed)
+    alone = {each: asked[each] for each in (*HOME, "profile")}
+    for suffix, cases, ways in (
+        (".cold", data.test.cases, _alone(alone | looks, data) | fused),
+        (".all", data.everyone.cases, _alone(alone, data) | fused),
+    ):
+        outcomes = evaluate(ways, cases, len(data.items), progress=progress)
+        for way, outcome in outcomes.items():
+            tally.add(f"{name}.{way}", outcome.unmasked, METRICS, suffix)
+        for one, other in (("profile", "content"), ("profile", "dense"), ("fusion_profile", "fusion")):
+            for metric in ("ndcg@10", "recall@10"):
+                pair = outcomes[one].unmasked, outcomes[other].unmasked
+                tally.compare(f"{name}.{one}_vs_{other}", *pair, metric, suffix)
+    sheet.figures |= tally.figures
+    sheet.intervals |= tally.intervals
+    assert own.facts is not None
+    sheet.facts[f"profile.{name}"] = {
+        "hash": data.digest,
+        "items": len(data.items),
+        "cold_items": int(data.test.cold.sum()),
+        "cases": len(data.test.cases),
+        "gates": own.facts.gates,
+        "way": own.facts.way,
+        "found": own.facts.found,
+        "steps": own.facts.steps,
+        "train_seconds": own.facts.seconds,
+    }
+
+
+def _world(data: ColdSet, asked: Asked) -> World:
+    return World(data.items, asked.log, until=float(asked.log.time[-1]) + 60.0 if len(asked.log) else 0.0)
+
+
+def _sources(data: ColdSet, asked: Asked, encoder: Encoder, texts: list[Source]) -> dict[str, Source]:
+    world = _world(data, asked)
+    profile = Profile(Senses(lambda _: encoder, lambda _: encoder)).fit(world)
+    return {source.name: source for source in (Popular().fit(world), Transition().fit(world), *texts, profile)}
+
+
+def _fusions(
+    data: ColdSet, encoder: Encoder, texts: list[Source], asked: Mapping[str, Source]
+) -> dict[str, Callable[[Context], Candidates]]:
+    """What a home page would serve, with weights from validation."""
+    before = _sources(data, data.valid, encoder, texts)
+    cases = data.valid.cases[:WEIGHED]
+    if data.hides:
+        kept = [case for case in cases if not np.isin(case.relevant, case.context.history).any()]
+        cases = [Case(case.context, case.relevant, np.unique(case.context.history)) for case in kept]
+    found = {}
+    for name, team in (("fusion", HOME), ("fusion_profile", (*HOME, "profile"))):
+        fusion = fuse("home", [before[each] for each in team], cases, NoProgress()).fusion()
+        sources = [asked[each] for each in team]
+
+        def ranked(context: Context, sources: list[Source] = sources, fusion=fusion) -> Candidates:  # type: ignore[no-untyped-def]
+            candidates = gather(sources, context)
+            if data.hides:
+                candidates = candidates.take(~np.isin(candidates.items, context.history))
+            return fusion.rank(context, candidates)
+
+        found[name] = ranked
+    return found
+
+
+def _alone(sources: Mapping[str, Source], data: ColdSet) -> dict[str, Callable[[Context], Floats | Candidates]]:
+    rows = np.arange(len(data.items), dtype=np.int32)
+
+    def score(source: Source) -> Callable[[Context], Floats | Candidates]:
+        def scores(context: Context) -> Floats:
+            found = source.score(context, rows)
+            if data.hides:
+                found = found.copy()
+                found[context.history] = np.nan
+            return found
+
+        return scores
+
+    return {name: score(source) for name, source in sources.items()}
