@@ -40,7 +40,7 @@ from bodega.understanding.graph.building import build
 from bodega.understanding.graph.graph import KnowledgeGraph
 from bodega.understanding.graph.kinds import GIVEN
 from bodega.understanding.graph.linking import Linker, LinkOptions, Weighing, weigh, without
-from bodega.understanding.graph.signs import Signs
+from bodega.understanding.graph.signs import OF_GRAPH, Signs
 from bodega.wiring import static_encoder
 
 KNOWN, MIDDLE, ASKED = range(3)
@@ -118,7 +118,7 @@ class _Bench:
         learned = Signs.of(items, early, options, relations=GIVEN, vectors=self.vectors)
         self.signs = Signs.of(items, late, options, relations=GIVEN, vectors=self.vectors)
         self.weighing = {name: weigh(learned, name, self._of(name, MIDDLE), options) for name in GIVEN}
-        own = ("embedding", "neighbours", "often", "category", "shared", "price", "dearer")
+        own = tuple(sorted(OF_GRAPH))
         self.graph_alone = {name: weigh(learned, name, self._of(name, MIDDLE), options, own) for name in GIVEN}
         self.options = options
 

@@ -1,8 +1,8 @@
 """Which links are missing? Signs, weighed by what known links show.
 
 A conditional logit per relation (the softmax of the true tail among all candidates) weighs the signs on links that they
-were made without; where the best single sign ranks unseen links better, that one is served. Where a relation has fewer
-than `fewest` links to learn from, the signs count alike.
+were made without; where the signs of the graph alone, or the best single one, rank unseen links better, those are
+served. Where a relation has fewer than `fewest` links to learn from, the signs count alike.
 Cost: seconds for thousands of links; the embedding is learned twice. Not for: what counts know better (pairs seen
 often); a guess never outranks a known link.
 Paper: McFadden 1974 (conditional logit).
@@ -23,7 +23,7 @@ from bodega.schema import ItemTable
 from bodega.schema.arrays import Doubles, Flags, Floats, Ints, Longs
 from bodega.understanding.graph.graph import KnowledgeGraph
 from bodega.understanding.graph.kinds import CODE, RELATIONS
-from bodega.understanding.graph.signs import LinkOptions, Signs
+from bodega.understanding.graph.signs import OF_GRAPH, LinkOptions, Signs
 
 __all__ = ["LinkOptions", "Linker", "Signs", "Weighing", "learn_links", "weigh", "without"]
 
@@ -65,8 +65,8 @@ class Linker:
 def weigh(
     signs: Signs, relation: str, links: tuple[Ints, Ints], options: LinkOptions, names: Sequence[str] = ()
 ) -> Weighing:
-    """The weights under which these links, which the signs do not know, are likeliest; or the best single sign, where
-    that ranks links better which neither has seen. `names`: only these signs.
+    """The weights under which these links, which the signs do not know, are likeliest: of all signs, of those of the
+    graph alone, or the best single sign, whichever ranks links best that it has not seen. `names`: only these signs.
 
     Judged by the mean reciprocal rank of each half of the links under weights from the other half.
     """
@@ -79,16 +79,21 @@ def weigh(
         alike = [column for column in chosen if signs.names[column] not in ("price", "dearer")]
         return _weighing(signs.names, alike, np.ones(len(alike)), len(heads))
     cases = _Cases.of(signs, relation, heads, tails, chosen)
-    everything = np.arange(len(heads))
+    everything, kept = np.arange(len(heads)), np.ones(len(chosen), np.bool_)
     if len(heads) >= 2 * options.fewest:
         half = np.random.default_rng(options.embedding.seed).permutation(len(heads)) < len(heads) // 2
         halves = [(everything[half], everything[~half]), (everything[~half], everything[half])]
-        learned = sum(cases.ranked(judged, cases.fitted(rows, options.ridge)) for rows, judged in halves)
+        graph = np.array([signs.names[column] in OF_GRAPH for column in chosen])
+        gained = [
+            sum(cases.ranked(judged, cases.fitted(rows, options.ridge, some)) for rows, judged in halves)
+            for some in (kept, graph)
+        ]
+        learned, kept = max(gained), (graph if gained[1] > gained[0] else kept)
         alone = [(cases.ranked(everything, sign), place) for place, sign in enumerate(_single(signs.names, chosen))]
         best, place = max(alone, key=lambda pair: (pair[0], -pair[1]))
         if best > learned:
             return _weighing(signs.names, chosen, _single(signs.names, chosen)[place], len(heads))
-    return _weighing(signs.names, chosen, cases.fitted(everything, options.ridge) / cases.scale, len(heads))
+    return _weighing(signs.names, chosen, cases.fitted(everything, options.ridge, kept) / cases.scale, len(heads))
 
 
 def _weighing(names: tuple[str, ...], chosen: Sequence[int], weights: Doubles, links: int) -> Weighing:
@@ -151,13 +156,13 @@ class _Cases:
         scale = np.maximum(x.std(axis=(0, 1)), 1e-6).astype(np.float64)
         return cls((x / scale).astype(np.float32), known, place, scale)
 
-    def fitted(self, rows: Longs, ridge: float) -> Doubles:
-        """The likeliest weights of the scaled signs under some of the cases."""
-        start = np.zeros(self.x.shape[2])
-        found = optimize.minimize(
-            self._loss, start, args=(self._of(rows), ridge), jac=True, method="L-BFGS-B", options={"maxiter": 100}
-        )
-        weights: Doubles = found.x
+    def fitted(self, rows: Longs, ridge: float, kept: Flags) -> Doubles:
+        """The likeliest weights of the scaled signs under some of the cases; 0 for a sign that is not kept."""
+        weights, some = np.zeros(len(kept)), self._of(rows, kept)
+        if kept.any():
+            start, how = np.zeros(int(kept.sum())), {"maxiter": 100}
+            found = optimize.minimize(self._loss, start, args=(some, ridge), jac=True, method="L-BFGS-B", options=how)
+            weights[kept] = found.x
         return weights
 
     def ranked(self, rows: Longs, weights: Doubles) -> float:
@@ -167,8 +172,8 @@ class _Cases:
         own = total[np.arange(len(rows)), self.place[rows]][:, None]
         return float((1 / (0.5 + (total > own).sum(axis=1) + 0.5 * (total == own).sum(axis=1))).sum())
 
-    def _of(self, rows: Longs) -> _Cases:
-        return _Cases(self.x[rows], self.out[rows], self.place[rows], self.scale)
+    def _of(self, rows: Longs, kept: Flags) -> _Cases:
+        return _Cases(self.x[rows][:, :, kept], self.out[rows], self.place[rows], self.scale)
 
     @staticmethod
     def _loss(weights: Doubles, cases: _Cases, ridge: float) -> tuple[float, Doubles]:

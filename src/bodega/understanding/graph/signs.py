@@ -27,6 +27,10 @@ SIGNS = ("embedding", "neighbours", "often", "category", "words", "shared", "pri
 """The signs every catalog has; vectors that are handed in add theirs (`meaning`, `looks`)."""
 
 
+OF_GRAPH = frozenset({"embedding", "neighbours", "often", "category", "shared", "price", "dearer"})
+"""Those that need no likeness of words, meaning or looks."""
+
+
 class LinkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Chosen on validation links (docs/decisions/0042-knowledge-graph.md)."""
 
