@@ -20,7 +20,7 @@ from bodega.web.storefront.shell import as_script_json, strings
 
 FOLDER = Path(storefront.__file__).parent
 SCRIPTS = sorted((FOLDER / "static").glob("*.js"))
-WIRE_LIMIT = 64_000
+WIRE_LIMIT = 72_000
 
 
 def client(**options: Any) -> TestClient[Litestar]:

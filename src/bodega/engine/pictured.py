@@ -51,14 +51,14 @@ class Pictured:
         enough = self._floor(asked, loose=False)
         close = score >= enough
         close[:FEWEST] = True
-        notes = () if not len(score) or score[0] >= enough else ("photo: little here looks like it",)
+        given_up = () if not len(score) or score[0] >= enough else ("photo: little here looks like it",)
         if len(matches):
             rows, score = self._joined(asked, (rows[close], score[close]), matches)
         else:
             rows, score = rows[close], score[close]
         if said is not None:
             rows, score = self.finder.without(said, rows, score)
-        return asked, Pool(rows, score, Pictures.name, corrected, notes)
+        return asked, Pool(rows, score, Pictures.name, corrected, given_up)
 
     def _near(self, context: Context, keep: Flags | None) -> tuple[Ints, Floats]:
         """(shelf rows, cosines) of what looks most like the photo, of the snapshot and of what is newer."""

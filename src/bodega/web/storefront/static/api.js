@@ -48,7 +48,7 @@ function asking(ask) {
 /** @param {any} page @returns {Page} */
 const tidy = (page) => ({ ...page, facets: page.facets || [], degraded: page.degraded || [], hits: (page.hits || []).map((/** @type {any} */ hit) => ({ why: [], ...hit })) });
 
-/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string, verbatim?: boolean}} ask @param {AbortSignal} [signal] */
+/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string, verbatim?: boolean, image?: string}} ask @param {AbortSignal} [signal] */
 export async function search(ask, signal) {
   await settled();
   return tidy(await call("/search", { ...who(), ...ask }, signal));
@@ -66,10 +66,10 @@ export async function around(id, list, k) {
   return tidy(await call(`/items/${encodeURIComponent(id)}/${list}?${asking({ k: String(k), language: who().language })}`));
 }
 
-/** The values of one facet that read like a text. @param {{query: string, field: string, text: string, filters: Filter[], verbatim?: boolean}} ask
+/** The values of one facet that read like a text. @param {{query: string, field: string, text: string, filters: Filter[], verbatim?: boolean, image?: string}} ask
  * @param {AbortSignal} signal @returns {Promise<Facet>} */
-export async function facetValues({ query, field, text, filters, verbatim }, signal) {
-  const address = asking({ field, text, k: "20", q: query, language: who().language, ...(verbatim ? { verbatim: "true" } : {}) });
+export async function facetValues({ query, field, text, filters, verbatim, image }, signal) {
+  const address = asking({ field, text, k: "20", q: query, language: who().language, ...(verbatim ? { verbatim: "true" } : {}), ...(image ? { image } : {}) });
   for (const { field: name, values = [], low, high } of filters) {
     for (const value of values) address.append("filter", `${name}:${value}`);
     if (low != null || high != null) address.append("filter", `${name}:${low ?? ""}..${high ?? ""}`);

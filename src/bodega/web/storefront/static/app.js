@@ -2,6 +2,7 @@
 import { byId, facts, h, announce } from "./dom.js";
 import { basketPage } from "./basket.js";
 import { home } from "./home.js";
+import { photoSearch } from "./photo.js";
 import { product } from "./product.js";
 import { results } from "./results.js";
 import { searchBox } from "./search-box.js";
@@ -105,6 +106,7 @@ function arrive() {
 history.scrollRestoration = "manual";
 arrive();
 box = searchBox(navigate);
+photoSearch(navigate);
 youPanel(() => show({ scroll: scrollY, focus: false }));
 badge();
 show({ focus: false, scroll: history.state?.scroll || 0 });

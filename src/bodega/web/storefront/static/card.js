@@ -6,7 +6,7 @@ import { h, icon, toast } from "./dom.js";
 import { record, watch } from "./events.js";
 import { picture } from "./picture.js";
 import { addClick, inBasket, setBasket } from "./state.js";
-import { money, t } from "./words.js";
+import { fieldName, has, money, t } from "./words.js";
 import { whyButton } from "./why.js";
 
 /** @typedef {import("./api.js").Hit} Hit */
@@ -29,6 +29,12 @@ export function addToBasket(item, from = {}, n = 1) {
   return record({ type: "cart", item: item.id, quantity: n, ...(item.price != null ? { price: item.price } : {}), ...(item.currency ? { currency: item.currency } : {}), ...from });
 }
 
+/** What kind of thing it is, where it is no product: an article, a video, a group. @param {Item} item */
+export function kindLabel(item) {
+  const kind = item.kind && item.kind !== "product" ? item.kind : "";
+  return kind ? h("span", { class: "kind-label" }, has(`kind.${kind}`) ? t(`kind.${kind}`) : fieldName(kind)) : null;
+}
+
 /** @param {Hit} hit @param {Around} around */
 export function card(hit, around) {
   const item = hit.document;
@@ -44,7 +50,7 @@ export function card(hit, around) {
   const el = h("article", { class: "card", "data-item": item.id },
     picture(item),
     h("div", { class: "body" },
-      h("p", { class: "brand" }, item.brand || ""),
+      h("p", { class: "brand" }, kindLabel(item), item.brand || ""),
       h(around.heading || "h3", { class: "title", title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
       hit.why.length || around.ondismiss ? whyButton(hit, () => around.ondismiss?.(hit, el)) : null,
       h("div", { class: "foot-row" }, h("span", { class: "price" }, money(item.price, item.currency)), available(item) ? add : null)),

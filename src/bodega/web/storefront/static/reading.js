@@ -39,6 +39,7 @@ function inWords({ kind, text, field, values, low, high, excludes }) {
 function givenUp(step) {
   const words = /^words: (\d+) of (\d+)$/.exec(step);
   if (words) return t("relaxed.words", { n: number(+words[1]), all: number(+words[2]) });
+  if (step.startsWith("photo: ")) return t("relaxed.photo");
   if (step === "words: by meaning only") return t("relaxed.meaning");
   if (step.startsWith("words: ")) return t("relaxed.rewritten", { query: step.slice(7) });
   return t("relaxed.condition", { name: fieldName(step) });

@@ -8,6 +8,7 @@ import { card, ghosts } from "./card.js";
 import { asFilters, chips, facetPanel, readChoices, writeChoices } from "./facets.js";
 import { record } from "./events.js";
 import { departments } from "./home.js";
+import { photoChip, photoOf } from "./photo.js";
 import { drawing } from "./picture.js";
 import { reading, related, spoken } from "./reading.js";
 import { shelf } from "./shelf.js";
@@ -41,7 +42,8 @@ export async function results(main, url, go) {
   main.setAttribute("aria-busy", "true");
   // `*` lets the shop pick the attributes that divide these products best.
   const fields = [...new Set([...facts.facets, ...Object.keys(choices), "*"])];
-  const asked = { query, filters: asFilters(choices), ...(exact ? { verbatim: true } : {}) };
+  const photo = photoOf(params.get("photo") || "");
+  const asked = { query, filters: asFilters(choices), ...(exact ? { verbatim: true } : {}), ...(photo ? { image: photo.image } : {}) };
   const ask = (/** @type {any} */ more) => search({ ...asked, sort, ...more });
   const find = (/** @type {string} */ field, /** @type {string} */ text, /** @type {AbortSignal} */ signal) => facetValues({ ...asked, field, text }, signal);
   const page = await ask({ k: wanted, facets: fields }).finally(() => main.removeAttribute("aria-busy"));
@@ -52,8 +54,8 @@ export async function results(main, url, go) {
   }
   if (page.redirect && !exact && leaps < MOST_LEAPS && leave(page.redirect, url, go)) return query;
   leaps = 0;
-  draw(main, { page, query, exact, sort, choices, params, change, go, ask, find });
-  return query || titleOf(choices) || t("all_products");
+  draw(main, { page, query, exact, sort, choices, params, change, go, ask, find, photo });
+  return query || (photo ? t("photo.results") : "") || titleOf(choices) || t("all_products");
 }
 
 /** Pages that are drawn here; any other address is loaded. */
@@ -88,10 +90,10 @@ function focused(main) {
 }
 
 /** @param {HTMLElement} main @param {any} state */
-function draw(main, { page, query, exact, sort, choices, params, change, go, ask, find }) {
+function draw(main, { page, query, exact, sort, choices, params, change, go, ask, find, photo }) {
   const useful = page.facets.filter((/** @type {any} */ facet) => choices[facet.field] || (facet.values?.length || 0) > 1 || (facet.low != null && facet.low < facet.high));
   const panel = h("div", { class: "facets", role: "region", "aria-label": t("filters") }, facetPanel(useful, choices, change, find));
-  const title = query ? t("results_for", { query }) : titleOf(choices) || t("all_products");
+  const title = photo ? t(query ? "photo.results_and" : "photo.results", { query }) : query ? t("results_for", { query }) : titleOf(choices) || t("all_products");
   const resort = (/** @type {any} */ event) => { const to = new URLSearchParams(params); to.set("sort", event.target.value); to.delete("n"); go(`/search?${to}`, { keep: true }); };
   const sorter = h("label", { class: "sort" }, h("span", {}, t("sort")), h("select", { "aria-label": t("sort"), "data-key": "sort", onchange: resort },
     SORTS.map((name) => h("option", { value: name, selected: name === sort }, t(`sort.${name}`)))));
@@ -100,6 +102,7 @@ function draw(main, { page, query, exact, sort, choices, params, change, go, ask
   const body = h("div", { class: "found" },
     page.hits.length && h("div", { class: "results-head" }, h("div", {}, h("h1", { tabindex: "-1" }, title), h("p", { class: "soft", id: "total" }, t("total", { n: page.total }))),
       h("div", { class: "controls" }, useful.length ? h("button", { class: "chip filter-button", type: "button", "aria-haspopup": "dialog", onclick: () => drawer(panel, page.total) }, icon("filter"), chosen ? t("filters_n", { n: chosen }) : t("filters")) : null, sorter)),
+    photoChip(params, query),
     reading(read),
     chips(choices, change),
     page.hits.length ? list(page, query, params, ask) : nothing(query, chosen, change),

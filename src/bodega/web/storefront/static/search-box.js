@@ -122,7 +122,10 @@ export function searchBox(go) {
     const query = input.value.trim();
     close();
     input.blur();
-    go(query ? `/search?${new URLSearchParams({ q: query })}` : "/search");
+    // words beside a photo belong to it: "but red"
+    const photo = location.pathname === "/search" ? new URLSearchParams(location.search).get("photo") : "";
+    const asked = new URLSearchParams({ ...(query ? { q: query } : {}), ...(photo ? { photo } : {}) });
+    go(String(asked) ? `/search?${asked}` : "/search");
   });
   addEventListener("keydown", (event) => {
     const at = /** @type {HTMLElement} */ (event.target);

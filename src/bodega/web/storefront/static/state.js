@@ -3,7 +3,7 @@
  * All of it stays in localStorage; "forget me" throws it away. Tabs share it; a full or forbidden storage is no error.
  */
 
-/** @typedef {{id: string, title?: string, brand?: string, category?: string[], price?: number, currency?: string,
+/** @typedef {{id: string, kind?: string, title?: string, brand?: string, category?: string[], price?: number, currency?: string,
  *   availability?: string, stock?: number, images?: string[], attributes?: Record<string, any>, options?: Record<string, string>,
  *   tags?: string[], description?: string, seller?: string}} Item */
 
@@ -55,8 +55,8 @@ export const personal = () => read("personal", true) !== false;
 export const setPersonal = (on) => write("personal", on);
 
 /** Only what a card shows. @param {Item} item @returns {Item} */
-const slim = ({ id, title, brand, category, price, currency, images, attributes, availability, stock }) => ({
-  id, title, brand, category, price, currency, images: images?.slice(0, 1), attributes, availability, stock,
+const slim = ({ id, kind, title, brand, category, price, currency, images, attributes, availability, stock }) => ({
+  id, kind, title, brand, category, price, currency, images: images?.slice(0, 1), attributes, availability, stock,
 });
 
 /** @returns {{item: Item, n: number}[]} */
