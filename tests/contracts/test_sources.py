@@ -20,6 +20,7 @@ from bodega.retrieval.dense import Dense
 from bodega.retrieval.generative import Generative, GenerativeOptions
 from bodega.retrieval.graph import Graph
 from bodega.retrieval.intent import Intent
+from bodega.retrieval.knowledge import Knowledge, KnowledgeOptions
 from bodega.retrieval.lexical import Lexical
 from bodega.retrieval.matrix import Matrix
 from bodega.retrieval.popular import Popular
@@ -35,6 +36,8 @@ from bodega.testing import checks
 from bodega.testing.checks import SOURCE_CHECKS, ContractBroken, SourceCase, check_source
 from bodega.testing.fakes import FakeEncoder
 from bodega.testing.world import WorldSpec, make_world
+from bodega.understanding.graph.embedding import EmbeddingOptions
+from bodega.understanding.graph.signs import LinkOptions
 from bodega.understanding.profile import ProfileOptions
 
 
@@ -80,6 +83,14 @@ class SmallGenerative(Generative):
         super().__init__(options or small)
 
 
+class SmallKnowledge(Knowledge):
+    """The knowledge graph with vectors that learn in a second."""
+
+    def __init__(self, options: KnowledgeOptions | None = None) -> None:
+        embedding = EmbeddingOptions(rank=4, steps=40)
+        super().__init__(options or KnowledgeOptions(links=LinkOptions(embedding=embedding, heads=100)))
+
+
 SOURCES: tuple[type[Source], ...] = (
     Popular,
     Transition,
@@ -95,6 +106,7 @@ SOURCES: tuple[type[Source], ...] = (
     Slim,
     Substitutes,
     Complements,
+    SmallKnowledge,
     FakeDense,
     FakeProfile,
     SmallSequential,
