@@ -1,14 +1,15 @@
 """What do updates between two learns buy? A supermarket replayed day by day after one snapshot.
 
-A snapshot is learned at the start of the window; then each day's baskets are foreseen by four shops that differ in what
+A snapshot is learned at the start of the window; then each day's baskets are foreseen by five shops that differ in what
 they know of the days since:
 
     frozen     nothing: the snapshot, and each household as it was then
     history    the snapshot, and what this household did since
     live       that, and what everybody did since, counted on top of the snapshot (`engine.live`)
-    refit      that, learned again at the start of each day: what counting can reach at most
+    steps      that, and small steps of the order after each day (`engine.correcting`), behind their guard
+    refit      live's, learned again at the start of each day: what counting can reach at most
 
-All four have the same sources with the same weights (the place's own), so that they differ in what they know alone.
+All five have the same sources with the same weights (the place's own), so that they differ in what they know alone.
 Figures: the day's first basket of a household (`<shop>.<metric>`), one hidden item of it (`.complete`), and both for
 items that nobody had bought before the snapshot (`.new`). Paired differences have 95 % intervals.
 Cost: a fit a day (12 CPU seconds each on the supermarket). Not for: choosing anything.
@@ -25,6 +26,7 @@ from typing import Any, Final
 import numpy as np
 
 from bodega.bench._contest import Tally
+from bodega.bench._stepping import Stepping
 from bodega.bench._supermarket import Market, read_market
 from bodega.bench.result import BenchResult
 from bodega.engine.live import Overlay, View, over
@@ -44,7 +46,18 @@ from bodega.settings import Settings, Updates
 DAY: Final = 86_400.0
 LISTS: Final = {"home": "", "basket": ".complete"}
 METRICS: Final = ("ndcg@10", "recall@10", "recall@20")
-SHOPS: Final = ("frozen", "history", "live", "refit")
+SHOPS: Final = ("frozen", "history", "live", "steps", "refit")
+LEARNERS: Final = 5
+"""Households whose pages teach the steps, for each one that is asked about: another draw."""
+
+
+PAIRS: Final = (
+    ("history", "frozen"),
+    ("live", "history"),
+    ("steps", "live"),
+    ("refit", "live"),
+    ("live", "frozen"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,8 @@ class _Replay:
         self.overlay = Overlay(self.snapshot, market.items, until, settings)
         self.view = View.of(self.overlay, Shelf.of(market.items), self.snapshot)
         self.live = over(self.snapshot, self.view)
+        self.stepping = {place: Stepping(place, self.live, self.view.shelf) for place in LISTS}
+        self.impressions = 0
         self.told = begin - DAY
         sold = log.before(begin).item
         known = np.zeros(len(market.items), np.bool_)
@@ -112,7 +127,7 @@ class _Replay:
         self.ranked: dict[str, dict[str, list[Ranked]]] = {place: {name: [] for name in SHOPS} for place in LISTS}
 
     def day(self, start: float) -> None:
-        """Let the live shop hear of everything before this day, learn one again, and ask all four."""
+        """Let the live shop hear of everything before this day, learn one again, and ask all five."""
         log = self.market.log
         spent = time.process_time()
         self.overlay.replay([rows_of(log.where((log.time >= self.told) & (log.time < start)), self.market)])
@@ -125,8 +140,11 @@ class _Replay:
             cases = place_cases(log, place, window, CaseOptions(self.options.users, self.options.seed, hide=1))
             check_no_leak(log.before(start), cases, start=start)
             scorers = {name: scorer(place, held, self._before(name)) for name, held in shops.items()}
+            scorers["steps"] = self.stepping[place].scorer()
             for name, outcome in evaluate(scorers, cases, len(self.market.items)).items():
                 self.ranked[place][name].append(outcome.masked)
+            others = CaseOptions(LEARNERS * self.options.users, self.options.seed + 1, hide=1)
+            self.impressions += self.stepping[place].read(place_cases(log, place, window, others))
 
     def _before(self, name: str) -> float:
         """Up to when this shop knows what the household did."""
@@ -142,14 +160,16 @@ class _Replay:
                     continue
                 for name, each in shown.items():
                     tally.add(name, each, METRICS, tail)
-                for one, other in (("history", "frozen"), ("live", "history"), ("refit", "live"), ("live", "frozen")):
+                for one, other in PAIRS:
                     for metric in ("ndcg@10", "recall@20"):
                         tally.compare(f"{one}_vs_{other}", shown[one], shown[other], metric, tail)
             tally.figures[f"new_share{suffix}"] = float(self.is_new[whole["live"].item].mean())
         return tally
 
     def costs(self) -> dict[str, float]:
-        return {
+        guards = {f"steps.{key}": value for each in self.stepping.values() for key, value in each.told().items()}
+        return guards | {
+            "steps.impressions": float(self.impressions),
             "observe.us_per_event": round(1e6 * self.observe_seconds / max(self.overlay.counted, 1), 2),
             "refit.cpu_s": round(self.fit_seconds, 2),
         }

@@ -32,7 +32,7 @@ import numpy as np
 
 from bodega.engine.shelf import GONE, Shelf
 from bodega.errors import SnapshotCorrupt
-from bodega.ranking.learned.online import Correction
+from bodega.ranking.learned.online import Correction, Guard
 from bodega.schema import Candidates, Context, Contribution, Event, Request
 from bodega.schema.arrays import Floats, Ints, Longs
 
@@ -183,7 +183,7 @@ class Correcting:
                 if page is None or event.type.value not in WANTED or event.item not in page.ids:
                     continue
                 steps = _answered(page, page.ids.index(event.item))
-                self._take(page.names, steps)
+                self.learn(page.names, steps)
                 told.setdefault(page.names, []).extend(steps)
         for names, made in told.items():
             if made:
@@ -193,17 +193,18 @@ class Correcting:
         """Correcting that another worker took; those of another snapshot are not ours."""
         told = msgspec.msgpack.decode(body, type=Taken)
         if told.snapshot == self.snapshot:
-            with self._lock:
-                self._take(told.names, told.steps)
+            self.learn(told.names, told.steps)
 
-    def _take(self, names: tuple[str, ...], steps: Sequence[Lesson]) -> None:
-        for step in steps:
-            x = np.asarray(step.x, np.float32)
-            self._of(step.place, names).learn(step.item, x, step.position, clicked=step.clicked, person=step.person)
-        self.taken += len(steps)
-        self._unsaved += len(steps)
-        if self._unsaved >= SAVE_EVERY:
-            self.save()
+    def learn(self, names: tuple[str, ...], steps: Sequence[Lesson]) -> None:
+        """Take these steps, in this order; `names` of the features."""
+        with self._lock:
+            for step in steps:
+                x = np.asarray(step.x, np.float32)
+                self._of(step.place, names).learn(step.item, x, step.position, clicked=step.clicked, person=step.person)
+            self.taken += len(steps)
+            self._unsaved += len(steps)
+            if self._unsaved >= SAVE_EVERY:
+                self.save()
 
     def _of(self, place: str, names: tuple[str, ...]) -> Correction:
         key = (place, names)
@@ -222,6 +223,10 @@ class Correcting:
             out[f"{place}.used"] = float(each.guard.open)
             out[f"{place}.rolled_back"] = float(each.guard.rolled_back)
         return out
+
+    def guards(self, place: str) -> list[Guard]:
+        """The guard of each order of a place that took steps."""
+        return [each.guard for (name, _), each in self._corrections.items() if name == place]
 
     def reset(self) -> None:
         """As if no step had ever been taken, here and on the disk."""

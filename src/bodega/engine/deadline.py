@@ -22,7 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bodega.protocols import Encoder, EncoderInfo
 from bodega.schema.arrays import Floats
@@ -131,7 +131,18 @@ class Lines:
             return None
         return future
 
-    def _ended(self, _: Future[Answer]) -> None:
+    def post(self, call: Callable[[], object]) -> bool:
+        """Have it called without waiting; False where too many calls are under way."""
+        with self._lock:
+            if self._busy >= CALLERS:
+                return False
+            self._busy += 1
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(CALLERS, thread_name_prefix="bodega-asks")
+        self._pool.submit(call).add_done_callback(self._ended)
+        return True
+
+    def _ended(self, _: Future[Any]) -> None:
         with self._lock:
             self._busy -= 1
 

@@ -110,7 +110,7 @@ class Privacy:
         self._sessions: OrderedDict[str, Person] = OrderedDict()
         self._buried: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._state: PeopleState | None = None
-        self.patience = Patience("identity", remote=False)
+        self.patience = Patience("identity", None)
         """How a store is read while somebody waits for a page."""
         self._opted_in = settings.personalisation == settings.learning == "granted"
         self._lock = threading.RLock()

@@ -24,13 +24,14 @@ from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
 from bodega.engine.erasure import Erasures
+from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
-from bodega.engine.patience import Patience, is_remote, patiently
+from bodega.engine.patience import Patience, line_of, patiently
 from bodega.engine.photo import Photos
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
@@ -90,10 +91,12 @@ class Shop:
         )
         self.privacy = Privacy(doors, settings.privacy)
         """Who asks, and what they agreed to."""
-        self.privacy.patience = Patience("identity", remote=is_remote(settings))
+        line = line_of(settings)
+        self.privacy.patience = Patience("identity", line)
+        self.rules.line = line
         self.reviews = Reviews(stores, self.privacy, settings)
         """What shoppers write of items."""
-        self.shoppers = Shoppers(patiently(self.privacy.steps, settings), limit=settings.answer.history)
+        self.shoppers = Shoppers(patiently(self.privacy.steps, line), limit=settings.answer.history)
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
         if self.trials is not None:
@@ -113,6 +116,8 @@ class Shop:
         self._arriving: list[Event] | None = None
         """Events that came while a snapshot was being opened."""
         self._lock = threading.RLock()
+        self.gallery: Gallery | None = None
+        """The pictures of items; `wiring` gives it."""
         self.photos = Photos(None)
         """What looks at photos; `wiring` gives it an encoder."""
         self.consuming: Consuming | None = None
@@ -126,6 +131,8 @@ class Shop:
         """Train, evaluate, publish a snapshot and serve it (or refuse, and say why in the report)."""
         forgotten, who = self.erasures.waiting(), self.privacy.people()
         stores, said = self.stores, progress or NoProgress()
+        if self.gallery is not None and self.settings.pictures.learn:
+            self.gallery.look(said)
         parts = replace(self._parts, reviews=self.reviews.lesson())
         report = learn(stores.catalog, stores.events, self._snapshots, parts, said, who=who, known=self.knowledge)
         if report.published:

@@ -31,8 +31,9 @@ SCOPE = {"scope": "search"}
 BODY = {"scope": "search", "body": schema.Request}
 SUGGESTIONS = 8
 SUGGESTIONS_LIMIT = 50
-SUGGESTION_SHARE = 2 / 3
-"""Of `answer.remote_ms`: how long a suggestion waits for a store on another machine. 40 of 60 ms; who types has 50."""
+SUGGESTION_SHARE = 1 / 6
+"""Of `answer.remote_ms`: how long a suggestion waits for a store on another machine. 10 of 60 ms: what is read later
+than that is there for the next letter."""
 
 
 async def page(desk: Desk, visit: Visit, request: schema.Request) -> ASGIResponse:
