@@ -13,6 +13,7 @@ import numpy as np
 from bodega import settings as settings_room
 from bodega.adapters import backup as backups
 from bodega.adapters.analytics import Analytics
+from bodega.adapters.pictures.gallery import PictureGallery
 from bodega.adapters.pictures.store import PictureBook
 from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
@@ -22,7 +23,7 @@ from bodega.engine.learn import Opened, Parts, Unneeded, open_learned
 from bodega.engine.photo import LARGEST, Photos, Sight
 from bodega.engine.shop import Shop, warm
 from bodega.engine.snapshot import Snapshots
-from bodega.errors import EndpointFailed, NotAShop
+from bodega.errors import BadPicture, EndpointFailed, NotAShop
 from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
 from bodega.events.pseudonyms import Secrets, another_key
@@ -96,7 +97,8 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     store.guarded(Border(keys, pseudonyms=settings.privacy.pseudonyms))
     analytics = Analytics(store.events, path / "analytics")
     shop = Shop(path, settings, store, parts_of(settings, path), analytics)
-    shop.photos = Photos(_sight(settings, path))
+    shop.gallery = PictureGallery(path, settings.pictures, store.catalog, store.dead)
+    shop.photos = Photos(_sight(settings, path), lambda name: _filed(name, settings.pictures, path))
     if settings.state.url:
         from bodega.adapters.redis import open_states  # loads the client: a shop of one server never does
 
@@ -331,6 +333,15 @@ def _sight(settings: Settings, folder: Path) -> Sight | None:
         decode=lambda data: decode(data, limits),
         fetch=(lambda url: _fetched(url, chosen)) if chosen.fetch else None,
     )
+
+
+def _filed(name: str, chosen: PictureSettings, folder: Path) -> bytes:
+    """A file of the shop's folder of pictures. Raises BadPicture."""
+    from bodega.adapters.pictures.references import References, is_file
+
+    if not is_file(name):
+        raise BadPicture("this is no file of the shop's folder of pictures", where="pictures.folder", got=name[:100])
+    return References(folder, chosen).read(name)
 
 
 def _fetched(url: str, chosen: PictureSettings) -> bytes:

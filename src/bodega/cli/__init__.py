@@ -18,6 +18,7 @@ from bodega.cli import (
     knowledge,
     mining,
     moving,
+    pictures,
     privacy,
     rules,
     running,
@@ -32,6 +33,7 @@ __all__ = ["app", "main"]
 
 COMMANDS = (
     data,
+    pictures,
     streaming,
     ask,
     rules,

@@ -168,6 +168,8 @@ class Catalog:
             search = lambda query, k: self._shop.search(query, k=k).ids  # noqa: E731
         found = examine(self._shop.stores.catalog.scan(), search)
         mined = self._shop.knowledge.findings(found.n_items)
+        if self._shop.gallery is not None:
+            mined += self._shop.gallery.findings(found.n_items)
         return msgspec.structs.replace(found, findings=(*found.findings, *mined)) if mined else found
 
 

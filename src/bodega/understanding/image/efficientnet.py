@@ -5,7 +5,8 @@ onnxruntime runs them, Pillow resizes).  Good for: the same kind of thing, simil
 Not for: words (it knows no language: the item profile joins both), reading what is printed on a packet.
 Cost: opening .8 s and 60 MB; 14 ms a square picture and core, 27 ms another, which is looked at twice: the whole of it
 on white, and the square in its middle. Precision@10 on clothing's training photos: .606 for the whole, .613 for the
-middle, .631 for both; the lite2 network .626 at two and a half times the cost of one look (docs/decisions/0038).  Relations: `_lite` reads the weights and writes the graph.
+middle, .631 for both; the lite2 network .626 at two and a half times the cost of one look (docs/decisions/0038).
+Relations: `_lite` reads the weights and writes the graph.
 Paper: Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019.
 """
 
@@ -83,4 +84,4 @@ class EfficientNet:
 
 def _proportion(pixels: Pixels) -> float:
     height, width = pixels.shape[:2]
-    return max(height, width) / min(height, width)
+    return float(max(height, width) / min(height, width))
