@@ -36,6 +36,7 @@ from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
 from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
+from bodega.engine.leaning import Lean
 from bodega.engine.live import Overlay, View, newcomers, over
 from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.online import Shoppers
@@ -137,8 +138,13 @@ class Engine:
         self.ladder = Ladder(learned.sources, shelf, settings.answer.curated)
         self.finder = Finder(sources, shelf, learned.understanding, newer, learned.rewords, self.health)
         self.merchandise = Merchandise(shelf)
-        standing = self.ladder.popular
-        self.pooling = Pooling(sources, newer, shelf, settings.answer.candidates, self.health, standing)
+        standing, per_source, rankers = self.ladder.popular, settings.answer.candidates, learned.ordering.rankers
+        lean = {
+            name: few
+            for name, ranker in rankers.items()
+            if (few := Lean.of(ranker, PLACES[name].among(learned.sources))) is not None
+        }
+        self.pooling = Pooling(sources, newer, shelf, per_source, self.health, standing, lean)
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
@@ -288,7 +294,7 @@ class Engine:
 
     def _headed(self, place: Place, context: Context, pool: Pool, bound: Bound) -> tuple[Pool, int]:
         """The same pool with what deserves a close look at its head, and the size of that head."""
-        names = place.among(self.learned.sources)
+        names = pool.asked or place.among(self.learned.sources)
         size = self.settings.answer.candidates * (len(names) if pool.source == "" else 2 if place.proposes else 1)
         if pool.source and len(pool.rows) > size:
             pool = pool.headed(size, self.pooling.prior, self.pooling.known(context))
@@ -297,7 +303,7 @@ class Engine:
 
     def _ranked(self, place: Place, context: Context, pool: Pool, size: int) -> Candidates:
         """The head of the pool with every source's score, in the fusion's order; the tail keeps the pool's order."""
-        names = place.among(self.learned.sources)
+        names = pool.asked or place.among(self.learned.sources)
         rows, score = pool.rows[:size], pool.score[:size]
         columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
         scores = np.column_stack(columns).astype(np.float32, copy=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bodega.engine.finding import Finder, Rewords, Understands
+from bodega.engine.leaning import enough, leaner
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
 from bodega.engine.rewriting import Verdict, judge
 from bodega.engine.shelf import Shelf
@@ -177,9 +178,17 @@ def _ranked(
 ) -> Chosen:
     """A learned ranker over this place's sum, where it surely is better."""
     assert trial.state is not None
+    options = RankerOptions(LEARNERS, seed=trial.settings.learn.seed)
     recipe = Recipe(place.name, trial.fusion(place), trial.state, place.among(trial.sources))
-    lessons = Lessons.of(recipe, cases, candidates, seed=trial.settings.learn.seed)
-    return fit_ranker(lessons, RankerOptions(LEARNERS, seed=trial.settings.learn.seed), progress)
+    whole = fit_ranker(Lessons.of(recipe, cases, candidates, seed=options.seed), options, progress)
+    few = enough(place, recipe.fusion.weights[place.name], recipe.sources)
+    if whole.ranker is None or few == recipe.sources:
+        return whole
+    asked = [trial.sources[name] for name in few]
+    per_source = trial.settings.answer.candidates
+    own = (gather(asked, case.context, per_source) for case in cases)
+    lean = fit_ranker(Lessons.of(replace(recipe, sources=few), cases, own, seed=options.seed), options, progress)
+    return leaner(whole, lean)
 
 
 def judge_rewording(trial: Trial, model: str, rewords: Rewords) -> Verdict:
@@ -231,8 +240,9 @@ def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
     rows = np.arange(len(trial.whole.items), dtype=np.int32)
     stages: dict[str, Stage] = {"fusion": trial.fusion(place)}
     learned = trial.ranked.get(place.name)
-    if learned is not None and learned.ranker is not None:
-        stages["ranked"] = learned.ranker
+    ranked = learned.ranker if learned is not None else None
+    if ranked is not None:
+        stages["ranked"] = ranked
     sources = trial.sources_of(place)
     remembered = _Remembered(trial, place)
 
@@ -243,7 +253,16 @@ def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
         return lambda context: stage.rank(*remembered(context))
 
     named: dict[str, Scorer] = {source.name: alone(source) for source in sources}
-    return named | {name: staged(stage) for name, stage in stages.items()}
+    named |= {name: staged(stage) for name, stage in stages.items()}
+    if ranked is not None and ranked.recipe.sources != place.among(trial.sources):
+        few, whole = [trial.sources[name] for name in ranked.recipe.sources], staged(ranked)
+
+        def leanly(context: Context) -> Candidates:
+            own = gather(few, context, trial.settings.answer.candidates)
+            return ranked.rank(context, own) if ranked.serves(own) else whole(context)
+
+        named["ranked"] = leanly
+    return named
 
 
 class _Remembered:

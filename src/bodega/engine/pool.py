@@ -15,6 +15,7 @@ import numpy as np
 from bodega import failpoints
 from bodega.engine.finding import Found
 from bodega.engine.health import Health, is_lost, rows_of, scores_of
+from bodega.engine.leaning import Lean
 from bodega.engine.places import FALLBACK, Place
 from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
@@ -34,6 +35,8 @@ class Pool:
     corrected: str = ""
     relaxed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    """The sources that were asked for it (`leaning`); empty: all of the place."""
 
     @classmethod
     def of(cls, found: Found, given_up: tuple[str, ...] = ()) -> Pool:
@@ -79,10 +82,12 @@ class Pooling:
     """Which sources fail at the moment."""
     standing: Ints = field(default_factory=lambda: NO_INTS)
     """Popular rows that are known whatever fails (`ladder`)."""
+    lean: Mapping[str, Lean] = field(default_factory=dict)
+    """{place: the few sources that are enough there}."""
 
-    def pool(self, place: Place, context: Context) -> Pool:
-        """Everything that could be right for this context, where no words are searched."""
-        return self.whole(context) if place.whole else self._union(place, context)
+    def pool(self, place: Place, context: Context, keep: Flags) -> Pool:
+        """Everything that could be right for this context, where no words are searched; `keep`: what may be shown."""
+        return self.whole(context) if place.whole else self._union(place, context, keep)
 
     def whole(self, context: Context) -> Pool:
         """Everything on the shelf, the most popular first."""
@@ -126,17 +131,30 @@ class Pooling:
         flags[rows[rows != GONE]] = True
         return flags
 
-    def _union(self, place: Place, context: Context) -> Pool:
+    def _union(self, place: Place, context: Context, keep: Flags) -> Pool:
         """What any source of the place retrieves; scores are given later, by every source for every row."""
-        names = place.among(self.sources)
-        lists = [self._retrieved(name, self.sources[name], context, len(self.shelf.base)) for name in names]
+        names, lists = self._proposed(place, context, keep)
         rows = self.shelf.current(distinct(np.concatenate([NO_INTS, *lists])))
         n_delta = len(self.shelf.delta)
         beside = [self._retrieved(name, self.newer[name], context, n_delta) for name in names if name in self.newer]
         if beside or self.shelf.changed:
             rows = distinct(np.concatenate([rows[rows != GONE], *(found + len(self.shelf.base) for found in beside)]))
         rows = rows[self.shelf.is_current[rows]].astype(np.int32)
-        return Pool(rows, np.full(len(rows), np.nan, np.float32))
+        return Pool(rows, np.full(len(rows), np.nan, np.float32), asked=names)
+
+    def _proposed(self, place: Place, context: Context, keep: Flags) -> tuple[tuple[str, ...], list[Ints]]:
+        """(the sources that are asked, what each proposes): few, where those know something that may be shown."""
+        lean, n_base = self.lean.get(place.name), len(self.shelf.base)
+        found: dict[str, Ints] = {}
+        for names in (() if lean is None else lean.names, place.among(self.sources)):
+            for name in names:
+                if name not in found:
+                    found[name] = self._retrieved(name, self.sources[name], context, n_base)
+            if lean is not None and names is lean.names:
+                rows = self.shelf.current(np.concatenate([found[name] for name in lean.weighted]))
+                if keep[rows[rows != GONE]].any():
+                    break
+        return names, [found[name] for name in names]
 
     def _retrieved(self, name: str, source: Source, context: Context, size: int) -> Ints:
         """What one source retrieves, rows of a table of this size; nothing where it fails."""

@@ -96,7 +96,8 @@ class Questioning:
         if said is None:
             if photo:
                 return self._asked(*self.pictured.found(None, context, where), masks, where, bound)
-            return self._asked(context, self.pooling.pool(place, context), masks, where, bound)
+            shown = masks.may & masks.chosen if where is None else masks.may & masks.chosen & where
+            return self._asked(context, self.pooling.pool(place, context, shown), masks, where, bound)
         first: Question | None = None
         for given_up, attempt in self.finder.attempts(said):
             conditions = self.finder.meets(attempt)

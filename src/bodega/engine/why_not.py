@@ -291,7 +291,7 @@ class _Inquiry:
         if self.row == GONE:
             return (), True
         work, engine = self.work, self.engine
-        names = work.place.among(engine.learned.sources)
+        names = work.pool.asked or work.place.among(engine.learned.sources)
         seen = {name: self._seen(name) for name in names}
         parts: dict[str, tuple[float | None, float | None]] = {}
         exact = True

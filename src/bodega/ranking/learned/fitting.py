@@ -69,6 +69,8 @@ class Chosen:
     figures: dict[str, float] = field(default_factory=dict)
     """On held-out validation cases: `sum.ndcg@10`, `<kind>.ndcg@10`, `<kind>.recall@10`, `gain`, `gain.low`,
     `gain.high` (the best kind over the sum, paired 95 %), `<kind>.stage`, `ece`, `cases`, `hits`."""
+    ndcg: Doubles = field(default_factory=lambda: np.empty(0))
+    """(n_cases,) NDCG@10 of the best model, by models that did not see the case; empty where none was fitted."""
 
 
 def fit_ranker(lessons: Lessons, options: RankerOptions | None = None, progress: Progress | None = None) -> Chosen:
@@ -99,10 +101,12 @@ def fit_ranker(lessons: Lessons, options: RankerOptions | None = None, progress:
     interval = f"{gap.mean:+.4f} (95 % {gap.low:+.4f} to {gap.high:+.4f}) NDCG@10 on {len(base):,} held-out cases"
     note = f"; {'; '.join(lost)}" if lost else ""
     if not gap.better:
-        return Chosen(place, None, f"{place}: {best.kind} gains {interval}, not surely: the sum stays{note}", figures)
+        return Chosen(
+            place, None, f"{place}: {best.kind} gains {interval}, not surely: the sum stays{note}", figures, best.ndcg
+        )
     calibration, figures["ece"] = _calibrated(lessons, best.score, options.seed)
     ranker = Ranker(lessons.recipe, best.model, calibration)
-    return Chosen(place, ranker, f"{place}: {best.kind} ranks, {interval} over the sum{note}", figures)
+    return Chosen(place, ranker, f"{place}: {best.kind} ranks, {interval} over the sum{note}", figures, best.ndcg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
