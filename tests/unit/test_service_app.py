@@ -249,7 +249,7 @@ def test_the_document_lists_exactly_the_addresses_there_are(caller):
     document = caller("GET", "/openapi.json").json()
     listed = {(path, method) for path, methods in document["paths"].items() for method in methods}
     served = {
-        (route.path.replace("{segment:str}", "{item_id}").replace(":str}", "}"), method.lower())
+        (route.path.replace("{segment:str}", "{item_id}").replace(":str}", "}").replace(":path}", "}"), method.lower())
         for route in caller.app.routes
         for method in route.methods
         if method != "OPTIONS"

@@ -78,8 +78,10 @@ class Door:
         rule = self.rule(each)
         body = {"change": self.shop.rules.changes()} if each.name == "rules_undo" else BODIES.get(each.name)
         how = {} if body is None else {"json": body}
+        if each.name == "photo":
+            how, headers = {"content": b"a photo"}, headers | {"Content-Type": "image/jpeg"}
         index = "*" if each.name == "algolia_queries" else "products"
-        named = {"user_id": "nobody", "erasure_id": self.erasure}
+        named = {"user_id": "nobody", "erasure_id": self.erasure, "file": "a.png"}
         path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule, **named)
         if each.path == "/v1/me":
             headers |= {"X-Shopper-Token": make_token(self.shop.privacy.secrets, "nobody")}

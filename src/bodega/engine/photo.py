@@ -80,6 +80,9 @@ class Photos:
 
     sight: Sight | None
     """None: photos are switched off."""
+    files: Callable[[str], bytes] | None = None
+    """Reads a file of the shop's folder of pictures by the path that items name; None: there is none. Raises
+    BadPicture for what lies elsewhere."""
     _encoder: ImageEncoder | None = None
     _turns: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(TOGETHER))
     _lock: threading.Lock = field(default_factory=threading.Lock)

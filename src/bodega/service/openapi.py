@@ -25,6 +25,7 @@ from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
 from bodega.service.relations import PARAMETERS as RELATIONS
 from bodega.service.relations import RELATION_TYPES
+from bodega.service.reviews import FLAGGED, LISTED, REVIEW_TYPES
 from bodega.service.rules import RULE_TYPES
 
 REF = "#/components/schemas/{name}"
@@ -140,7 +141,22 @@ class AlgoliaError(msgspec.Struct):
 ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
 
-PLAIN = (Page, Request, Item, Events, Items, Ids, EventsTaken, ItemsTaken, Deleted, Completions, Faceted, Alive, Ready, Seen)
+PLAIN = (
+    Page,
+    Request,
+    Item,
+    Events,
+    Items,
+    Ids,
+    EventsTaken,
+    ItemsTaken,
+    Deleted,
+    Completions,
+    Faceted,
+    Alive,
+    Ready,
+    Seen,
+)
 TYPES = (
     *PLAIN,
     *RULE_TYPES,
@@ -148,6 +164,7 @@ TYPES = (
     *WHY_NOT_TYPES,
     *RELATION_TYPES,
     *PRIVACY_TYPES,
+    *REVIEW_TYPES,
     AlgoliaAsked,
     AlgoliaTold,
     AlgoliaError,
@@ -184,6 +201,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "item": ("Anchor items; repeat for a basket.", {"type": "array", "items": {"type": "string"}}),
     "relation": ("Only this relation: variant, substitute, upgrade, complement ...", {"type": "string"}),
     "to": ("Another item: how the two hang together, in words.", {"type": "string", "maxLength": asking.ID_LIMIT}),
+    "order": ("Order of reviews.", {"type": "string", "enum": ["newest", "helpful", "highest", "lowest"]}),
+    "stars": ("Only reviews of so many stars; 0: all.", {"type": "integer", "minimum": 0, "maximum": 5}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
     "attribute": ("Only facts of this column.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "value": ("Only facts with this value.", {"type": "string", "maxLength": asking.ID_LIMIT}),
@@ -242,6 +261,7 @@ OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
     Operation("post", "/v1/search", "search_json", "Search, everything in JSON", "search", (), "Request", "Page"),
     Operation("post", "/v1/photo", "photo", "Look at a photo to search by", "search", (), PHOTO, "Seen"),
+    Operation("get", "/images/{file}", "image", "A picture of the catalog, from the shop's folder"),
     Operation("get", "/v1/facets", "facet_values", "Values of one facet", "search", asking.FACETS, "", "Faceted"),
     Operation("get", "/v1/recommend", "recommend", "A list for a shopper", "search", asking.RECOMMEND, answer="Page"),
     Operation("post", "/v1/recommend", "recommend_json", "A list, in JSON", "search", (), "Request", "Page"),
@@ -265,6 +285,14 @@ OPERATIONS = (
     Operation("get", "/v1/suggest", "suggest", "Completions while typing", "search", asking.SUGGEST, "", "Completions"),
     Operation(
         "post", "/v1/events", "events", "Record events (durable when answered)", "events", (), "Events", "EventsTaken"
+    ),
+    Operation(
+        "get", "/v1/items/{item_id}/reviews", "item_reviews", "What is written of it", "search", LISTED, "", "ReviewPage"
+    ),
+    Operation("post", "/v1/reviews", "reviews", "Write reviews", "events", (), "ReviewBatch", "ReviewsTaken"),
+    Operation("get", "/v1/reviews/flagged", "reviews_flagged", "May be spam", "admin", FLAGGED, "", "ReviewsFlagged"),
+    Operation(
+        "post", "/v1/reviews/decide", "reviews_decide", "Keep or hide", "admin", (), "ReviewsDecided", "ReviewsChanged"
     ),
     Operation("post", "/v1/items", "items_upsert", "Add or replace items", "admin", (), "Items", "ItemsTaken"),
     Operation("delete", "/v1/items", "items_delete", "Delete items", "admin", (), "Ids", "Deleted"),
@@ -389,7 +417,7 @@ def _answer(each: Operation) -> dict[str, Any]:
             "description": "The answer",
             "content": {"application/json": {"schema": {"$ref": REF.format(name=each.answer)}}},
         }
-    kind = "application/json" if each.name == "openapi" else "text/plain"
+    kind = {"openapi": "application/json", "image": "image/*"}.get(each.name, "text/plain")
     return {
         "description": "The answer",
         "content": {kind: {"schema": {"type": "object" if "json" in kind else "string"}}},
@@ -409,6 +437,7 @@ def _in_path(name: str) -> dict[str, Any]:
     longest = asking.NAME_LIMIT if name == "user_id" else asking.ID_LIMIT
     schema = {"type": "string", "minLength": 1, "maxLength": longest}
     meaning = {"item_id": "The item's id", "object": "The item's id", "facet": "A field", "index": "Name of the index"}
+    meaning |= {"file": "A path inside of the folder of pictures"}
     meaning |= {"rule_id": "The rule's id", "user_id": "The shopper's id", "erasure_id": "Number of the receipt"}
     return {
         "name": name,

@@ -9,18 +9,21 @@ no photo holds up other people's lists. Not for: pictures of the catalog (`bodeg
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import msgspec
-from litestar import Request, post
+from litestar import Request, get, post
 from litestar.datastructures import UploadFile
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega.engine.photo import LARGEST
-from bodega.errors import BadRequest, TooLarge
+from bodega.errors import BadPicture, BadRequest, TooLarge
 from bodega.service.desk import Desk, as_json
 from bodega.service.reading import PATIENCE, RequestTimeout, body_of
+from bodega.understanding.image.decoding import sniffed
 
 FORM = "multipart/form-data"
 KINDS = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp", "application/octet-stream")
@@ -70,4 +73,28 @@ def photo_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         encoder = desk.shop.photos.encoder_name
         return ASGIResponse(body=as_json(Seen(image=image, encoder=encoder)))
 
-    return [photo]
+    @get("/images/{file:path}", opt={"public": True}, name="image")
+    async def image(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """A picture of the catalog that lies in the shop's folder. Public, as the pages that show it are; only what
+        its first bytes say is a picture leaves, under the type that they say: no page, no script, no vector."""
+        name = str(request.path_params["file"]).lstrip("/")
+        try:
+            body = await asyncio.to_thread(_picture, desk, name)
+        except (BadPicture, OSError) as error:
+            raise NotFoundException(detail="there is no such picture") from error
+        tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        headers = {"etag": tag, "cache-control": "public, max-age=3600"}
+        if tag in request.headers.get("if-none-match", ""):
+            return ASGIResponse(body=b"", status_code=304, headers=headers)
+        return ASGIResponse(body=body, media_type=f"image/{sniffed(body).lower()}", headers=headers)
+
+    return [photo, image]
+
+
+def _picture(desk: Desk, name: str) -> bytes:
+    files = desk.shop.photos.files
+    if files is None:
+        raise BadPicture("this shop has no folder of pictures", where="pictures.folder")
+    body = files(name)
+    sniffed(body)
+    return body

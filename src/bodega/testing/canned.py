@@ -6,6 +6,7 @@ Events and items are really kept (in memory); lists are only shaped like lists. 
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from bodega.engine.erasure import Erasures
 from bodega.engine.knowledge import Knowledge
+from bodega.engine.photo import Photos, Sight
 from bodega.engine.privacy import Doors, Privacy
+from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.why_not import WhyNot
@@ -24,8 +28,9 @@ from bodega.errors import UnknownItem
 from bodega.events.border import Border
 from bodega.events.consuming import Consuming
 from bodega.events.pseudonyms import VARIABLE, Secrets, fresh
-from bodega.protocols import Written
+from bodega.protocols import EncoderInfo, Pixels, Written
 from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
+from bodega.schema.arrays import Floats
 from bodega.schema.table import category_paths
 from bodega.settings import Settings
 from bodega.testing.fakes import MemoryKeys, MemoryStores
@@ -61,6 +66,22 @@ class CannedEvents:
         return self._store.submit(events)
 
 
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
+
+
+class CannedEyes:
+    """Implements `protocols.ImageEncoder`: everything looks the same."""
+
+    info = EncoderInfo("canned", 4, "ca77ed")
+
+    def encode(self, images: Sequence[Pixels]) -> Floats:
+        """Rows of the same direction."""
+        return np.full((len(images), 4), 0.5, np.float32)
+
+
 class CannedShop:
     """Fits wherever the HTTP service asks for a shop.
 
@@ -87,10 +108,14 @@ class CannedShop:
             keys,
             Border(keys, pseudonyms=False),
             forget=lambda *_: None,
+            reviews=self.stores.reviews,
         )
         self.privacy = Privacy(doors, self.settings.privacy)
         """Who is who and who agreed is really kept, in memory."""
+        self.reviews = Reviews(self.stores, self.privacy, self.settings)
         self.erasures = Erasures(None, self.privacy, Snapshots(folder / "no snapshots"))
+        self.photos = Photos(Sight(CannedEyes, lambda _: np.zeros((1, 1, 3), np.uint8)), lambda _: PICTURE)
+        """Any bytes are a photo, and all photos are alike."""
         self.asked: list[Request] = []
         self.completed: list[Request] = []
         """What was asked to be completed, by whom."""
@@ -100,6 +125,10 @@ class CannedShop:
     @property
     def keys(self) -> MemoryKeys:
         return self.stores.keys
+
+    def photographed(self, request: Request) -> Request:
+        """The request with its photo looked at."""
+        return self.photos.seen(request)
 
     def answer(self, request: Request) -> Page:
         """The items whose title holds the query, or all; the anchors are left out."""

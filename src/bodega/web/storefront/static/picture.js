@@ -110,10 +110,13 @@ export function departmentPicture(name) {
   return drawing(shape, { hue: hue ?? ground, ground, accent: accent ?? ((hue ?? ground) + 150) % 360 });
 }
 
+/** Where a picture lies: at its address, or, named by a path, in the shop's own folder. @param {string} url */
+const addressed = (url) => (/^[a-z][a-z0-9+.-]*:|^\/\//i.test(url) ? url : `/images/${url.split("/").filter(Boolean).map(encodeURIComponent).join("/")}`);
+
 /** The photo when there is one that loads, else the drawing; the text beside it names the product, so it has no name itself.
  * @param {Item} item @param {string} [url] */
 export function picture(item, url = item.images?.[0]) {
-  const safe = url && typeof url === "string" ? safeUrl(url) : "";
+  const safe = url && typeof url === "string" ? safeUrl(addressed(url)) : "";
   if (!safe) return drawn(item);
   return h("img", {
     class: "pic photo", src: safe, alt: "", loading: "lazy", decoding: "async", referrerpolicy: "no-referrer", width: 400, height: 400,
