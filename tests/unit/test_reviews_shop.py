@@ -41,7 +41,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         names = ("tent", "stove", "lamp", "axe")
         opened.catalog.upsert([Item(id=name, title=f"Camping {name}", price=10.0) for name in names])
         events = [
-            Event(id=f"e{n}", type=EventType.PURCHASE, time=START + timedelta(hours=n), user=f"u{n % 9}", item=names[n % 4])
+            Event(
+                id=f"e{n}",
+                type=EventType.PURCHASE,
+                time=START + timedelta(hours=n),
+                user=f"u{n % 9}",
+                item=names[n % 4],
+            )
             for n in range(60)
         ]
         opened.events.record(events)
