@@ -20,6 +20,7 @@ from bodega.cli import (
     moving,
     pictures,
     privacy,
+    reviews,
     rules,
     running,
     show,
@@ -47,6 +48,7 @@ COMMANDS = (
     privacy,
     drift,
     graph,
+    reviews,
     knowledge,
 )
 """The files whose commands `app` has; importing them adds them."""

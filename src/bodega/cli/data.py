@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bodega.engine.intake import Feeding
     from bodega.protocols import ImportReport
 
-importing = typer.Typer(help="Import a file of items or events.", no_args_is_help=True)
+importing = typer.Typer(help="Import a file of items, events or reviews.", no_args_is_help=True)
 events = typer.Typer(help="Look into the event log.", no_args_is_help=True)
 app.add_typer(importing, name="import", rich_help_panel="Put data in")
 app.add_typer(events, name="events", rich_help_panel="Put data in")
@@ -77,10 +77,10 @@ def import_items(
     as_json: AsJson = False,
 ) -> None:
     """Import a catalog; columns are inferred and shown, bad rows kept with the reason."""
-    how = _feeding(file_format, mapping, bad_rows)
+    how = feeding(file_format, mapping, bad_rows)
     with shop_at(shop) as opened, show.Bars() as bars:
         done = opened.catalog.add(file, how=how, progress=bars)
-    _tell(done, as_json)
+    told(done, as_json)
 
 
 @importing.command("events", epilog="Example: `bodega import events log.parquet --map user=customer_id --shop my-shop`")
@@ -93,14 +93,14 @@ def import_events(
     as_json: AsJson = False,
 ) -> None:
     """Import an event log; delivering a file twice counts once."""
-    how = _feeding(file_format, mapping, bad_rows)
+    how = feeding(file_format, mapping, bad_rows)
     with shop_at(shop) as opened, show.Bars() as bars:
         done = opened.events.add(file, how=how, progress=bars)
-    _tell(done, as_json)
+    told(done, as_json)
 
 
-def _feeding(file_format: str, pairs: list[str], bad_rows: float | None) -> Feeding:
-    """The options of both imports as the shop takes them."""
+def feeding(file_format: str, pairs: list[str], bad_rows: float | None) -> Feeding:
+    """The options of all imports as the shop takes them."""
     from bodega.engine.intake import Feeding
     from bodega.errors import BadRequest
 
@@ -116,7 +116,8 @@ def _feeding(file_format: str, pairs: list[str], bad_rows: float | None) -> Feed
     )
 
 
-def _tell(done: ImportReport, as_json: bool) -> None:
+def told(done: ImportReport, as_json: bool) -> None:
+    """Print what an import did."""
     if as_json:
         show.json(done)
     else:
@@ -126,7 +127,7 @@ def _tell(done: ImportReport, as_json: bool) -> None:
 @events.command("dead", epilog="Example: `bodega events dead --reason future_time --limit 5 --shop my-shop`")
 def dead(
     shop: ShopFolder = HERE,
-    kind: Annotated[str, typer.Option(help="event or item.", show_default="both")] = "",
+    kind: Annotated[str, typer.Option(help="event, item or review.", show_default="all")] = "",
     reason: Annotated[str, typer.Option(help="A reason code.", show_default="all")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: AsJson = False,

@@ -30,6 +30,7 @@ from bodega.service.photos import photo_handlers
 from bodega.service.privacy import privacy_handlers
 from bodega.service.problems import problem_of
 from bodega.service.relations import relation_handlers
+from bodega.service.reviews import review_handlers
 from bodega.service.rules import rule_handlers
 
 HEADERS = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Shopper-Token")
@@ -58,6 +59,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *relation_handlers(desk),
             *photo_handlers(desk),
             *privacy_handlers(desk),
+            *review_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],

@@ -22,6 +22,7 @@ from bodega.engine.knowledge import Knowledge
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
+from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.why_not import WhyNot
 from bodega.errors import LimitError
@@ -93,6 +94,8 @@ class ShopLike(Protocol):
     def privacy(self) -> Privacy: ...
     @property
     def erasures(self) -> Erasures: ...
+    @property
+    def reviews(self) -> Reviews: ...
     @property
     def photos(self) -> Photos: ...
     def photographed(self, request: Request) -> Request: ...

@@ -294,6 +294,14 @@ OPERATIONS = (
     Operation(
         "post", "/v1/reviews/decide", "reviews_decide", "Keep or hide", "admin", (), "ReviewsDecided", "ReviewsChanged"
     ),
+    Operation(
+        "get", "/v1/items/{item_id}/reviews", "item_reviews", "What is written", "search", LISTED, "", "ReviewPage"
+    ),
+    Operation("post", "/v1/reviews", "reviews", "Write reviews", "events", (), "ReviewBatch", "ReviewsTaken"),
+    Operation("get", "/v1/reviews/flagged", "reviews_flagged", "May be spam", "admin", FLAGGED, "", "ReviewsFlagged"),
+    Operation(
+        "post", "/v1/reviews/decide", "reviews_decide", "Keep or hide", "admin", (), "ReviewsDecided", "ReviewsChanged"
+    ),
     Operation("post", "/v1/items", "items_upsert", "Add or replace items", "admin", (), "Items", "ItemsTaken"),
     Operation("delete", "/v1/items", "items_delete", "Delete items", "admin", (), "Ids", "Deleted"),
     Operation("delete", "/v1/items/{item_id}", "item_delete", "Delete an item", "admin", answer="Deleted"),
