@@ -287,14 +287,6 @@ OPERATIONS = (
         "post", "/v1/events", "events", "Record events (durable when answered)", "events", (), "Events", "EventsTaken"
     ),
     Operation(
-        "get", "/v1/items/{item_id}/reviews", "item_reviews", "What is written of it", "search", LISTED, "", "ReviewPage"
-    ),
-    Operation("post", "/v1/reviews", "reviews", "Write reviews", "events", (), "ReviewBatch", "ReviewsTaken"),
-    Operation("get", "/v1/reviews/flagged", "reviews_flagged", "May be spam", "admin", FLAGGED, "", "ReviewsFlagged"),
-    Operation(
-        "post", "/v1/reviews/decide", "reviews_decide", "Keep or hide", "admin", (), "ReviewsDecided", "ReviewsChanged"
-    ),
-    Operation(
         "get", "/v1/items/{item_id}/reviews", "item_reviews", "What is written", "search", LISTED, "", "ReviewPage"
     ),
     Operation("post", "/v1/reviews", "reviews", "Write reviews", "events", (), "ReviewBatch", "ReviewsTaken"),

@@ -4,7 +4,8 @@ Stars are free labels: four and five say pleased, one and two displeased. Each n
 characters) is hashed to one of 2^18 weights, each scaled by how much more often it stands on one side than on the
 other (Wang and Manning 2012), and all are fitted at once by logistic regression. The hand-written lexicon is one
 feature among them, so that a shop with few reviews leans on it. Before there are enough labels the lexicon alone
-answers, and `origin` says so. Sums are made in one order whatever the number of threads: equal reviews give equal bytes.
+answers, and `origin` says so. Sums are made in one order whatever the number of threads: equal reviews give equal
+bytes.
 Cost: 62,000 Chinese reviews 12 s to learn; then 40 us a review, 6 us a sentence. 1 MB a language.
 Not for: sarcasm, nor for what is liked (`aspects`).
 Paper: Wang and Manning 2012 (NB-SVM); Nocedal 1980 (L-BFGS).
