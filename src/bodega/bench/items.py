@@ -54,6 +54,7 @@ def _of(file: str, name: str) -> Part:
 
 
 PARTS: Mapping[str, Part] = {
+    "facts": _of("_items_facts", "measure"),
     "links": _of("_items_links", "links"),
     "profile": _of("_items_profile", "profile"),
 }

@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import rjieba
 
 from bodega.errors import MissingExtra
+from bodega.understanding.query.grams import Grams
 
 LONGEST_NAME = 16
 """Characters of a known name."""
 OUTSIDE = "O"
+SEED = 7
 
 
 class Tagged(NamedTuple):
@@ -55,6 +58,8 @@ class TaggerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times a feature must occur."""
     words: bool = True
     names: bool = True
+    grams: bool = False
+    """Tell groups of characters and words too, learned from texts that nobody tagged (`fit(..., texts=...)`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,18 @@ class Tagger:
     def __init__(self, options: TaggerOptions | None = None) -> None:
         self.options = options or TaggerOptions()
         self.names = Names()
+        self.grams = Grams()
         self._model = b""
         self._tagger: Any = None
 
-    def fit(self, titles: Sequence[Tagged]) -> Tagger:
-        """Learn from tagged titles. Same titles, same bytes. Raises MissingExtra."""
+    def fit(self, titles: Sequence[Tagged], texts: Iterable[str] = ()) -> Tagger:
+        """Learn from tagged titles (and, with `grams`, from texts without tags). Same titles, same bytes.
+
+        Raises MissingExtra.
+        """
         crf = _crfsuite()
+        if self.options.grams:
+            self.grams = Grams.of([*texts, *("".join(title.chars) for title in titles)], np.random.default_rng(SEED))
         trainer = crf.Trainer(algorithm="lbfgs", verbose=False)
         trainer.set_params(
             {
@@ -168,6 +179,8 @@ class Tagger:
         """The model as CRFsuite's own flat file (never pickle), names as JSON."""
         (folder / "tagger.crfsuite").write_bytes(self._model)
         facts = {"names": self.names.held, "options": msgspec.to_builtins(self.options)}
+        if self.options.grams:
+            facts |= {"groups": self.grams.groups, "bound": self.grams.bound}
         (folder / "tagger.json").write_bytes(msgspec.json.encode(facts, order="sorted"))
 
     @classmethod
@@ -175,13 +188,14 @@ class Tagger:
         stored = msgspec.json.decode((folder / "tagger.json").read_bytes())
         found = cls(msgspec.convert(stored["options"], TaggerOptions))
         found.names = Names(stored["names"])
+        found.grams = Grams(stored.get("groups", {}), stored.get("bound", {}))
         found._model = (folder / "tagger.crfsuite").read_bytes()
         return found
 
     def _features(self, chars: Sequence[str], names: Names) -> Iterator[list[str]]:
         """What each character is told, as texts."""
         kinds = [_kind(char) for char in chars]
-        words = _words(chars) if self.options.words else []
+        words = _words(chars) if self.options.words or self.options.grams else []
         covered = names.covering(chars) if self.options.names else []
         for at, char in enumerate(chars):
             told = ["bias", f"c0={char}", f"k0={kinds[at]}"]
@@ -194,8 +208,10 @@ class Tagger:
                     told.append(f"k{step}={kinds[near] if inside else '<>'}")
             if 0 < at < len(chars) - 1:
                 told.append(f"t={chars[at - 1]}{char}{chars[at + 1]}")
-            if words:
+            if self.options.words:
                 told += _about(words, at)
+            if self.options.grams:
+                told += _of_groups(self.grams, chars, words, at)
             for step in (-1, 0, 1):
                 if covered and 0 <= at + step < len(chars):
                     told += [f"n{step}={kind}{place}" for kind, place in covered[at + step].items()]
@@ -229,6 +245,36 @@ def f1(truth: Sequence[Sequence[str]], guessed: Sequence[Sequence[str]]) -> tupl
 def _about(words: Sequence[tuple[str, str, str, str]], at: int) -> list[str]:
     word, place, before, after = words[at]
     return [f"w={word}", f"p={place}", f"wp={word}/{place}", f"w-1={before}", f"w+1={after}", f"l={min(4, len(word))}"]
+
+
+def _of_groups(
+    grams: Grams, chars: Sequence[str], words: Sequence[tuple[str, str, str, str]], at: int
+) -> Iterator[str]:
+    """Groups of the words, characters and pairs around a character, and how its neighbours are bound to it."""
+    word, place, before, after = words[at]
+    own, left, right = (grams.of_gram("word", one) for one in (word, before, after))
+    for size, group in enumerate(own):
+        yield f"W{size}={group}{place}"
+    for size, (one, other) in enumerate(zip(left[:2], right[:2], strict=True)):
+        yield f"WB{size}={one}"
+        yield f"WA{size}={other}"
+    if len(own) > 1:
+        yield f"WBA={left[1]}/{own[1]}"
+        yield f"WAB={own[1]}/{right[1]}"
+    for step in (-2, -1, 0, 1):
+        near = at + step
+        if -2 < step < 2 and 0 <= near < len(chars):
+            yield from (f"C{size}{step}={group}" for size, group in enumerate(grams.of_gram("char", chars[near])))
+        pair = "".join(chars[near : near + 2]) if near >= 0 else "<"
+        yield from (f"G{size}{step}={group}" for size, group in enumerate(grams.of_gram("pair", pair)))
+        if step in (-1, 0) and 0 <= near < len(chars) - 1:
+            yield f"P{step}={grams.bound.get(pair, 'r')}"
+    yield f"at={min(at // 4, 8)}"
+    yield f"left={min((len(chars) - at) // 4, 8)}"
+    if at >= 2:
+        yield f"t-={''.join(chars[at - 2 : at + 1])}"
+    if at < len(chars) - 2:
+        yield f"t+={''.join(chars[at : at + 3])}"
 
 
 def _words(chars: Sequence[str]) -> list[tuple[str, str, str, str]]:
