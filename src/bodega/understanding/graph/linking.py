@@ -115,7 +115,7 @@ def learn_links(
     known, hidden = graph, dict[str, tuple[Ints, Ints]]()
     for relation in relations:
         heads, tails, _ = graph.edges(relation)
-        if len(heads) >= 2 * options.fewest / options.held_out:
+        if len(heads) >= options.fewest / options.held_out:
             some = rng.permutation(len(heads))[: min(int(options.held_out * len(heads)), 4 * options.heads)]
             hidden[relation] = heads[some], tails[some]
             known = without(known, relation, hidden[relation])
