@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +57,6 @@ def run_team(shop: Shop, *, host: str, port: int, storefront: bool, count: int) 
 
     Raises BadSettings where the system cannot fork, PortInUse, NotLearned.
     """
-    import os
     import tempfile
 
     from bodega.service.server import listening
@@ -90,8 +90,6 @@ def run_team(shop: Shop, *, host: str, port: int, storefront: bool, count: int) 
 
 def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool) -> int:
     """Load what workers share, fork them, keep their number until the supervisor says stop; returns the exit code."""
-    import os
-
     from bodega.service import create_app, run
     from bodega.service.nursery import Brood
     from bodega.service.telemetry import log_to
@@ -145,6 +143,8 @@ def serve(
     ] = 0,
 ) -> None:
     """Serve the HTTP API and the storefront."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # before numpy is loaded
+        os.environ.setdefault(name, "1")  # a page's products are small: more threads only wait for each other
     from bodega.service.nursery import inheritance
 
     given = inheritance()
