@@ -40,6 +40,11 @@ def _named(kind: Any) -> str:
     """`float, 0 to 1` for a bounded type, else its name."""
     if get_origin(kind) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is dict:
+        value = get_args(kind)[1]
+        return "tables" if _is_table(value) else f"{{name: {_named(value)}}}"
+    if get_origin(kind) is tuple:
+        return f"list of {_named(get_args(kind)[0])}"
     base, *bounds = get_args(kind) or (kind,)
     said = [text for bound in bounds if isinstance(bound, msgspec.Meta) for text in _bounds(bound)]
     return ", ".join([base.__name__, *said])
@@ -66,6 +71,10 @@ def page() -> str:
                 parts += _table(f"{field.name}.<place>", inner[0].type)
             else:
                 parts += _table(field.name, field.type)
+        elif get_origin(field.type) is dict and _is_table(get_args(field.type)[1]):
+            one = get_args(field.type)[1]
+            parts += ["", f"## `[{field.name}.<name>]`", "", inspect.getdoc(one) or "", ""]
+            parts += _table(f"{field.name}.<name>", one)
     return "\n".join(parts) + "\n"
 
 
@@ -74,7 +83,8 @@ def rows(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, Any, str]]:
     said = _sentences(struct)
     for field in msgspec.structs.fields(struct):
         if not _is_table(field.type):
-            yield field.name, _named(field.type), field.default, said.get(field.name, "")
+            default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            yield field.name, _named(field.type), default, said.get(field.name, "")
 
 
 def _table(name: str, struct: type[msgspec.Struct]) -> list[str]:

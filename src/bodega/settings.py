@@ -379,6 +379,23 @@ class Reviews(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """May rankers go by stars and sentiment?"""
 
 
+class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of item beside products (docs/kinds.md)."""
+
+    title: str = ""
+    """What people call it; empty: its name."""
+    title_zh: str = ""
+    """The same in Chinese."""
+    fields: tuple[str, ...] = ()
+    """Attributes that an item of this kind is described by; `bodega doctor` names items without them."""
+    sold: bool = False
+    """Has it a price and a stock? Else `bodega doctor` does not miss them."""
+    least: dict[str, Annotated[int, msgspec.Meta(ge=0, le=100)]] = {}
+    """{place: how many at least on each page}, e.g. `least = { home = 1 }`."""
+    most: dict[str, Annotated[int, msgspec.Meta(ge=0, le=100)]] = {}
+    """{place: how many at most on each page}."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree: a table each for the rooms that can be set, and what names the shop."""
 
@@ -405,6 +422,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     updates: Updates = Updates()
     serve: Serve = Serve()
     telemetry: Telemetry = Telemetry()
+    kinds: dict[str, Kind] = {}
+    """Kinds of items beside products: a table each, e.g. `[kinds.article]`."""
     algolia: Algolia = Algolia()
     privacy: Privacy = Privacy()
     reviews: Reviews = Reviews()
