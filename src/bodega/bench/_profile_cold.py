@@ -10,6 +10,7 @@ Not for: shops on their first day (`bench cold`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from bodega.bench.items import ItemsOptions, Sheet
 from bodega.errors import BadFeed
 from bodega.evaluation import Case, evaluate
 from bodega.protocols import Encoder, NoProgress, Progress, Source
-from bodega.ranking.fuse import gather
+from bodega.ranking.fuse import Fusion, gather
 from bodega.retrieval.content import Content
 from bodega.retrieval.dense import Dense
 from bodega.retrieval.popular import Popular
@@ -109,19 +110,16 @@ def _fusions(
     if data.hides:
         kept = [case for case in cases if not np.isin(case.relevant, case.context.history).any()]
         cases = [Case(case.context, case.relevant, np.unique(case.context.history)) for case in kept]
-    found = {}
+    found: dict[str, Callable[[Context], Candidates]] = {}
     for name, team in (("fusion", HOME), ("fusion_profile", (*HOME, "profile"))):
         fusion = fuse("home", [before[each] for each in team], cases, NoProgress()).fusion()
-        sources = [asked[each] for each in team]
-
-        def ranked(context: Context, sources: list[Source] = sources, fusion=fusion) -> Candidates:  # type: ignore[no-untyped-def]
-            candidates = gather(sources, context)
-            if data.hides:
-                candidates = candidates.take(~np.isin(candidates.items, context.history))
-            return fusion.rank(context, candidates)
-
-        found[name] = ranked
+        found[name] = partial(_served, [asked[each] for each in team], fusion, data.hides)
     return found
+
+
+def _served(sources: list[Source], fusion: Fusion, hides: bool, context: Context) -> Candidates:
+    found = gather(sources, context)
+    return fusion.rank(context, found.take(~np.isin(found.items, context.history)) if hides else found)
 
 
 def _alone(sources: Mapping[str, Source], data: ColdSet) -> dict[str, Callable[[Context], Floats | Candidates]]:

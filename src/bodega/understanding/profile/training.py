@@ -393,14 +393,14 @@ def contrast(left: Floats, right: Floats, rights: Longs, drawer: _Drawer) -> tup
     same[np.arange(count), np.arange(count)] = False
     logits[same] = np.float32(-1e9)
     told = np.asarray(left.any(axis=1) & right[:count].any(axis=1))
+    many = np.float32(max(1, np.count_nonzero(told)))
     pull = np.zeros_like(logits)
     loss = 0.0
     for square, axis in ((logits, 1), (logits[:, :count], 0)):
         chance = np.exp(square - square.max(axis=axis, keepdims=True))
         chance /= chance.sum(axis=axis, keepdims=True)
-        own = np.diagonal(chance)[told]
-        loss -= float(np.log(np.maximum(own, 1e-30)).mean()) / 2 if len(own) else 0.0
-        pull[:, : chance.shape[1]] += chance / 2
-    pull[np.arange(count), np.arange(count)] -= 1
-    pull *= told[:, None] / np.float32(max(count, 1) * temperature)
+        loss -= float(np.log(np.maximum(np.diagonal(chance)[told], 1e-30)).sum() / many) / 2
+        pull[:, : chance.shape[1]] += chance * (told[:, None] if axis else told) / 2
+    pull[np.arange(count), np.arange(count)] -= told
+    pull /= many * temperature
     return loss, pull @ right, pull.T @ left
