@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -51,17 +53,52 @@ def small_world() -> GeneratedWorld:
     return make_world(WorldSpec(n_items=120, n_shoppers=60, days=45))
 
 
+QUICK = '[understand]\nteacher = "none"\n\n[learn]\ntaught_cases = 0\n'
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[[Path], Path]:
+    """Makes a folder whose shop learns in a fifth of the time (no teacher of the encoder, no learned rankers): for
+    tests that need a shop which has learned, whatever it has learned."""
+
+    def made(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "bodega.toml").write_text(QUICK, "utf-8")
+        return folder
+
+    return made
+
+
 @pytest.fixture(scope="session")
 def small_shop(tmp_path_factory: pytest.TempPathFactory, small_world: GeneratedWorld) -> Iterator[Shop]:
     """A shop that has learned the small world. Shared: read it, do not write to it."""
     import bodega
 
-    with bodega.open(tmp_path_factory.mktemp("shop") / "small") as shop:
-        shop.catalog.upsert(small_world.items)
-        shop.events.record(small_world.events)
-        report = shop.learn()
-        assert report.published, report.verdict
+    folder = tmp_path_factory.mktemp("shop") / "small"
+    shutil.copytree(_learned_once(tmp_path_factory, small_world), folder)
+    with bodega.open(folder) as shop:
         yield shop
+
+
+def _learned_once(factory: pytest.TempPathFactory, world: GeneratedWorld) -> Path:
+    """The folder of the small shop, learned by whichever process of pytest-xdist comes first."""
+    import bodega
+
+    common = factory.getbasetemp()
+    common = common.parent if os.environ.get("PYTEST_XDIST_WORKER") else common
+    folder = common / "small-shop"
+    with (common / "small-shop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = common / "small-shop.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            with bodega.open(draft) as shop:
+                shop.catalog.upsert(world.items)
+                shop.events.record(world.events)
+                report = shop.learn()
+                assert report.published, report.verdict
+            draft.rename(folder)
+    return folder
 
 
 # -- real servers: one of each kind for a session (of each worker of pytest-xdist); hurt only your own --------

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ORIGIN = "http://127.0.0.1:7700"
 
 
+UNLIMITED = Serve(requests_per_second=1e6, burst=1_000_000, shopper_per_second=0)
+
+
 @pytest.fixture(scope="package")
 def tiny_world() -> GeneratedWorld:
     return make_world(WorldSpec(n_items=60, n_shoppers=30, days=30))
@@ -29,7 +32,7 @@ def tiny_world() -> GeneratedWorld:
 def fuzzed_shop(tmp_path_factory: pytest.TempPathFactory, tiny_world: GeneratedWorld) -> Iterator[Shop]:
     """A shop that may be written to; every module gets its own."""
     with bodega.open(tmp_path_factory.mktemp("fuzz") / "shop") as shop:
-        shop.settings = msgspec.structs.replace(shop.settings, serve=Serve(requests_per_second=1e6, burst=1_000_000))
+        shop.settings = msgspec.structs.replace(shop.settings, serve=UNLIMITED)
         shop.catalog.upsert(tiny_world.items)
         shop.events.record(tiny_world.events)
         report = shop.learn()

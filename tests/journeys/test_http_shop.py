@@ -50,8 +50,8 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory) -> Iterator[Street]:
-    folder = tmp_path_factory.mktemp("street") / "shop"
+def street(tmp_path_factory, quick) -> Iterator[Street]:
+    folder = quick(tmp_path_factory.mktemp("street") / "shop")
     world = make_world(WorldSpec(n_items=80, n_shoppers=40, days=40))
     with bodega.open(folder) as shop:
         shop.catalog.upsert(world.items)

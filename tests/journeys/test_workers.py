@@ -66,10 +66,10 @@ def wait_until(what: Callable[[], bool], team_log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory) -> Iterator[Team]:
+def team(tmp_path_factory, quick) -> Iterator[Team]:
     if not Path("/proc/self/task").is_dir():
         pytest.skip("needs /proc to see who is whose child")
-    folder = tmp_path_factory.mktemp("team") / "shop"
+    folder = quick(tmp_path_factory.mktemp("team") / "shop")
     world = make_world(WorldSpec(n_items=60, n_shoppers=30, days=30))
     with bodega.open(folder) as shop:
         shop.catalog.upsert(world.items)

@@ -153,9 +153,9 @@ def test_too_little_says_nothing() -> None:
     assert watch(few, 1, np.random.default_rng(1)) is None
 
 
-def test_a_shop_tells_its_drift(tmp_path: Path) -> None:
+def test_a_shop_tells_its_drift(tmp_path: Path, quick: Callable[[Path], Path]) -> None:
     world = make_world(WorldSpec(n_items=60, n_shoppers=20, days=40))
-    folder = tmp_path / "shop"
+    folder = quick(tmp_path / "shop")
     with bodega.open(folder) as shop:
         shop.catalog.upsert(world.items)
         shop.events.record(world.events)

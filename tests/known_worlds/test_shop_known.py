@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from bodega import Event, EventType, Filter, Item, Request, Shop, Sort
 from bodega.engine.snapshot import Snapshots
 from bodega.errors import BadRequest, NotLearned
 
+Quick = Callable[[Path], Path]
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -229,8 +230,8 @@ def test_learning_twice_gives_the_same_bytes_and_a_reopened_shop_the_same_answer
     assert built(tmp_path / "one") == built(tmp_path / "two")
 
 
-def test_a_snapshot_without_a_source_of_today_asks_to_learn_again(tmp_path: Path) -> None:
-    folder = tmp_path / "older"
+def test_a_snapshot_without_a_source_of_today_asks_to_learn_again(tmp_path: Path, quick: Quick) -> None:
+    folder = quick(tmp_path / "older")
     with bodega.open(folder) as shop:
         shop.catalog.upsert(catalog())
         snapshots = shop.snapshots
