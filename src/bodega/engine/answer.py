@@ -35,6 +35,7 @@ from bodega.engine.explain import Explainer, accounted
 from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
 from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
+from bodega.engine.kinds import Kinds
 from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
 from bodega.engine.leaning import Lean
 from bodega.engine.live import Overlay, View, newcomers, over
@@ -115,6 +116,8 @@ class Worked:
     """What the steps between two learns did to the head; None where they are off."""
     rows: Ints = field(default_factory=lambda: NO_INTS)
     """The whole list in the order in which it is shown: one row a variant group, pins in their places."""
+    lifted: Ints = field(default_factory=lambda: NO_INTS)
+    """What stands further up because its page owes its kind."""
 
 
 class Engine:
@@ -148,6 +151,7 @@ class Engine:
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}
         self._explainer = Explainer(learned.sources, shelf)
+        self.kinds = Kinds.of(settings.kinds, shelf)
         self._exploring: Exploring | None = None
         self.mixing = Diversify(self._mixed_from(), {name: settings.diversity.of(name) for name in PLACES})
 
@@ -268,6 +272,8 @@ class Engine:
         pool = asked.found.only(asked.keep)
         if place.fill and not context.query:
             pool = self.pooling.filled(pool, context, asked.keep, request.offset + request.k)
+        if self.kinds is not None:
+            pool = self.kinds.owed(place, self.pooling, asked.context, pool, asked.keep, request)
         pool, size = self._headed(place, asked.context, pool, bound)
         clock.lap("retrieve")
         head = self._ranked(place, asked.context, pool, size)
@@ -279,14 +285,22 @@ class Engine:
         if mixing:
             ranked = self.health.ask("mixing", lambda: self.mixing.rank(asked.context, fused), lambda: fused)
         work = Worked(place, (*notes, *cold), chosen, asked, bound, pool, fused, ranked, moved)
-        work = replace(work, rows=self.listed(request, work, ranked))
+        rows, lifted = self._listed(request, work, ranked)
+        work = replace(work, rows=rows, lifted=lifted)
         clock.lap("arrange")
         return work
 
     def listed(self, request: Request, work: Worked, ranked: Candidates) -> Ints:
         """The whole list when its head is ranked like this: sorted as asked, one row a group, pins in their places."""
+        return self._listed(request, work, ranked)[0]
+
+    def _listed(self, request: Request, work: Worked, ranked: Candidates) -> tuple[Ints, Ints]:
+        """The same, and the rows that stand further up because a page owes their kind."""
         rows = np.concatenate([ranked.items, work.pool.rows[len(ranked) :]])
-        return work.bound.placed(self._ordered(request, work.place, rows), work.asked.keep, request.sort)
+        rows, lifted = self._ordered(request, work.place, rows), NO_INTS
+        if self.kinds is not None:
+            rows, lifted = self.kinds.arranged(work.place.name, rows, request)
+        return work.bound.placed(rows, work.asked.keep, request.sort), lifted
 
     def stage(self, place: Place) -> Fusion | OnShelf:
         """What ranks the head of this place's lists."""
@@ -408,6 +422,8 @@ class Engine:
         scores[inside] = ranked.scores[places[inside]]
         told = (places, shares, scores)
         why, parts = self.health.ask("reasons", lambda: self._reasons(request, work, rows, told), lambda: _mute(rows))
+        if self.kinds is not None:
+            why = self.kinds.explained(rows, why, work.lifted, context.language)
         if tried is not None:
             why = tried.explained(rows, why, context.language)
         return tuple(
