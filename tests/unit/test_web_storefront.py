@@ -164,7 +164,18 @@ def test_every_text_that_is_asked_for_is_there_and_none_is_idle() -> None:
     assert len(asked) > 60
     assert asked <= set(known)
     families = tuple(f"{found}." for found in set(re.findall(r"t\(`([a-z]+)\.\$", code)))
-    assert set(families) == {"basis.", "field.", "hello.", "kind.", "list.", "sort.", "source.", "stock."}
+    assert set(families) == {
+        "aspect.",
+        "order.",
+        "basis.",
+        "field.",
+        "hello.",
+        "kind.",
+        "list.",
+        "sort.",
+        "source.",
+        "stock.",
+    }
     ends = {
         f"{found}_{end}" for found in re.findall(r"t\(`([a-z]+)_\$", code) for end in ("low", "high", "left", "right")
     }

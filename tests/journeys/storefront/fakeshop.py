@@ -141,11 +141,38 @@ class FakeShop:
     """How often a call is still refused with 503."""
     telling: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Query -> what its page says beside its hits: `understood`, `relaxed`, `banners`, `redirect`, `related`."""
+    reviews: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Item -> its reviews, as the service tells them."""
     slow_events: float = 0.0
     """Seconds until events are acknowledged (and known)."""
 
     def by_id(self, item_id: str) -> Item | None:
         return next((item for item in self.items if item["id"] == item_id), None)
+
+    def reviewed(self, item_id: str, ask: dict[str, str]) -> dict[str, Any]:
+        """What is written of an item, as the service tells it."""
+        held = self.reviews.get(item_id, [])
+        stars = [round(each["stars"]) for each in held]
+        found = [each for each in held if ask.get("stars", "0") in ("0", str(round(each["stars"])))]
+        found = sorted(found, key=lambda each: each["stars"], reverse=ask.get("order") != "lowest")
+        start, k = int(ask.get("offset", 0)), int(ask.get("k", 10))
+        quote = {"text": held[0]["text"], "review": "r0", "polarity": 0.5} if held else {}
+        against = quote | {"polarity": -0.5}
+        return {
+            "item": item_id,
+            "stats": {
+                "count": len(held),
+                "rated": len(held),
+                "mean": sum(stars) / len(stars) if stars else None,
+                "histogram": [stars.count(n) for n in range(1, 6)],
+                "flagged": 0,
+            },
+            "origin": "lexicon" if held else "",
+            "aspects": [{"aspect": "quality", "praise": 3, "complaint": 1, "quotes": [quote, against]}] if held else [],
+            "summary": [quote] if held else [],
+            "total": len(found),
+            "reviews": found[start : start + k],
+        }
 
     def clicked(self, session: str) -> list[str]:
         wanted = ("click", "view", "cart")
@@ -413,6 +440,8 @@ def handlers(shop: FakeShop) -> list[Any]:
         if kind in ("similar", "together"):
             around = {**ask, "place": kind, "items": [item_id], "k": int(ask.get("k", 20))}
             return answer(kind, ask, lambda: shop.recommend(around))
+        if kind == "reviews":
+            return answer(kind, ask, lambda: shop.reviewed(item_id, ask))
         found = shop.by_id(item_id)
         if found is None:
             return Response({"title": "UnknownItem", "status": 404}, status_code=404)

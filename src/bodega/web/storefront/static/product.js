@@ -4,6 +4,7 @@ import { addToBasket, available, titleOf } from "./card.js";
 import { h, icon } from "./dom.js";
 import { record } from "./events.js";
 import { drawing, picture } from "./picture.js";
+import { reviews } from "./reviews.js";
 import { shelf } from "./shelf.js";
 import { addClick } from "./state.js";
 import { fieldName, has, money, t, valueText } from "./words.js";
@@ -82,6 +83,7 @@ export async function product(main, url) {
   record({ type: "view", item: id });
   let n = 1;
   const buy = h("button", { class: "button", type: "button", disabled: !available(item), onclick: () => addToBasket(item, { place: "item" }, n) }, icon("plus"), available(item) ? t("add") : t("sold_out"));
+  const said = reviews(id);
   const similar = shelf({ name: "similar", title: t("list.similar"), ask: () => around(id, "similar", 16) });
   const together = shelf({ name: "together", title: t("list.together"), note: () => t("note.together"), ask: () => around(id, "together", 16) });
   main.replaceChildren(h("div", { class: "wrap" }, crumbs(item),
@@ -92,8 +94,8 @@ export async function product(main, url) {
         stock(item),
         h("div", { class: "buy" }, available(item) ? stepper(1, (now) => (n = now), titleOf(item)) : null, buy),
         description(item), attributes(item))),
-    similar, together));
-  await Promise.all([similar.load(), together.load()]);
+    said, similar, together));
+  await Promise.all([said.load(), similar.load(), together.load()]);
   return titleOf(item);
 }
 
