@@ -23,7 +23,11 @@ from bodega.testing.world import WorldSpec, make_world
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
 PATIENCE = 120.0
-UNLIMITED = {"BODEGA_SERVE_REQUESTS_PER_SECOND": "1000000000", "BODEGA_SERVE_BURST": "1000000000"}
+UNLIMITED = {
+    "BODEGA_SERVE_REQUESTS_PER_SECOND": "1000000000",
+    "BODEGA_SERVE_BURST": "1000000000",
+    "BODEGA_SERVE_SHOPPER_PER_SECOND": "0",
+}
 
 
 @dataclass

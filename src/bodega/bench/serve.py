@@ -41,7 +41,11 @@ from bodega.wiring import DATABASE, open_shop
 BATCH = 100
 GUESTS = 60
 START_SECONDS = 120.0
-UNLIMITED = {"BODEGA_SERVE_REQUESTS_PER_SECOND": "1000000000", "BODEGA_SERVE_BURST": "1000000000"}
+UNLIMITED = {
+    "BODEGA_SERVE_REQUESTS_PER_SECOND": "1000000000",
+    "BODEGA_SERVE_BURST": "1000000000",
+    "BODEGA_SERVE_SHOPPER_PER_SECOND": "0",
+}
 SUMS = re.compile(
     r'^bodega_(http_seconds|answer_seconds)_(sum|count)\{(?:route|place)="([^"]*)"\} (\S+)$', re.MULTILINE
 )

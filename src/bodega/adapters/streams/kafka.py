@@ -13,10 +13,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from bodega.adapters.streams._told import translated
 from bodega.adapters.streams.address import Address
 from bodega.errors import BadRequest, MissingExtra, StreamFailed
 from bodega.protocols import Offset, Polled, Record
@@ -200,8 +201,8 @@ class KafkaStream:
         found = consumer.offsets_for_times(asked, timeout=ASKED_SECONDS)
         return {each.partition: each.offset if each.offset >= 0 else ends[each.partition][1] for each in found}
 
-    def _told(self, doing: str) -> _Told:
-        return _Told(self, doing)
+    def _told(self, doing: str) -> AbstractContextManager[None]:
+        return translated((kafka.KafkaException, RuntimeError), lambda error: self._failed(doing, error))
 
     def _failed(self, doing: str, error: object) -> StreamFailed:
         return StreamFailed(
@@ -210,20 +211,6 @@ class KafkaStream:
             got=str(error),
             next="check streams.url and the broker; reading goes on where the store is once it answers",
         )
-
-
-class _Told:
-    """Translates what librdkafka raises."""
-
-    def __init__(self, stream: KafkaStream, doing: str) -> None:
-        self._stream, self._doing = stream, doing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, kafka.KafkaException | RuntimeError):
-            raise self._stream._failed(self._doing, error) from error
 
 
 class KafkaPublisher:

@@ -15,11 +15,13 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from bodega.adapters.streams._told import translated
 from bodega.adapters.streams.address import Address
 from bodega.errors import BadRequest, MissingExtra, StreamFailed
 from bodega.protocols import Offset, Polled, Record
@@ -207,25 +209,13 @@ class RedisStream:
         found: Any = self._server.xrevrange(self._address.topic, count=1)
         return _parsed(found[0][0]) if found else None
 
-    def _told(self, doing: str) -> _Told:
-        return _Told(self, doing)
+    def _told(self, doing: str) -> AbstractContextManager[None]:
+        return translated(
+            (redis.exceptions.RedisError, OSError, UnicodeError), lambda error: self._failed(doing, error)
+        )
 
     def _failed(self, doing: str, error: object) -> StreamFailed:
         return failed(self._address, doing, error)
-
-
-class _Told:
-    """Translates what the client raises."""
-
-    def __init__(self, stream: RedisStream, doing: str) -> None:
-        self._stream, self._doing = stream, doing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, redis.exceptions.RedisError | OSError | UnicodeError):
-            raise self._stream._failed(self._doing, error) from error
 
 
 class RedisPublisher:
