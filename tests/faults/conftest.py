@@ -211,6 +211,7 @@ teacher = "none"
 [serve]
 requests_per_second = 100000.0
 burst = 100000
+shopper_per_second = 0
 """
 
 

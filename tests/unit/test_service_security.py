@@ -300,6 +300,28 @@ def test_a_key_is_limited_and_told_when_to_come_back():
         assert door("GET", "/v1/search", headers={"X-API-Key": door.keys["search+events"]}).status_code == 200
 
 
+def test_one_shopper_who_asks_too_often_starves_nobody_behind_the_same_key():
+    with closing(Door(Serve(shopper_per_second=1.0, shopper_burst=3))) as door:
+
+        def asked(path: str, **who: str) -> int:
+            answer = door("GET", path, headers={"X-API-Key": door.keys["search"]}, params=who)
+            if answer.status_code == 429:
+                assert answer.json()["where"] in ("user", "session")
+                assert int(answer.headers["retry-after"]) >= 1
+            return answer.status_code
+
+        bot = [asked("/v1/search", q="shoe", user="bot") for _ in range(5)]
+        assert bot == [200, 200, 200, 429, 429]
+        assert asked("/v1/recommend", user="bot") == 429, "whatever the list"
+        assert asked("/v1/suggest", q="s", user="bot") == 429
+        assert asked("/v1/search", q="shoe", user="honest") == 200
+        assert asked("/v1/search", q="shoe", session="bot") == 200, "a visit of the same name is somebody else"
+        assert {asked("/v1/search", q="shoe") for _ in range(9)} == {200}, "nobody in particular has no such limit"
+    with closing(Door(Serve(shopper_per_second=0))) as door:
+        headers = {"X-API-Key": door.keys["search"]}
+        assert {door("GET", "/v1/search?user=bot", headers=headers).status_code for _ in range(300)} == {200}
+
+
 def test_guessing_keys_is_limited_by_address():
     with closing(Door(Serve(requests_per_second=1.0, burst=5))) as door:
         guesses = [door("GET", "/v1/search", headers={"X-API-Key": f"bodega_{n:043d}"}).status_code for n in range(8)]
