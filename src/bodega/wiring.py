@@ -21,8 +21,9 @@ from bodega.engine.deadline import Patient
 from bodega.engine.erasure import LEDGER
 from bodega.engine.learn import Opened, Parts, Unneeded, open_learned
 from bodega.engine.photo import LARGEST, Photos, Sight
-from bodega.engine.shop import Shop, warm
+from bodega.engine.shop import Shop
 from bodega.engine.snapshot import Snapshots
+from bodega.engine.warming import warm
 from bodega.errors import BadPicture, EndpointFailed, NotAShop
 from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming

@@ -19,6 +19,7 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.asking import Asks
 from bodega.engine.correcting import FOLDER as CORRECTIONS
 from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
@@ -35,6 +36,7 @@ from bodega.engine.patience import Patience, line_of, patiently
 from bodega.engine.photo import Photos
 from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
+from bodega.engine.profiles import ItemProfile, profile_of
 from bodega.engine.relations import Connection, Relations, connections, relations_of
 from bodega.engine.remembering import remember
 from bodega.engine.reviews import Reviews, load_opinions
@@ -43,14 +45,15 @@ from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.engine.trials import Trials, shown_to
 from bodega.engine.vitals import dependencies, vitals
+from bodega.engine.warming import ask_around
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.errors import NotLearned
 from bodega.events import build_log
 from bodega.events.border import Border
 from bodega.events.consuming import Consuming
 from bodega.events.pseudonyms import Secrets
-from bodega.protocols import EventRows, KeyStore, News, NoProgress, Progress, Steps, Summarises
-from bodega.schema import Completion, Context, Event, Filter, ItemTable, Page, Request, Sort
+from bodega.protocols import EventRows, KeyStore, News, NoProgress, Progress, Summarises
+from bodega.schema import Completion, Context, Event, ItemTable, Page, Request
 from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal, mine
 
@@ -61,7 +64,7 @@ DELTA_LIMIT = 20_000
 """More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
 
 
-class Shop:
+class Shop(Asks):
     """One shop: `catalog`, `events`, `learn`, and every list on its pages. Open one with `bodega.open(folder)`."""
 
     def __init__(self, folder: Path, settings: Settings, stores: Stores, parts: Parts, analytics: Summarises) -> None:
@@ -164,7 +167,7 @@ class Shop:
             if failpoints.ON:
                 failpoints.reach("shop.reload")
             if self._engine is not None:
-                _ask_around(engine)  # somebody is answered from the old one meanwhile
+                ask_around(engine)  # somebody is answered from the old one meanwhile
             self._engine, self._cursor, self._waiting, self._catching = engine, opened.cursor, set(), None
             self._arriving = None
             self.knowledge.open(opened.folder)
@@ -354,66 +357,6 @@ class Shop:
         request = self.photographed(self.privacy.asked(request))
         return why_not(self.engine, request, item, self.rules.book)
 
-    def search(  # noqa: PLR0913 - one argument a control of the results page
-        self,
-        query: str,
-        *,
-        user: str = "",
-        session: str = "",
-        k: int = 20,
-        offset: int = 0,
-        filters: tuple[Filter, ...] = (),
-        facets: tuple[str, ...] = (),
-        sort: Sort = Sort.RELEVANCE,
-        sort_by: str = "",
-        where: str = "",
-        facet_query: str = "",
-        language: str = "",
-        personal: bool = True,
-        verbatim: bool = False,
-        segments: tuple[str, ...] = (),
-    ) -> Page:
-        """The results page for a query; an empty query browses the whole shelf. What each control means: `Request`.
-
-        Raises BadRequest (an unknown field, a filter expression that cannot be read, a page out of range), NotLearned.
-        """
-        place = "search" if query.strip() else "category"
-        request = Request(
-            place=place,
-            query=query,
-            user=user,
-            session=session,
-            k=k,
-            offset=offset,
-            filters=filters,
-            facets=facets,
-            sort=sort,
-            sort_by=sort_by,
-            where=where,
-            facet_query=facet_query,
-            language=language,
-            personal=personal,
-            verbatim=verbatim,
-            segments=segments,
-        )
-        return self.answer(request)
-
-    def recommend(self, place: str = "home", *, user: str = "", session: str = "", k: int = 20) -> Page:
-        """A list for a shopper: home, popular, trending, repeat, recent, category."""
-        return self.answer(Request(place=place, user=user, session=session, k=k))
-
-    def similar(self, item: str, *, user: str = "", session: str = "", k: int = 20) -> Page:
-        """Items that could stand in for this one."""
-        return self.answer(Request(place="similar", items=(item,), user=user, session=session, k=k))
-
-    def together(self, item: str, *, user: str = "", session: str = "", k: int = 20) -> Page:
-        """Items that are bought with this one."""
-        return self.answer(Request(place="together", items=(item,), user=user, session=session, k=k))
-
-    def complete(self, basket: Sequence[str], *, user: str = "", session: str = "", k: int = 20) -> Page:
-        """What is missing in this basket."""
-        return self.answer(Request(place="basket", items=tuple(basket), user=user, session=session, k=k))
-
     def suggest(
         self, prefix: str, k: int = 8, *, user: str = "", session: str = "", personal: bool = True
     ) -> list[Completion]:
@@ -454,6 +397,12 @@ class Shop:
     def connections(self, one: str, other: str, *, language: str = "", k: int = 5) -> list[Connection]:
         """How two items hang together, in words, the strongest way first. Raises as `relations`."""
         return connections(self.engine, one, other, language=language or self.settings.language, k=k)
+
+    def profile(self, item: str, *, k: int = 10) -> ItemProfile:
+        """How much each part of what is known of an item counts, and what it is near to. Raises BadRequest (also where
+        no profiles were learned), UnknownItem, NotLearned."""
+        self.catch_up()
+        return profile_of(self.engine, item, k=k)
 
     def fields(self) -> list[str]:
         """What can be filtered and counted here, sorted."""
@@ -564,23 +513,6 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def warm(opened: Opened, settings: Settings) -> None:
-    """Make what a snapshot's first pages would make, so that nobody waits for it (and forked processes share it)."""
-    nobody = Shoppers(lambda *_: Steps(), limit=1)
-    engine = Engine(opened.learned, Shelf.of(opened.items), nobody, settings)
-    browse.prepare(engine.shelf)
-    _ask_around(engine)
-
-
-def _ask_around(engine: Engine) -> None:
-    """Ask for one page of each kind, for nobody: what is made at the first use is made now."""
-    some = (engine.shelf.id(0),) if len(engine.shelf) else ()
-    words = engine.shelf.title(0) if len(engine.shelf) else "any"
-    for place in ("home", "category", "similar", "together", "search"):
-        engine.answer(Request(place=place, items=some, query=words if place == "search" else ""))
-    engine.completing.complete(words[:2], 1)
 
 
 def _warned(warnings: tuple[str, ...], before: int, now: int) -> tuple[str, ...]:
