@@ -83,7 +83,8 @@ class Sentiment:
         if not len(self.weights):
             return 1 / (1 + np.exp(-2.5 * lexical))
         held = matrix([grams(text) for text in texts])
-        return 1 / (1 + np.exp(-(held @ self.weights + self.lexical * lexical + self.bias)))
+        chance: Doubles = 1 / (1 + np.exp(-(held @ self.weights + self.lexical * lexical + self.bias)))
+        return chance
 
     def polarity(self, texts: Sequence[str]) -> Doubles:
         """(n,) from -1 (displeased) to 1 (pleased)."""
