@@ -57,6 +57,7 @@ PARTS: Mapping[str, Part] = {
     "facts": _of("_items_facts", "measure"),
     "links": _of("_items_links", "links"),
     "profile": _of("_items_profile", "profile"),
+    "reviews": _of("_items_reviews", "measure"),
 }
 
 
