@@ -8,7 +8,7 @@
     spam        real reviews as they are, and among them what spammers do, generated
     summary     of half of the reviews, judged by what the other half speaks of
 
-Options were chosen on the dev tenth (docs/decisions/0043-reviews.md). Cost: 4 CPU minutes.
+Options were chosen on the dev tenth (docs/decisions/0043-reviews.md). Cost: 2 CPU minutes.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 Flags = NDArray[np.bool_]
 Label = TypeVar("Label")
 RESAMPLES = 1_000
-OTHERS = 20_000
+OTHERS = 8_000
 """Reviews of the nine categories that a judge of the tenth learns from."""
 
 LABELLED: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = (
-    ("The fabric is soft, well made, but the sleeves are far too long.", (("quality", 1), ("size", -1), ("comfort", 1))),
+    ("The fabric is soft, well made, but the sleeves are too long.", (("quality", 1), ("size", -1), ("comfort", 1))),
     ("Great price, shipping took forever though and was slow.", (("price", 1), ("delivery", -1))),
     ("Battery dies quickly and the screen is dim.", (("battery", -1), ("display", -1))),
     ("Tastes fresh and delicious, will buy again.", (("taste", 1),)),
