@@ -10,6 +10,7 @@ import pytest
 from bodega.catalog import Diagnosis, examine
 from bodega.catalog.doctor import CODES
 from bodega.schema import Availability, Item
+from bodega.settings import Kind
 
 
 @dataclass(frozen=True)
@@ -132,3 +133,16 @@ def test_worst_first_and_plain_json() -> None:
     assert severities == sorted(severities, key=["error", "warning", "note"].index)
     assert diagnosis.findings[0].code == "no_title"
     assert msgspec.json.decode(msgspec.json.encode(diagnosis), type=Diagnosis) == diagnosis
+
+
+def test_other_kinds_miss_no_price_but_their_own_fields() -> None:
+    items = [
+        Item(id="p", title="A running shoe", category=("Shoes",)),
+        Item(id="a", kind="article", title="How to run far", category=("Reading",)),
+        Item(id="b", kind="article", title="How to run fast", category=("Reading",), attributes={"author": "Ada"}),
+        Item(id="t", kind="ticket", title="Start at the race", category=("Races",)),
+    ]
+    kinds = {"article": Kind(fields=("author",)), "ticket": Kind(sold=True)}
+    found = {one.code: [each.id for each in one.examples] for one in examine(items, kinds=kinds).findings}
+    assert found["no_price"] == ["p", "t"]
+    assert found["lacks_field"] == ["a"]

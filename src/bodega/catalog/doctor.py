@@ -13,7 +13,7 @@ import unicodedata
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -22,9 +22,12 @@ import numpy as np
 from bodega.catalog.outliers import odd_prices
 from bodega.catalog.variants import Groups
 from bodega.schema import Item
+from bodega.settings import Kind
 
 SHORT_TITLE, LONG_TITLE = 8, 200
 """Characters; Chinese letters count double. Under 8 is one word, over 200 is cut by every search page."""
+PRODUCT = "product"
+"""The kind of what is for sale."""
 SAMPLED, FIRST = 200, 10
 SHOWN = 5
 MIXED_LANGUAGES = 0.02
@@ -77,6 +80,9 @@ CODES: dict[str, _Code] = {
     "no_price": _Code(
         "error", 15, "without a price", "export the price; NaN, negative and infinite prices are left out"
     ),
+    "lacks_field": _Code(
+        "warning", 10, "that lack a field of their kind", "fill in the fields that [kinds] names for this kind"
+    ),
     "no_category": _Code("warning", 15, "without a category", "map the category, best as a path: Shoes > Trail"),
     "odd_price": _Code(
         "warning", 10, "with a price far from their category's", "look for cents taken for units, or typos"
@@ -111,10 +117,12 @@ CODES: dict[str, _Code] = {
 }
 
 
-def examine(items: Iterable[Item], search: Search | None = None) -> Diagnosis:
+def examine(
+    items: Iterable[Item], search: Search | None = None, kinds: Mapping[str, Kind] | None = None
+) -> Diagnosis:
     """Look at every item once. `search(query, k)` gives the ids that the shop's own search finds, best first; without
-    it the items are not looked up. Same items, same diagnosis."""
-    found = _Notebook()
+    it the items are not looked up. `kinds` are those of the settings. Same items, same diagnosis."""
+    found = _Notebook(kinds or {})
     for item in items:
         found.saw(item)
     found.close(search)
@@ -130,8 +138,9 @@ def examine(items: Iterable[Item], search: Search | None = None) -> Diagnosis:
 class _Notebook:
     """Counts and examples by code, and what can only be told at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self.n = 0
+        self._kinds = kinds
         self.counts: Counter[str] = Counter()
         self.of: dict[str, int] = {}
         self.examples: dict[str, list[Example]] = {code: [] for code in CODES}
@@ -154,7 +163,10 @@ class _Notebook:
         self.note("short_title", item, 0 < length < SHORT_TITLE)
         self.note("long_title", item, length > LONG_TITLE)
         self.note("no_category", item, not item.category)
-        self.note("no_price", item, item.price is None)
+        kind = self._kinds.get(item.kind)
+        sold = item.kind == PRODUCT or (kind is not None and kind.sold)  # an article has no price to miss
+        self.note("no_price", item, item.price is None and sold)
+        self.note("lacks_field", item, kind is not None and any(name not in item.attributes for name in kind.fields))
         self.note("no_image", item, not item.images)
         self.note("no_description", item, not item.description)
         self.note("unavailable", item, not item.available)

@@ -128,6 +128,7 @@ def _storefront(shop: Shop, key: str, shoppers: tuple[str, ...]) -> list[HTTPRou
         language=settings.language,
         currency=settings.currency,
         shoppers=shoppers,
+        facets=(*(("kind",) if settings.kinds else ()), *StorefrontOptions().facets),
     )
     return storefront_handlers(options)
 

@@ -166,7 +166,7 @@ class Catalog:
         search = None
         if self._shop.learned:
             search = lambda query, k: self._shop.search(query, k=k).ids  # noqa: E731
-        found = examine(self._shop.stores.catalog.scan(), search)
+        found = examine(self._shop.stores.catalog.scan(), search, self._shop.settings.kinds)
         mined = self._shop.knowledge.findings(found.n_items)
         if self._shop.gallery is not None:
             mined += self._shop.gallery.findings(found.n_items)

@@ -45,7 +45,7 @@ def arranged(labels: Ints, quotas: Mapping[int, Quota], page: int, reach: int) -
     >>> arranged(np.array([0, 0, 0, 1, -1], np.int32), {0: Quota(most=1), 1: Quota(least=1)}, 2, 2).order.tolist()
     [0, 3, 1, 2, 4]
     """
-    n = len(labels)
+    n, labels = len(labels), np.where(np.isin(labels, list(quotas)), labels, -1)
     reach = min(-(-min(reach, n) // page) * page, n)
     queues = {label: np.flatnonzero(labels == label).tolist() for label in (-1, *quotas)}
     heads = dict.fromkeys(queues, 0)
