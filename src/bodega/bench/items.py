@@ -56,6 +56,7 @@ def _of(file: str, name: str) -> Part:
 PARTS: Mapping[str, Part] = {
     "facts": _of("_items_facts", "measure"),
     "links": _of("_items_links", "links"),
+    "photos": _of("_items_photos", "photo_search"),
     "profile": _of("_items_profile", "profile"),
     "reviews": _of("_items_reviews", "measure"),
 }
