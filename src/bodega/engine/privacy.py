@@ -25,9 +25,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from bodega.engine.patience import Patience
+from bodega.engine.whose import Person, accounts, is_others, merged, rows_where, words_of
 from bodega.errors import BadRequest, BadSettings, BodegaError
 from bodega.events.border import Border
 from bodega.events.consent import NOBODY, Standing, standing
@@ -51,20 +51,6 @@ RELINKED = 1_000
 ALIASES = 50
 """Ids in one identify."""
 LOGGER = logging.getLogger("bodega.privacy")
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who is behind an id: all ids of the shopper (the first is the key), or () for a guest."""
-
-    users: tuple[str, ...] = ()
-    words: tuple[Word, ...] = ()
-    shared: bool = False
-    """A visit of several shoppers."""
-
-    @property
-    def key(self) -> str:
-        return self.users[0] if self.users else ""
 
 
 @runtime_checkable
@@ -238,7 +224,7 @@ class Privacy:
         pairs: set[tuple[str, str]] = set()
         while edge and len(known) <= self.settings.ids_per_profile:
             links = self.store.links_of([USER + each for each in edge])
-            near = {(link.left[len(USER) :], link.right[len(USER) :]) for link in links if _accounts(link)}
+            near = {(link.left[len(USER) :], link.right[len(USER) :]) for link in links if accounts(link)}
             pairs |= near
             edge = sorted({name for pair in near for name in pair} - known)
             known.update(edge)
@@ -323,10 +309,10 @@ class Privacy:
         if event.session.startswith(NOBODY) and not event.user:
             return Standing()  # nameless already
         person, visit = self.of_user(event.user), self.of_session(event.session)
-        words = _words(event.user, person, visit)
+        words = words_of(event.user, person, visit)
         if said:
             mine = {USER + each for each in (event.user, *person.users) if each}
-            if event.session and not (event.user and _is_others(person, visit)):
+            if event.session and not (event.user and is_others(person, visit)):
                 mine.add(SESSION + event.session)
             words = (*words, *(word for word in said if word.subject in mine))
         told = standing(words, self.settings)
@@ -374,7 +360,7 @@ class Privacy:
         if self.settings.stitch:
             visits = self.guest_visits(person.users)
             parts += [self.store.guest_steps(visits, limit=limit)] if visits else []
-        return parts[0] if len(parts) == 1 else _merged(parts)
+        return parts[0] if len(parts) == 1 else merged(parts)
 
     def guest_visits(self, users: Sequence[str]) -> list[str]:
         """The newest visits of this shopper on which something was done without being signed in."""
@@ -406,14 +392,14 @@ class Privacy:
             if not self._free:
                 self._look_up(rows.session)
                 keep = np.array([self._learnable(*each) for each in zip(rows.user, rows.session, strict=True)], bool)
-                rows = _rows(rows, keep)
+                rows = rows_where(rows, keep)
             yield rows
 
     def _learnable(self, user: str, session: str) -> bool:
         if not user and session.startswith(NOBODY):
             return False
         person, visit = self.of_user(user), self.of_session(session)
-        return standing(_words(user, person, visit), self.settings).learning
+        return standing(words_of(user, person, visit), self.settings).learning
 
     # -- what is said ---------------------------------------------------------------------------------------------
 
@@ -471,7 +457,7 @@ class Privacy:
         """What holds for this shopper now."""
         user, session = self.border.name("user", user), self.border.name("session", session)
         person, visit = self.of_user(user), self.of_session(session)
-        return standing(_words(user, person, visit), self.settings)
+        return standing(words_of(user, person, visit), self.settings)
 
     def rekey(self) -> dict[str, int]:
         """Bring every stored row under the newest key of the pseudonyms; {table: rows}. Raises BadSettings."""
@@ -491,41 +477,3 @@ class Privacy:
         """Who said what about the ids of this shopper, newest first."""
         users = self.of_user(self.border.name("user", user)).users
         return self.store.trail([USER + each for each in users], limit=limit)
-
-
-def _accounts(link: Link) -> bool:
-    return link.left.startswith(USER) and not link.apart
-
-
-def _rows(rows: EventRows, keep: NDArray[np.bool_]) -> EventRows:
-    """The rows where `keep` is true."""
-    kept = np.flatnonzero(keep).tolist()
-    return EventRows(
-        time=rows.time[keep],
-        type=rows.type[keep],
-        user=[rows.user[row] for row in kept],
-        session=[rows.session[row] for row in kept],
-        item=[rows.item[row] for row in kept],
-        query=[rows.query[row] for row in kept],
-        quantity=rows.quantity[keep],
-        value=rows.value[keep],
-        position=rows.position[keep],
-    )
-
-
-def _is_others(person: Person, visit: Person) -> bool:
-    """Does this visit belong to somebody else, too?"""
-    return visit.shared or visit.key not in ("", person.key)
-
-
-def _words(user: str, person: Person, visit: Person) -> tuple[Word, ...]:
-    """What holds for this user on this visit: what others said on a visit of theirs does not bind who is signed in."""
-    return person.words if user and _is_others(person, visit) else (*person.words, *visit.words)
-
-
-def _merged(parts: Sequence[Steps]) -> Steps:
-    """All steps in order of time."""
-    rows = [row for part in parts for row in zip(part.time, part.code, part.item, part.query, part.value, strict=True)]
-    rows.sort(key=lambda row: (row[0], row[1], row[2], row[3]))
-    time, code, item, query, value = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    return Steps(list(time), list(code), list(item), list(query), list(value))
