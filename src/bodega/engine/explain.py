@@ -239,6 +239,11 @@ class Explainer:
 
     def found(self, stems: Mapping[str, str], row: int) -> tuple[Evidence, ...]:
         """Which of these words stand in the item, and where: each once, in the first field that has it."""
+        title = _stems(self._shelf.title(row))
+        if all(stem in title for stem in stems):  # most hits: nothing else of the item has to be read
+            return tuple(
+                Evidence(kind="word", text=stems[stem], field="title") for stem in dict.fromkeys(title) if stem in stems
+            )
         held = self._texts_read.of(row, lambda: self._read(row))
         hits = [(*held[stem], word) for stem, word in stems.items() if stem in held]
         return tuple(Evidence(kind="word", text=word, field=field) for _, field, word in sorted(hits))

@@ -41,8 +41,8 @@ def leaner(whole: Chosen, lean: Chosen) -> Chosen:
     left = [name for name in whole.ranker.recipe.sources if name not in lean.ranker.recipe.sources]
     named, cost = ", ".join(left), f"{change:+.4f} NDCG@10, {allowed:.4f} may be lost"
     if change < -allowed:
-        return replace(whole, verdict=f"{whole.verdict}; without {named}: {cost}, so they are asked")
-    return replace(lean, verdict=f"{lean.verdict}; {named} are asked only of whom it knows nothing: {cost}")
+        return replace(whole, verdict=f"{whole.verdict}; always asked: {named} ({cost})")
+    return replace(lean, verdict=f"{lean.verdict}; asked only where these have nothing to show: {named} ({cost})")
 
 
 @dataclass(frozen=True, slots=True)

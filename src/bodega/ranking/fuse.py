@@ -91,13 +91,16 @@ class Fusion:
         self.backup = {place: dict(held) for place, held in (backup or {}).items()}
         self.factors = {place: dict(held) for place, held in (factors or {}).items()}
         self.k = k
+        self._latest: tuple[Context, Floats, Floats, Floats] | None = None
 
     def rank(self, context: Context, candidates: Candidates) -> Candidates:
         """The same candidates, best first, `score` set; ties keep the order in which they came."""
         parts, weight = self._parts(context, candidates)
         score: Floats = parts @ weight
         order = np.argsort(-score, kind="stable")
-        return Candidates(candidates.items[order], candidates.scores[order], score[order], candidates.sources)
+        ranked = Candidates(candidates.items[order], candidates.scores[order], score[order], candidates.sources)
+        self._latest = (context, ranked.scores, parts[order], weight)
+        return ranked
 
     def shares(self, context: Context, candidates: Candidates) -> Floats:
         """Part of each candidate's score that each source gave: (n, n_sources), rows sum to 1.
@@ -121,7 +124,13 @@ class Fusion:
         return self._parts(context, candidates)
 
     def _parts(self, context: Context, candidates: Candidates) -> tuple[Floats, Floats]:
-        """(score of each source on the common scale (n, n_sources), weight of each source (n_sources,))."""
+        """(score of each source on the common scale (n, n_sources), weight of each source (n_sources,)).
+
+        Kept for what was ranked last, by identity: a page asks again, for its reasons.
+        """
+        latest = self._latest
+        if latest is not None and latest[0] is context and latest[1] is candidates.scores:
+            return latest[2], latest[3]
         speaks = np.asarray(np.isfinite(candidates.scores).any(axis=0))
         place = context.place
         held = self.weights.get(place)
