@@ -20,8 +20,9 @@ from bodega.understanding.profile import (
     values_of,
     words_of,
 )
+from bodega.understanding.profile._steps import Drawer, contrast, gradients
 from bodega.understanding.profile.inputs import DENSE
-from bodega.understanding.profile.training import WAYS, _begun, _Drawer, _gradients, contrast
+from bodega.understanding.profile.training import WAYS, begun
 
 N = 40
 SMALL = ProfileOptions(dimensions=8, batch=16, strangers=8, steps=(20, 20), epochs=1.0)
@@ -90,27 +91,27 @@ def test_a_row_is_the_same_in_any_company(model: ProfileModel) -> None:
 
 def test_gradients_agree_with_differences() -> None:
     held = lesson(np.random.default_rng(2))
-    model = _begun(held, SMALL, np.random.default_rng(5))
+    model = begun(held, SMALL, np.random.default_rng(5))
     for name, numbers in model.numbers.items():  # away from zero, where gates would not move anything
         if name.startswith("gate."):
             numbers += np.random.default_rng(6).standard_normal(numbers.shape).astype(np.float32) / 3
-    drawer = _Drawer.of(model, held, SMALL)
-    _, gradients = _gradients(model, drawer, np.random.default_rng(8))
-    assert set(gradients) == set(model.numbers)
+    drawer = Drawer.of(model, held, SMALL)
+    _, found = gradients(model, drawer, np.random.default_rng(8))
+    assert set(found) == set(model.numbers)
     for name, numbers in model.numbers.items():
         way = np.random.default_rng(9).standard_normal(numbers.shape).astype(np.float32)
         way /= np.linalg.norm(way)
         kept, sides = numbers.copy(), []
         for step in (0.02, -0.02):
             numbers[...] = kept + np.float32(step) * way
-            sides.append(_gradients(model, drawer, np.random.default_rng(8))[0])
+            sides.append(gradients(model, drawer, np.random.default_rng(8))[0])
             numbers[...] = kept
-        assert float((gradients[name] * way).sum()) == pytest.approx((sides[0] - sides[1]) / 0.04, rel=0.03, abs=2e-4)
+        assert float((found[name] * way).sum()) == pytest.approx((sides[0] - sides[1]) / 0.04, rel=0.03, abs=2e-4)
 
 
 def test_the_item_itself_and_its_twins_are_no_contrast() -> None:
     held = lesson(np.random.default_rng(2))
-    drawer = _Drawer.of(_begun(held, SMALL, np.random.default_rng(5)), held, SMALL)
+    drawer = Drawer.of(begun(held, SMALL, np.random.default_rng(5)), held, SMALL)
     rows = np.eye(4, 8, dtype=np.float32)
     alone = contrast(rows[:1], rows[:1], np.array([5]), drawer)[0]
     with_itself = contrast(rows[:1], rows[[0, 0]], np.array([5, 5]), drawer)[0]
@@ -131,7 +132,7 @@ def test_learning_twice_gives_the_same_bytes_and_they_come_back(tmp_path: Path, 
 
 def test_without_anybody_to_judge_it_stays_near_its_start() -> None:
     held = lesson(np.random.default_rng(1))
-    start = _begun(held, SMALL, np.random.default_rng(SMALL.seed))
+    start = begun(held, SMALL, np.random.default_rng(SMALL.seed))
     learned, facts = train(held, SMALL)
     assert facts.way == SMALL.unjudged
     assert facts.found == ()

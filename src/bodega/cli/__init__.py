@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from bodega.cli import (
+    adapting,
     ask,
     behaviour,
     benches,
@@ -20,6 +21,7 @@ from bodega.cli import (
     moving,
     pictures,
     privacy,
+    profile,
     reviews,
     rules,
     running,
@@ -42,6 +44,7 @@ COMMANDS = (
     moving,
     running,
     tuning,
+    adapting,
     benches,
     behaviour,
     exploring,
@@ -50,6 +53,7 @@ COMMANDS = (
     graph,
     reviews,
     knowledge,
+    profile,
 )
 """The files whose commands `app` has; importing them adds them."""
 

@@ -163,6 +163,7 @@ def learn(  # noqa: PLR0913 - one argument a thing that is learned from or with
     understanding = early if isinstance(early, Understanding) else _understood(parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
+    facts |= _gates(sources)
     facts |= {} if told is None else {"reviews": msgspec.to_builtins(told.opinions.facts)}
     made = _Made(items, sources, understanding, _ordering(trial, fusion, whole), reports, known)
     progress.start("publish the snapshot")
@@ -281,6 +282,18 @@ def _kept(told: Learnt | None, folder: Path) -> dict[str, Any]:
     if told is not None:
         save_opinions(told.opinions, folder)
     return {}
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A source that mixes what is known of items, and tells how."""
+
+    def mixed(self) -> dict[str, Any]: ...
+
+
+def _gates(sources: Mapping[str, Source]) -> dict[str, Any]:
+    """How much each part of what is known counts, on average: part of the manifest."""
+    return {name: source.mixed() for name, source in sources.items() if isinstance(source, Gated)}
 
 
 def _understood(parts: Parts, world: World, progress: Progress) -> Understanding | None:

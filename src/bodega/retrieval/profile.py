@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -237,6 +237,10 @@ class Profile:
             {MODALITIES[place]: round(float(own[place]), 3) for place in np.argsort(-own, kind="stable") if own[place]}
             for own in np.asarray(self._gates[rows], np.float32)
         ]
+
+    def mixed(self) -> dict[str, Any]:
+        """How it was learned, for the manifest: mean gates, pairs, how far from the start."""
+        return {} if self.facts is None else msgspec.to_builtins(msgspec.structs.replace(self.facts, seconds=0.0))
 
     @property
     def modalities(self) -> tuple[str, ...]:
