@@ -612,7 +612,7 @@ class FactStore(Protocol):
         ...
 
     def cursor(self) -> int:
-        """Equal while no decision changed."""
+        """Equal while no decision changed; it grows by one more than the items that were marked as changed."""
         ...
 
     def list(self, query: FactQuery) -> list[Fact]:

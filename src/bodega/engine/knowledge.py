@@ -60,6 +60,8 @@ class _State(msgspec.Struct):
     changed: int
     """Items that changed since."""
     facts: int
+    decided: int
+    """Of the decisions: items that were only decided on did not change."""
     code: str = __version__
 
 
@@ -172,7 +174,7 @@ class Knowledge:
         changes: list[tuple[str, Item | None]] = []
         if state is not None and not anew:
             _, changes = self._stores.catalog.changes(state.cursor)
-            anew = state.changed + len(changes) > self._chosen.refit_share * state.fitted
+            anew = self._changed(state, len(changes)) > self._chosen.refit_share * state.fitted
         if state is None or anew:
             report = self._mine_all(items, cursor, said)
         else:
@@ -190,7 +192,7 @@ class Knowledge:
         progress.finish()
         shutil.rmtree(self._folder, ignore_errors=True)
         miner.save(self._folder)
-        self._keep(_State(cursor, len(table), 0, len(mined.facts)))
+        self._keep(_State(cursor, len(table), 0, len(mined.facts), self._stores.facts.cursor()))
         self._working = miner
         return MineReport(len(table), len(mined.facts), True, mined.failed)
 
@@ -204,8 +206,15 @@ class Knowledge:
         if changes:
             self._stores.facts.replace([name for name, _ in changes], mined.facts)
         progress.finish()
-        self._keep(_State(cursor, state.fitted, state.changed + len(changes), state.facts + len(mined.facts)))
+        changed, decided = self._changed(state, len(changes)), self._stores.facts.cursor()
+        self._keep(_State(cursor, state.fitted, changed, state.facts + len(mined.facts), decided))
         return MineReport(len(changes), len(mined.facts), False, mined.failed)
+
+    def _changed(self, state: _State, changes: int) -> int:
+        """Items that changed since the miner was fitted; what merchants decided on counts as changed in the catalog
+        only so that it is shown anew."""
+        decided = self._stores.facts.cursor() - state.decided
+        return state.changed + max(0, changes - decided)
 
     def _state(self) -> _State | None:
         """How far mining has come; None where it must begin."""

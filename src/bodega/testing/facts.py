@@ -68,12 +68,14 @@ class MemoryFacts:
                 self._decisions.pop(key, None)
                 if accepted is not None:
                     self._decisions[key] = FactDecision(**key._asdict(), accepted=accepted, who=who, time=now)
-            self._cursor += bool(changed)
             items = {key.item for key in changed if key.item != EVERY_ITEM}
             for key in changed:
                 if key.item == EVERY_ITEM:
                     items |= {one.item for one in self._facts if (one.attribute, one.value) == key[1:]}
-        if self.touch is not None and 0 < len(items) <= TOUCHED:
+            if len(items) > TOUCHED:
+                items = set()
+            self._cursor += bool(changed) + len(items)
+        if self.touch is not None:
             self.touch(sorted(items))
         return len(changed)
 

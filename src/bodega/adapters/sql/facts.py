@@ -118,8 +118,8 @@ class SqlFacts:
                     ]
                     connection.execute(FACT_DECISIONS.insert(), rows)
             if changed:
-                connection.execute(update(META).where(META.c.name == "fact_seq").values(value=META.c.value + 1))
-                _touch(connection, changed)
+                step = 1 + _touch(connection, changed)
+                connection.execute(update(META).where(META.c.name == "fact_seq").values(value=META.c.value + step))
             return len(changed)
 
         return self._database.write(work)
@@ -142,7 +142,7 @@ class SqlFacts:
             ]
 
     def cursor(self) -> int:
-        """Equal while no decision changed."""
+        """Equal while no decision changed; it grows by one more than the items that were marked as changed."""
         with self._database.reading(AT_ONCE) as connection:
             return int(connection.scalar(select(META.c.value).where(META.c.name == "fact_seq")) or 0)
 
@@ -228,18 +228,19 @@ def _decided(keys: Sequence[FactKey]) -> Any:
     return select(columns.item_id, columns.attribute, columns.value, columns.accepted).where(_among(keys))
 
 
-def _touch(connection: Connection, keys: Sequence[FactKey]) -> None:
-    """Mark the items of these decisions as changed, at most `TOUCHED` of them."""
+def _touch(connection: Connection, keys: Sequence[FactKey]) -> int:
+    """Mark the items of these decisions as changed, at most `TOUCHED` of them; returns how many were."""
     items = {key.item for key in keys if key.item != EVERY_ITEM}
     for key in keys:
         if key.item == EVERY_ITEM and len(items) <= TOUCHED:
             query = select(FACTS.c.item_id).where(FACTS.c.attribute == key.attribute, FACTS.c.value == key.value)
             items.update(connection.scalars(query.limit(TOUCHED + 1)))
     if not items or len(items) > TOUCHED:
-        return
+        return 0
     ids = sorted(items)
     counter = update(META).where(META.c.name == "item_seq").values(value=META.c.value + len(ids))
     connection.execute(counter)
     newest = int(connection.scalar(select(META.c.value).where(META.c.name == "item_seq")) or 0)
     for number, name in enumerate(ids, newest - len(ids) + 1):
         connection.execute(update(ITEMS).where(ITEMS.c.id == name).values(change_seq=number))
+    return len(ids)
