@@ -5,7 +5,7 @@
 import { h, icon } from "./dom.js";
 import { LONG, searchable } from "./facet-search.js";
 import { range, rangeText } from "./range.js";
-import { fieldName, number, t, valueText } from "./words.js";
+import { fieldName, has, number, t, valueText } from "./words.js";
 
 /** @typedef {{values: string[], low?: number, high?: number}} Choice */
 /** @typedef {Record<string, Choice>} Choices */
@@ -96,7 +96,7 @@ function boxes(facet, choice, set, find) {
   for (const value of choice.values) if (!values.some((each) => each.value === value)) values.unshift({ value, count: 0 });
   if (!values.length) return null;
   const chosen = new Set(choice.values);
-  const rows = (/** @type {import("./api.js").FacetValue[]} */ some) => some.map(({ value, count }) => box({ value, text: valueText(value), count, checked: chosen.has(value), field },
+  const rows = (/** @type {import("./api.js").FacetValue[]} */ some) => some.map(({ value, count }) => box({ value, text: field === "kind" && has(`kind.${value}`) ? t(`kind.${value}`) : valueText(value), count, checked: chosen.has(value), field },
     (on) => set({ ...choice, values: on ? [...choice.values, value] : choice.values.filter((each) => each !== value) })));
   const long = values.length > LONG;
   // Numbers stand in their own order; words, as the shop sent them, most frequent first.
