@@ -39,9 +39,10 @@ PLACES = {"similar": "instead", "together": "beside", "basket": "beside", "home"
 class KnowledgeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Chosen on validation (docs/decisions/0042-knowledge-graph.md)."""
 
-    top: int = 100
+    top: int = 150
+    """Items a list: room for the 100 known links that are counted, and guesses."""
     guesses: int = 20
-    """Guessed links an item and relation."""
+    """Guessed links an item and relation, beside the known ones."""
     guessed: float = 0.5
     """What a guessed link counts, times its chance beside the likeliest one's; a known one counts 0.5 to 1."""
     heads: int = 20_000
@@ -223,18 +224,20 @@ def _busiest(world: World, most: int) -> Ints:
 
 
 def _guessed(linker: Linker, relation: str, heads: Ints, options: KnowledgeOptions) -> Iterator[sparse.csr_matrix]:
-    """Blocks of heads x items: the likeliest tails, `guessed` times their chance beside the likeliest one's."""
+    """Blocks of heads x items: the likeliest unknown tails, `guessed` times their chance beside the likeliest one's."""
     pool, n = linker.pool(relation), len(linker.signs.items)
     for low in range(0, len(heads), 64):
         rows = heads[low : low + 64]
         chance = linker.scores(relation, rows, pool)
-        chance[rows[:, None] == pool[None, :]] = -np.inf
+        known = np.asarray(linker.signs.links[relation][rows][:, pool].todense()) > 0
+        chance[known | (rows[:, None] == pool[None, :])] = -np.inf
         k = min(options.guesses, len(pool) - 1)
         best = np.sort(np.argpartition(-chance, k, axis=1)[:, :k], axis=1)
         value = np.take_along_axis(chance, best, 1)
-        value = options.guessed * np.exp(value - value.max(axis=1, keepdims=True))
+        most = value.max(axis=1, keepdims=True)
+        value = np.asarray(options.guessed * np.exp(value - np.where(np.isfinite(most), most, 0)), np.float32)
         starts = np.arange(0, best.size + 1, k)
-        yield sparse.csr_matrix((value.ravel().astype(np.float32), pool[best.ravel()], starts), shape=(len(rows), n))
+        yield sparse.csr_matrix((value.ravel(), pool[best.ravel()], starts), shape=(len(rows), n))
 
 
 def _of_row(matrix: sparse.csr_matrix) -> Floats:
