@@ -279,15 +279,21 @@ def _ids(page: bytes) -> list[str]:
 
 
 def _paced(shop: Shop, seconds: float) -> Timed:
-    """Pages at a steady rate; who is late does not catch up."""
+    """So many pages a second, by independent shoppers; who is late does not catch up."""
     count = 4
-    return drive(shop.wires(count), lambda number: _steady(_pages(shop, number), shop.options.pages / count), seconds)
+    each = shop.options.pages / count
+    return drive(
+        shop.wires(count),
+        lambda number: _coming(_pages(shop, number), each, np.random.default_rng((shop.options.seed, number))),
+        seconds,
+    )
 
 
-def _steady(work: Work, per_second: float) -> Work:
+def _coming(work: Work, per_second: float, rng: np.random.Generator) -> Work:
+    """As shoppers come: each on his own, sometimes several at once (gaps of a Poisson process)."""
     due = time.perf_counter()
     for each in work:
-        due = max(due + 1 / per_second, time.perf_counter())
+        due = max(due + rng.exponential(1 / per_second), time.perf_counter())
         time.sleep(max(0.0, due - time.perf_counter()))
         yield each
 
