@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bodega.catalog.doctor import Finding
-from bodega.protocols import EncoderInfo, NoProgress, Progress
+from bodega.protocols import EncoderInfo, NoProgress, Pixels, Progress
 from bodega.understanding.image.likeness import Look
 
 SILENT = NoProgress()
@@ -48,6 +48,10 @@ class Gallery(Protocol):
 
     def findings(self, n_items: int) -> tuple[Finding, ...]:
         """What the doctor should say of them; nothing where they were never looked at."""
+        ...
+
+    def photos(self, progress: Progress = SILENT) -> tuple[list[Pixels], list[str]]:
+        """(the first picture of each item, its category), small."""
         ...
 
     def teach(self, progress: Progress = SILENT) -> tuple[EncoderInfo, Path]:

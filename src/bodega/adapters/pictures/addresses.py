@@ -44,6 +44,10 @@ _CLOSED = tuple(
 """IPv4 that is not the public internet (RFC 6890 and its updates), and the metadata address of Azure, which is."""
 
 
+_CLOSED_6 = tuple(map(ipaddress.ip_network, ("2001::/23", "2001:db8::/32", "3ffe::/16", "3fff::/20")))
+"""IPv6 inside 2000::/3 that is not the public internet: protocols, documentation, and the 6bone, which is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a request goes: to one of `addresses`, asking for `host`."""
@@ -103,7 +107,7 @@ def _public(found: Address) -> bool:
     # 2000::/3 is all that was ever given out; in it, tunnels that carry an IPv4 address reach wherever that leads
     if found not in ipaddress.ip_network("2000::/3") or not found.is_global:
         return False
-    return not (found.sixtofour or found.teredo or found.ipv4_mapped or found in ipaddress.ip_network("2001::/23"))
+    return not (found.sixtofour or found.teredo or any(found in net for net in _CLOSED_6))
 
 
 def _split(url: str) -> SplitResult:

@@ -74,12 +74,14 @@ class _Hop:
             raise _failed("timeout", self.url, "an answer in time", error) from error
         except (OSError, ssl.SSLError) as error:
             raise _failed("unreachable", self.url, "a server that answers", error) from error
-        cut = threading.Timer(max(self.until - self.clock(), 0.0), _cut, (connection.sock,))
+        plain = connection.sock
+        cut = threading.Timer(max(self.until - self.clock(), 0.0), _cut, (plain,))
         cut.daemon = True
         cut.start()  # a header that drips in byte by byte keeps every single read short
         try:
             connection.request("GET", self.target.path, headers=_HEADERS | {"Host": self._named()})
-            return self._read(connection.getresponse(), connection, most)
+            with connection.getresponse() as answer:
+                return self._read(answer, connection, most)
         except TimeoutError as error:
             raise _failed("timeout", self.url, "an answer in time", error) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -88,6 +90,7 @@ class _Hop:
         finally:
             cut.cancel()
             connection.close()
+            plain.close()
 
     def _connected(self) -> http.client.HTTPConnection:
         target = self.target

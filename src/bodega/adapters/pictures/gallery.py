@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,7 @@ from bodega.catalog.doctor import Example, Finding
 from bodega.engine.gallery import SILENT, PictureReport
 from bodega.errors import BadPicture
 from bodega.protocols import CatalogStore, DeadLetterBox, EncoderInfo, Pixels, Progress
-from bodega.schema import DeadLetter, Item
+from bodega.schema import DeadLetter
 from bodega.settings import Pictures
 from bodega.understanding.image import Limits, decode, open_image_encoder
 from bodega.understanding.image.likeness import Look, same_pictures
@@ -72,7 +71,7 @@ class PictureGallery:
         """Teach a network from the shop's photos; (which, where). Raises NoEvidence, MissingExtra."""
         from bodega.understanding.image._own_training import train_own
 
-        pixels, labels = self._photos(self._catalog.scan(), progress)
+        pixels, labels = self.photos(progress)
         encoder = train_own(pixels, labels, progress=progress)
         folder = self._shop / OWN
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,13 +81,13 @@ class PictureGallery:
         made.rename(folder)
         return encoder.info, folder
 
-    def _photos(self, items: Iterable[Item], progress: Progress) -> tuple[list[Pixels], list[str]]:
+    def photos(self, progress: Progress = SILENT) -> tuple[list[Pixels], list[str]]:
         """(the first picture of each item, its category); small, so that many fit into memory."""
         sources = References(self._shop, self._chosen)
         limits = Limits(self._chosen.bytes_limit, self._chosen.pixels_limit, long_side=128)
         pixels, labels = list[Pixels](), list[str]()
         progress.start("read photos")
-        for item in items:
+        for item in self._catalog.scan():
             if item.images and len(pixels) < MOST_PHOTOS:
                 try:
                     pixels.append(decode(sources.read(item.images[0]), limits))

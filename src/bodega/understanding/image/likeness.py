@@ -22,7 +22,9 @@ from bodega.understanding.image._canvas import averaged
 
 BITS = 3
 """Hashes of a photo and of its copy at half the size and a stronger compression are 0 to 3 bits apart."""
-COSINE = 0.97
+COSINE = 0.72
+"""Vectors of a photo and of its copy at half of 224 pixels are .74 to .90 alike; of two photos whose hashes are near by
+chance, .68 at most (24 photos of clothing, 276 pairs)."""
 _BANDS = 4
 _CROWD = 2_000
 """In a larger heap of hashes that share 16 bits (one-coloured pictures) only equal hashes are compared."""
