@@ -23,7 +23,7 @@ from bodega import __version__
 from bodega.catalog.doctor import Finding
 from bodega.catalog.knowledge import fact_findings, in_force, merged
 from bodega.errors import BadRequest
-from bodega.protocols import CatalogStore, FactStore, NoProgress, Progress
+from bodega.protocols import CatalogStore, FactStore, NoProgress, Progress, ReviewStore
 from bodega.schema import Item, ItemTable
 from bodega.schema.facts import EVERY_ITEM, Fact, FactCount, FactDecision, FactKey, FactQuery
 from bodega.settings import Knowledge as Chosen
@@ -39,6 +39,8 @@ REMEMBERED = 20_000
 DECIDED = 100_000
 """Facts of one decision, at most."""
 AT_ONCE = 5_000
+REVIEWS = 5
+"""Texts of one item that are read."""
 
 
 class Stores(Protocol):
@@ -48,6 +50,8 @@ class Stores(Protocol):
     def catalog(self) -> CatalogStore: ...
     @property
     def facts(self) -> FactStore: ...
+    @property
+    def reviews(self) -> ReviewStore: ...
 
 
 class _State(msgspec.Struct):
@@ -62,6 +66,8 @@ class _State(msgspec.Struct):
     facts: int
     decided: int
     """Of the decisions: items that were only decided on did not change."""
+    reviews: int
+    """Of the reviews: whoever takes one back takes back what was read in it."""
     code: str = __version__
 
 
@@ -92,11 +98,10 @@ class _Mined:
 class Knowledge:
     """The facts of one shop."""
 
-    def __init__(self, folder: Path, stores: Stores, chosen: Chosen, told: Told | None = None) -> None:
+    def __init__(self, folder: Path, stores: Stores, chosen: Chosen) -> None:
         self._folder = folder / FOLDER
         self._stores = stores
         self._chosen = chosen
-        self._told = told
         self._miner: Miner | None = None
         """What new items are mined by: that of the snapshot."""
         self._working: Miner | None = None
@@ -171,44 +176,59 @@ class Knowledge:
         """Mine what changed since the last time (or everything), and keep it."""
         started, said = time.perf_counter(), progress or NoProgress()
         cursor, state = self._stores.catalog.cursor(), self._state()
+        told = self._reviewed()
         changes: list[tuple[str, Item | None]] = []
         if state is not None and not anew:
             _, changes = self._stores.catalog.changes(state.cursor)
             anew = self._changed(state, len(changes)) > self._chosen.refit_share * state.fitted
         if state is None or anew:
-            report = self._mine_all(items, cursor, said)
+            report = self._mine_all(items, cursor, told, said)
         else:
-            report = self._mine_changes(changes, state, cursor, said)
+            report = self._mine_changes(changes, msgspec.structs.replace(state, cursor=cursor), told, said)
         return replace(report, counts=self.counts(), seconds=time.perf_counter() - started)
 
-    def _mine_all(self, items: ItemTable | None, cursor: int, progress: Progress) -> MineReport:
+    def _mine_all(self, items: ItemTable | None, cursor: int, told: Told | None, progress: Progress) -> MineReport:
         table = ItemTable.of(self._stores.catalog.scan()) if items is None else items
         progress.start("mine facts: what mentions are worth")
-        miner = Miner().fit(table, self._told)
+        miner = Miner().fit(table, told)
         progress.finish()
         progress.start("mine facts: every item", float(len(table)))
-        mined = _mine(miner, (table.item(row) for row in range(len(table))), self._told, progress)
+        mined = _mine(miner, (table.item(row) for row in range(len(table))), told, progress)
         self._stores.facts.replace(None, mined.facts)
         progress.finish()
         shutil.rmtree(self._folder, ignore_errors=True)
         miner.save(self._folder)
-        self._keep(_State(cursor, len(table), 0, len(mined.facts), self._stores.facts.cursor()))
+        stores = self._stores
+        self._keep(_State(cursor, len(table), 0, len(mined.facts), stores.facts.cursor(), stores.reviews.cursor()))
         self._working = miner
         return MineReport(len(table), len(mined.facts), True, mined.failed)
 
     def _mine_changes(
-        self, changes: Sequence[tuple[str, Item | None]], state: _State, cursor: int, progress: Progress
+        self, changes: Sequence[tuple[str, Item | None]], state: _State, told: Told | None, progress: Progress
     ) -> MineReport:
         if self._working is None:
             self._working = Miner.load(self._folder)
         progress.start("mine facts: what changed", float(len(changes)))
-        mined = _mine(self._working, (item for _, item in changes if item is not None), self._told, progress)
+        mined = _mine(self._working, (item for _, item in changes if item is not None), told, progress)
         if changes:
             self._stores.facts.replace([name for name, _ in changes], mined.facts)
         progress.finish()
         changed, decided = self._changed(state, len(changes)), self._stores.facts.cursor()
-        self._keep(_State(cursor, state.fitted, changed, state.facts + len(mined.facts), decided))
+        self._keep(
+            msgspec.structs.replace(state, changed=changed, facts=state.facts + len(mined.facts), decided=decided)
+        )
         return MineReport(len(changes), len(mined.facts), False, mined.failed)
+
+    def _reviewed(self) -> Told | None:
+        """What shoppers wrote of each item, the first few texts; None without reviews."""
+        if not self._stores.reviews.cursor():
+            return None
+        held: dict[str, list[str]] = {}
+        for item, text in self._stores.reviews.texts():
+            own = held.setdefault(item, [])
+            if len(own) < REVIEWS:
+                own.append(text)
+        return lambda item: held.get(item.id, ())
 
     def _changed(self, state: _State, changes: int) -> int:
         """Items that changed since the miner was fitted; what merchants decided on counts as changed in the catalog
@@ -223,7 +243,8 @@ class Knowledge:
         except (OSError, msgspec.MsgspecError):
             return None
         lost = state.facts > 0 and not self._stores.facts.list(FactQuery(limit=1))
-        if state.code != __version__ or state.cursor > self._stores.catalog.cursor() or lost:
+        reread = state.reviews != self._stores.reviews.cursor()
+        if state.code != __version__ or state.cursor > self._stores.catalog.cursor() or lost or reread:
             return None
         return state
 
@@ -279,7 +300,7 @@ class Knowledge:
             name, document = delta.ids[row], delta.documents.raw(row)
             held = self._fresh.get(name)
             if held is None or held[0] != document:
-                held = self._fresh[name] = document, _mine(miner, [delta.item(row)], self._told).facts
+                held = self._fresh[name] = document, _mine(miner, [delta.item(row)], None).facts
             facts += held[1]
         acting = (fact for fact in facts if in_force(fact, self._verdicts, self._chosen.threshold))
         return merged(delta, acting, {*base.coded, *base.numbers}, least=len(delta) + 1)
