@@ -25,7 +25,7 @@ from bodega.events.spelling import FIELD_OF, event_type, is_unused
 from bodega.feeds.mapping import plain
 from bodega.feeds.values import parse_number, parse_price, parse_time
 from bodega.schema import DeadLetter, Event, EventType
-from bodega.settings import Settings
+from bodega.settings import Ingest, Settings
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 ID_LIMIT = 512
@@ -154,12 +154,13 @@ def parse_event(values: Mapping[str, object], *, now: float, settings: Settings)
     >>> (event.type.value, event.item, event.user, event.time.isoformat())
     ('cart', '7', 'u1', '2025-11-22T10:00:00+00:00')
     """
-    return _reader(settings).read(values, now=now)
+    return _reader(settings.ingest, settings.currency).read(values, now=now)
 
 
 @lru_cache(maxsize=16)
-def _reader(settings: Settings) -> EventReader:
-    return EventReader(settings)
+def _reader(ingest: Ingest, currency: str) -> EventReader:
+    """One reader for all settings that say the same of events (settings as a whole are no key: they hold tables)."""
+    return EventReader(Settings(ingest=ingest, currency=currency))
 
 
 def letter(reason: Refusal, got: object, *, raw: object, source: str, line: int) -> DeadLetter:
