@@ -124,16 +124,10 @@ class _Row:
 def measure(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
     """Measure the part. Raises BadFeed where no set is there."""
     rows = _chinese(options)
-    rng = np.random.default_rng(options.seed)
-    _sentiment(rows, sheet, rng)
-    progress.advance()
-    _across(rows, sheet, rng)
-    progress.advance()
-    _english(options, sheet, rng)
-    _aspects(rows, sheet, rng)
-    progress.advance()
-    _spam(rows, sheet, rng)
-    _summary(rows, sheet, rng)
+    for part in (_aspects, _sentiment, _spam, _summary, _across):
+        part(rows, sheet, np.random.default_rng(options.seed))
+        progress.advance()
+    _english(options, sheet, np.random.default_rng(options.seed))
     sheet.notes.append("reviews: the 48 sentences of reviews.aspects were written and labelled by us")
 
 
