@@ -148,7 +148,8 @@ class Understand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     encoder: str = "static"
     """Encoder of the dense source: `static` (learned from this shop), `none`, or a pretrained one: `e5`, `minilm`,
-    `hub:NAME` (sentence-transformers), `endpoint:MODEL` (an OpenAI-compatible address)."""
+    `hub:NAME` (sentence-transformers), `onnx:FOLDER` (what `bodega adapt` wrote), `endpoint:MODEL` (an
+    OpenAI-compatible address)."""
     beside: str = ""
     """A second, pretrained encoder asked beside the first (slower, better); empty for none."""
     teacher: str = "auto"

