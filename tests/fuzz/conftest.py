@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,9 +30,11 @@ def tiny_world() -> GeneratedWorld:
 
 
 @pytest.fixture(scope="module")
-def fuzzed_shop(tmp_path_factory: pytest.TempPathFactory, tiny_world: GeneratedWorld) -> Iterator[Shop]:
+def fuzzed_shop(
+    tmp_path_factory: pytest.TempPathFactory, tiny_world: GeneratedWorld, quick: Callable[[Path], Path]
+) -> Iterator[Shop]:
     """A shop that may be written to; every module gets its own."""
-    with bodega.open(tmp_path_factory.mktemp("fuzz") / "shop") as shop:
+    with bodega.open(quick(tmp_path_factory.mktemp("fuzz") / "shop")) as shop:
         shop.settings = msgspec.structs.replace(shop.settings, serve=UNLIMITED)
         shop.catalog.upsert(tiny_world.items)
         shop.events.record(tiny_world.events)
