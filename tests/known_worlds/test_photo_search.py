@@ -144,6 +144,10 @@ def test_photo_alone_finds_its_shape_and_its_colour_first(shop: Shop) -> None:
     assert page.degraded == ()
 
 
+def test_the_door_takes_a_photo_beside_words(shop: Shop) -> None:
+    assert shop.search("but red", image=photo("cross", "blue"), k=12).ids[0].startswith("cross-red")
+
+
 def test_photo_in_chinese_says_why(shop: Shop) -> None:
     assert asked(shop, image=photo("box", "red"), language="zh")[0].why[0].text == "与您的照片相似"
 

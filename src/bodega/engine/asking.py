@@ -33,12 +33,13 @@ class Asks(ABC):
         personal: bool = True,
         verbatim: bool = False,
         segments: tuple[str, ...] = (),
+        image: str = "",
     ) -> Page:
-        """The results page for a query; an empty query browses the whole shelf. What each control means: `Request`.
+        """The results page for a query, for a photo, or for both; neither browses the whole shelf. What each control means: `Request`.
 
         Raises BadRequest (an unknown field, a filter expression that cannot be read, a page out of range), NotLearned.
         """
-        place = "search" if query.strip() else "category"
+        place = "search" if query.strip() or image else "category"
         request = Request(
             place=place,
             query=query,
@@ -56,6 +57,7 @@ class Asks(ABC):
             personal=personal,
             verbatim=verbatim,
             segments=segments,
+            image=image,
         )
         return self.answer(request)
 
