@@ -35,7 +35,8 @@ class Asks(ABC):
         segments: tuple[str, ...] = (),
         image: str = "",
     ) -> Page:
-        """The results page for a query, for a photo, or for both; neither browses the whole shelf. What each control means: `Request`.
+        """The results page for a query, for a photo, or for both; neither browses the whole shelf. What each control
+        means: `Request`.
 
         Raises BadRequest (an unknown field, a filter expression that cannot be read, a page out of range), NotLearned.
         """
