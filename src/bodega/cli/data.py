@@ -127,7 +127,7 @@ def told(done: ImportReport, as_json: bool) -> None:
 @events.command("dead", epilog="Example: `bodega events dead --reason future_time --limit 5 --shop my-shop`")
 def dead(
     shop: ShopFolder = HERE,
-    kind: Annotated[str, typer.Option(help="event, item or review.", show_default="all")] = "",
+    kind: Annotated[str, typer.Option(help="event, item, picture or review.", show_default="all")] = "",
     reason: Annotated[str, typer.Option(help="A reason code.", show_default="all")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: AsJson = False,
