@@ -83,7 +83,7 @@ OTHERS = {
 KEPT = {"erasure.buried": "forget", "erasure.rows": "forget", "backup.copied": "back_up", "restore.copied": "restore"}
 STREAMS = ("stream.polled", "stream.stored")
 IN_PROCESS = ("state.ask", "ring.tell", "vectors.append", "encoder.query", "encoder.batch", "llm.ask")
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {"pictures.append": "tests/unit/test_picture_book.py"}
 """Points of parts whose own fault tests reach them: {point: file}."""
 
 
