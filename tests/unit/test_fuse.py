@@ -275,3 +275,16 @@ def test_where_the_chosen_sources_are_silent_the_backup_weights_decide() -> None
     fusion = Fusion({"home": {"a": 1.0}}, backup={"home": {"b": 1.0, "c": 0.1}})
     assert fusion.rank(Context(place="home"), found).items.tolist() == [0, 1, 2]
     assert Fusion.from_json(fusion.to_json()).rank(Context(place="home"), found).items.tolist() == [0, 1, 2]
+
+
+def test_shares_of_the_list_that_was_ranked_last_are_those_of_a_fresh_fusion(rng):
+    weights = {"home": {"a": 1.0, "b": 0.5, "c": 0.0}}
+    kept, context = Fusion(weights), Context()
+    scores = rng.random((300, 3)).astype(np.float32)
+    scores[rng.random((300, 3)) < 0.4] = np.nan
+    union = Candidates(np.arange(300, dtype=np.int32), scores, np.full(300, np.nan, np.float32), ("a", "b", "c"))
+    ranked = kept.rank(context, union)
+    again = Candidates(ranked.items, ranked.scores.copy(), ranked.score, ranked.sources)
+    assert np.allclose(kept.shares(context, ranked), Fusion(weights).shares(context, again), atol=1e-6)
+    other = ranked.take(np.arange(10))  # other candidates of the same context are looked at anew
+    assert np.array_equal(kept.shares(context, other), Fusion(weights).shares(context, other))
