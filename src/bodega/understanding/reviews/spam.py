@@ -164,7 +164,7 @@ def plain_flags(words: str) -> set[str]:
     found: set[str] = set()
     if _LINK.search(words[:5_000]):
         found.add("links")
-    letters = [sign for sign in words[:2_000] if sign.isalpha()]  # a Chinese review that names a THINKPAD does not shout
+    letters = [sign for sign in words[:2_000] if sign.isalpha()]  # naming a THINKPAD in Chinese is no shouting
     if len(letters) >= 20 and sum(sign.isupper() for sign in letters) >= 0.7 * len(letters):
         found.add("caps")
     return found
