@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -11,16 +12,16 @@ import pytest
 from bodega.bench._judged import no_log
 from bodega.errors import BadSettings, NoEvidence
 from bodega.schema import Item, ItemTable, World
+from bodega.understanding.adapting.lora import LoraOptions, apart, tune
+from bodega.understanding.adapting.networks import ImageNetwork, TextNetwork
+from bodega.understanding.adapting.shop import adapt_text, pairs_of
 from bodega.understanding.text.pretrained import open_encoder
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers", reason="the extra 'adapters' is not installed")
-pytest.importorskip("peft", reason="the extra 'adapters' is not installed")
-
-from bodega.understanding.adapting.lora import LoraOptions, apart, tune  # noqa: E402
-from bodega.understanding.adapting.networks import ImageNetwork, TextNetwork  # noqa: E402
-from bodega.understanding.adapting.shop import adapt_text, pairs_of  # noqa: E402
-
+NEEDED = ("torch", "transformers", "peft", "onnx", "tokenizers")
+pytestmark = [
+    pytest.mark.slow,  # loading torch, transformers and peft alone is 10 s
+    pytest.mark.skipif(not all(map(importlib.util.find_spec, NEEDED)), reason="the extra 'adapters' is not installed"),
+]
 THINGS = [f"{one}{two}" for one in "bdfgklmnprst" for two in ("ala", "ebe", "ifi", "omo", "usu")]
 QUICK = LoraOptions(rank=8, alpha=32, rate=5e-3, batch=48, steps=120, check=30, patience=4, judged=60)
 
@@ -28,6 +29,8 @@ QUICK = LoraOptions(rank=8, alpha=32, rate=5e-3, batch=48, steps=120, check=30, 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of nothing, with random weights: each thing has two names that it does not know to be one."""
+    import torch
+    import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     made = tmp_path_factory.mktemp("net")
@@ -60,6 +63,8 @@ def test_parts_are_apart() -> None:
 
 
 def test_what_helps_is_kept_and_written(folder: Path, tmp_path: Path) -> None:
+    import torch
+
     told = pairs(700)
     items = [Item(id=str(at), title=title, description=query) for at, (query, title) in enumerate(told)]
     world = World(ItemTable.of(items), no_log(), 0.0)
@@ -88,6 +93,8 @@ def test_what_helps_is_kept_and_written(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_does_not_help_leaves_the_network_as_it_was(folder: Path, tmp_path: Path) -> None:
+    import torch
+
     network = TextNetwork(str(folder), pairs(300, right=False))
     before = {name: values.clone() for name, values in network.model.state_dict().items()}
     options = LoraOptions(batch=32, steps=20, check=10, patience=1, judged=40)
@@ -110,6 +117,9 @@ def test_a_name_that_is_no_network_teaches(tmp_path: Path) -> None:
 
 
 def test_an_image_network_is_tuned_on_photos_of_one_kind(tmp_path: Path) -> None:
+    import torch
+    import transformers
+
     torch.manual_seed(2)
     config = transformers.ViTConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8

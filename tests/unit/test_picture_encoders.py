@@ -170,6 +170,7 @@ def drawing(kind: int, rng: np.random.Generator) -> Pixels:
     return pixels
 
 
+@pytest.mark.slow  # loading torch and transformers alone is 8 s
 @pytest.mark.parametrize("kind", ["vit", "clip", "siglip"])
 def test_a_hub_model_opens_from_a_folder(kind: str, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
@@ -194,6 +195,7 @@ def test_a_hub_model_opens_from_a_folder(kind: str, tmp_path: Path) -> None:
     assert encoder.info.dimensions == {"vit": 16, "clip": 12, "siglip": 16}[kind]
 
 
+@pytest.mark.slow
 def test_a_hub_model_that_is_not_there_teaches(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="the extra 'adapters' is not installed")
     with pytest.raises(BadSettings, match="folder"):
