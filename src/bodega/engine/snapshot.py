@@ -30,6 +30,8 @@ MANIFEST = "manifest.json"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What damaged JSON may raise: a flipped bit is seldom one that leaves the text UTF-8."""
 POINTER = "CURRENT"
+DRAFT = ".draft-"
+"""How the folder begins in which a process writes a snapshot; its number follows."""
 KEPT = 3
 """Snapshots that stay on disk: the served one and a way back."""
 
@@ -101,8 +103,8 @@ class Snapshots:
     def publish(self, build: Callable[[Path], dict[str, Any]], *, code: str) -> str:
         """Let `build` write the files into an empty folder and return the facts; returns the new snapshot's id."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".draft-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = self.folder / f"{DRAFT}{os.getpid()}"
+        self._clear()
         draft.mkdir()
         try:
             facts = build(draft)
@@ -126,6 +128,13 @@ class Snapshots:
             failpoints.reach("snapshot.published")
         self._point_at(name)
         return name
+
+    def _clear(self) -> None:
+        """Remove the drafts of processes that are gone: they were killed while they wrote."""
+        for path in self.folder.glob(f"{DRAFT}*"):
+            number = path.name.removeprefix(DRAFT)
+            if number == str(os.getpid()) or not (number.isdigit() and _runs(int(number))):
+                shutil.rmtree(path, ignore_errors=True)
 
     def share(self, name: str = "") -> str:
         """Send a snapshot (default: the current one of this folder) to the depot and point at it; returns its id.
@@ -370,6 +379,18 @@ def _entry(folder: Path, path: Path) -> Entry:
 def _first(folder: Path) -> Path:
     """The first file by name: the one that failpoints damage."""
     return min((path for path in folder.rglob("*") if path.is_file()), default=folder)
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 is no question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's, or there is no asking on this system
+        return True
+    return True
 
 
 def _flush_tree(folder: Path) -> None:
