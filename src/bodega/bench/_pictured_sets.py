@@ -23,6 +23,7 @@ from bodega.errors import BadFeed
 from bodega.protocols import EncoderInfo, ImageEncoder
 from bodega.schema import Item, ItemTable
 from bodega.schema.arrays import Floats, Ints
+from bodega.schema.nouns import AttributeValue
 from bodega.understanding.image import Limits, decode
 
 LABELS = ("article_type", "sub_category", "master_category")
@@ -85,15 +86,15 @@ def luma(folder: Path, encoder: ImageEncoder) -> Pictured:
     rows = [msgspec.json.decode(line) for line in _file(folder / "products.jsonl").read_bytes().splitlines()]
     items = []
     for row in rows:
-        values = {name: str(value).split("|") for name, value in row["attributes"].items()}
-        paths = [path.split("/") for path in row["categories"]]
+        values: dict[str, AttributeValue] = {name: str(value).split("|") for name, value in row["attributes"].items()}
+        paths: list[list[str]] = [path.split("/") for path in row["categories"]]
         items.append(
             Item(
                 id=row["sku"],
                 title=row["name"],
                 description=_plain(row["description_html"]),
                 price=row["price"],
-                category=tuple(max(paths, key=len, default=[])),
+                category=tuple(max(paths, key=_length, default=[])),
                 images=tuple(row["images"][:1]),
                 attributes=values,
             )
@@ -150,6 +151,10 @@ def same_label(labels: Sequence[str]) -> list[Ints]:
     """For each item the others of its class."""
     held = np.array(labels)
     return [np.setdiff1d(np.flatnonzero(held == own), [row]).astype(np.int32) for row, own in enumerate(held)]
+
+
+def _length(path: Sequence[str]) -> int:
+    return len(path)
 
 
 def _photos(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
