@@ -8,7 +8,7 @@
     spam        real reviews as they are, and among them what spammers do, generated
     summary     of half of the reviews, judged by what the other half speaks of
 
-Options were chosen on the dev tenth (docs/decisions/0043-reviews.md). Cost: 2 CPU minutes.
+Options were chosen on the dev tenth (docs/decisions/0043-reviews.md). Cost: 1 CPU minute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 Flags = NDArray[np.bool_]
 Label = TypeVar("Label")
 RESAMPLES = 1_000
-OTHERS = 8_000
+TAUGHT = 12_500
+"""Reviews that the judge learns from: what a shop of middle size has."""
+OTHERS = 3_000
 """Reviews of the nine categories that a judge of the tenth learns from."""
 
 LABELLED: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = (
@@ -147,6 +149,7 @@ def _chinese(options: ItemsOptions) -> list[_Row]:
 
 def _sentiment(rows: Sequence[_Row], sheet: Sheet, rng: np.random.Generator) -> None:
     train, test = [row for row in rows if row.part < 8], [row for row in rows if row.part == 9]
+    train = [train[at] for at in np.sort(rng.permutation(len(train))[:TAUGHT]).tolist()]
     texts, truth = [row.text for row in test], np.array([row.pleased for row in test])
     judge = learn_sentiment("zh", [row.text for row in train], np.array([row.pleased for row in train]))
     few = train[:1_000]
@@ -253,7 +256,7 @@ def _known_by(rows: Sequence[_Row], aspects: Aspects, sheet: Sheet) -> None:
 def _spam(rows: Sequence[_Row], sheet: Sheet, rng: np.random.Generator) -> None:
     """Real reviews over a year, with generated spam among them; found by everything, and by equal texts alone."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    chosen = [rows[at] for at in rng.permutation(len(rows))[:4_000]]
+    chosen = [rows[at] for at in rng.permutation(len(rows))[:2_000]]
     held: list[KeptReview] = []
 
     def add(kind: str, item: int, day: float, told: Review) -> None:
@@ -264,7 +267,7 @@ def _spam(rows: Sequence[_Row], sheet: Sheet, rng: np.random.Generator) -> None:
         )  # fmt: skip
         held.append(KeptReview(review=review, number=len(held) + 1, arrived=time.timestamp()))
 
-    days, items = rng.uniform(0, 360, len(chosen)), rng.integers(0, 80, len(chosen))
+    days, items = rng.uniform(0, 360, len(chosen)), rng.integers(0, 40, len(chosen))
     for row, day, item in zip(chosen, days.tolist(), items.tolist(), strict=True):
         add("real", item, day, Review(item="-", stars=5.0 if row.pleased else 1.0, text=row.text))
     long = [row for row in chosen if len(row.text) > 40]
@@ -308,7 +311,7 @@ def _summary(rows: Sequence[_Row], sheet: Sheet, rng: np.random.Generator) -> No
 
     values: dict[str, list[float]] = defaultdict(list)
     for category, held in sorted(by.items()):
-        for start in range(0, min(len(held), 400) - 40, 40):
+        for start in range(0, min(len(held), 240) - 40, 40):
             mine, other = held[start : start + 20], held[start + 20 : start + 40]
             wanted: Counter[tuple[str, bool]] = sum((sides(row.text) for row in other), Counter())
             lines = [line for row in mine for line in sentences(row.text)]
