@@ -209,7 +209,7 @@ def picture_of(image: str) -> tuple[str, Floats]:
     """(digest of the encoder, vector of length 1) of a token; ("", nothing) of anything else. Raises BadRequest.
 
     >>> digest, vector = picture_of(token_of(np.array([3, 4], np.float32), "abc"))
-    >>> digest, vector.round(1).tolist()
+    >>> digest, [round(float(number), 1) for number in vector]
     ('abc', [0.6, 0.8])
     """
     if not image.startswith(MARK):

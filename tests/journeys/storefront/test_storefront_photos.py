@@ -131,7 +131,7 @@ def test_choosing_a_photo_finds_what_looks_like_it(visit: Any, site: str, file: 
     assert "photo=" in page.url
     shown = page.eval_on_selector("#results img.photo", "img => img.getAttribute('src')")
     assert "/images/a%20b/blue%20" in shown  # the shop's own pictures are there
-    page.wait_for_function("document.querySelector('#results img.photo').naturalWidth > 0")
+    assert page.eval_on_selector("#results img.photo", "img => img.decode().then(() => img.naturalWidth)") > 0
 
 
 def test_words_beside_the_photo_and_taking_it_away(visit: Any, site: str, file: Path) -> None:
@@ -139,13 +139,13 @@ def test_words_beside_the_photo_and_taking_it_away(visit: Any, site: str, file: 
     chosen(page, file)
     page.fill("#q", "but red, under 35")
     page.press("#q", "Enter")
-    page.wait_for_function("document.querySelector('h1').textContent.includes('but red')")
+    page.wait_for_selector("h1:has-text('but red')")
     assert first(page)[:3] == ["red"] * 3
     page.reload()
     page.wait_for_selector("#photo-chip canvas")
     assert first(page)[:3] == ["red"] * 3
     page.click("#photo-chip a")
-    page.wait_for_function("!document.querySelector('#photo-chip')")
+    page.wait_for_selector("#photo-chip", state="detached")
     assert "photo=" not in page.url
 
 
@@ -171,7 +171,7 @@ def test_what_is_no_photo_is_told_and_nothing_moves(visit: Any, site: str, tmp_p
     broken.write_bytes(b"<svg onload=alert(1)>")
     page.click("#photo")
     page.set_input_files("#photo-panel input[type=file] >> nth=0", str(broken))
-    page.wait_for_function("document.querySelector('#toast').textContent.includes('no photo')")
+    page.wait_for_selector("#toast:has-text('no photo')")
 
 
 def test_a_link_from_elsewhere_says_that_the_photo_is_gone(visit: Any, site: str) -> None:
@@ -192,5 +192,5 @@ def test_the_button_works_by_keyboard_on_a_phone_in_chinese(visit: Any, site: st
     assert camera.get_attribute("capture") == "environment"
     assert page.locator("#photo-panel .camera").is_visible()
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('#photo-panel').matches(':popover-open')")
+    page.wait_for_selector("#photo-panel", state="hidden")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
