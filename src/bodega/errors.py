@@ -124,11 +124,11 @@ class TooManyBadRows(BadFeed):
 class BadPicture(UsageError):
     status = 422
 
-    def __init__(  # noqa: PLR0913 - one more than every error takes
+    def __init__(
         self,
         what: str,
         *,
-        reason: str,
+        reason: str = "broken",
         where: str = "",
         allowed: str = "",
         got: object = None,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bodega.errors import BadFeed, BadPicture
-from bodega.protocols import ImageEncoder, Progress
+from bodega.protocols import ImageEncoder, Pixels, Progress
 from bodega.schema.arrays import Flags, Floats
 from bodega.understanding.image import decode
 from bodega.understanding.image.histogram import HistogramEncoder
@@ -103,7 +103,8 @@ def look(encoder: ImageEncoder, given: Iterator[tuple[str, bytes]], progress: Pr
     colours = HistogramEncoder()
     names: list[str] = []
     rows: list[tuple[Floats, Floats]] = []
-    held, lost = [], 0
+    held: list[Pixels] = []
+    lost = 0
 
     def done() -> None:
         if held:

@@ -94,7 +94,7 @@ def luma(folder: Path, encoder: ImageEncoder) -> Pictured:
                 title=row["name"],
                 description=_plain(row["description_html"]),
                 price=row["price"],
-                category=tuple(max(paths, key=_length, default=[])),
+                category=tuple(max(paths, key=len)) if paths else (),
                 images=tuple(row["images"][:1]),
                 attributes=values,
             )
@@ -151,10 +151,6 @@ def same_label(labels: Sequence[str]) -> list[Ints]:
     """For each item the others of its class."""
     held = np.array(labels)
     return [np.setdiff1d(np.flatnonzero(held == own), [row]).astype(np.int32) for row, own in enumerate(held)]
-
-
-def _length(path: Sequence[str]) -> int:
-    return len(path)
 
 
 def _photos(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:

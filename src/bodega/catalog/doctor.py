@@ -117,9 +117,7 @@ CODES: dict[str, _Code] = {
 }
 
 
-def examine(
-    items: Iterable[Item], search: Search | None = None, kinds: Mapping[str, Kind] | None = None
-) -> Diagnosis:
+def examine(items: Iterable[Item], search: Search | None = None, kinds: Mapping[str, Kind] | None = None) -> Diagnosis:
     """Look at every item once. `search(query, k)` gives the ids that the shop's own search finds, best first; without
     it the items are not looked up. `kinds` are those of the settings. Same items, same diagnosis."""
     found = _Notebook(kinds or {})

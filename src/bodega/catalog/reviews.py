@@ -365,7 +365,7 @@ def _opened(
     return feed, feed.format, mapping, list(feed.notes), source.name
 
 
-def _numbered(rows: Iterable[Mapping[str, object]]) -> Iterator[RawRow]:
+def _numbered(rows: Iterable[object]) -> Iterator[RawRow]:
     for line, row in enumerate(rows, 1):
         if isinstance(row, Mapping):
             yield RawRow(line, dict(row))

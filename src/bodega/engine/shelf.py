@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodega.schema import Item, ItemTable
-from bodega.schema.ratings import rated_like
 from bodega.schema.arrays import Doubles, Flags, Floats, Ints
+from bodega.schema.ratings import rated_like
 
 GONE = -1
 Fill = Callable[[ItemTable, ItemTable], ItemTable]
