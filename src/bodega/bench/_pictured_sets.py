@@ -88,13 +88,14 @@ def luma(folder: Path, encoder: ImageEncoder) -> Pictured:
     for row in rows:
         values: dict[str, AttributeValue] = {name: str(value).split("|") for name, value in row["attributes"].items()}
         paths: list[list[str]] = [path.split("/") for path in row["categories"]]
+        deepest: list[str] = max(paths, key=len) if paths else []
         items.append(
             Item(
                 id=row["sku"],
                 title=row["name"],
                 description=_plain(row["description_html"]),
                 price=row["price"],
-                category=tuple(max(paths, key=len)) if paths else (),
+                category=tuple(deepest),
                 images=tuple(row["images"][:1]),
                 attributes=values,
             )
