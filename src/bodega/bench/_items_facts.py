@@ -1,7 +1,8 @@
 """Facts: hide what a shop says of its items, and read it back in their texts; tag Chinese titles.
 
 Luma: colour, size, material, pattern, climate and style of items whose column is emptied, and the audience, which is
-the first step of their category path (hidden too). Best Buy: brands, and the colours that titles end with (cut off, to
+the first step of their category path (hidden too; in `audience_in_path` it is left there). Best Buy: brands, and the
+colours that titles end with (cut off, to
 be read elsewhere). What is hidden is hidden for whole products, so that no variant tells of another; everything the
 miner learns, its confidence included, comes from the products that keep their columns. What was chosen by hand was
 chosen on Luma's folds 0 and 1 and on other Best Buy products; figures are taken on folds 2 to 4 and fold 1 of Best Buy.
@@ -84,6 +85,9 @@ def _luma(options: ItemsOptions, sheet: Sheet) -> None:
     for name in (*ATTRIBUTES, "audience"):
         held = _hidden(items, name, LUMA_FOLDS, lambda item: item.group or item.id)
         _told(sheet, f"luma.{name}", held, options.seed)
+    items = [_with_audience(item, hide=False) for item in _read(options.data / LUMA)]
+    held = _hidden(items, "audience", LUMA_FOLDS, lambda item: item.group or item.id)
+    _told(sheet, "luma.audience_in_path", held, options.seed)
 
 
 def _best_buy(options: ItemsOptions, sheet: Sheet) -> None:
@@ -252,13 +256,13 @@ def _read(path: Path) -> list[Item]:
     return list(store.scan())
 
 
-def _with_audience(item: Item) -> Item:
-    """The first step of the category ("Men") as the audience, and out of the path."""
+def _with_audience(item: Item, *, hide: bool = True) -> Item:
+    """The first step of the category ("Men") as the audience, and (`hide`) out of the path."""
     audience = AUDIENCE.get(item.category[0]) if item.category else None
     attributes = {key: value for key, value in item.attributes.items() if key != "gender"}
     if audience is None:
         return msgspec.structs.replace(item, attributes=attributes)
-    return msgspec.structs.replace(item, attributes=attributes | {"audience": audience}, category=item.category[1:])
+    return msgspec.structs.replace(item, attributes=attributes | {"audience": audience}, category=item.category[hide:])
 
 
 def _with_colour(item: Item) -> Item:

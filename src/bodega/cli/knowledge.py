@@ -105,7 +105,9 @@ def show_item(
             )
             show.console.print(line)
             for one in fact.evidence:
-                show.console.print(f"    {one.how} in {escape(one.field)} [{one.start}:{one.end}]: {escape(one.text)}")
+                of = f" ({one.have} of {one.had} have it)" if one.had else ""
+                place = f"{escape(one.field)} [{one.start}:{one.end}]"
+                show.console.print(f"    {one.how} in {place}: {escape(one.text)}{of}", highlight=False)
 
 
 @knowledge.command("accept", epilog="Example: `bodega knowledge accept -a color --least 0.8 --shop my-shop`")

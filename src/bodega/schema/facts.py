@@ -29,6 +29,9 @@ class FactEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     end: int
     text: str
     how: How
+    have: int = 0
+    """Of the `had` products of the shop with these characters so many have the value; both 0 where nobody counted."""
+    had: int = 0
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

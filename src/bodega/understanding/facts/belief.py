@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 FEATURES = (
     "bias", "title", "text", "category", "code", "review", "title_right", "text_right", "category_right", "code_right",
     "title_said", "first", "last", "several", "rivals", "before_rivals", "mentions", "clue", "clues", "by_category",
-    "rival_clue", "tagged", "share", "lexicon",
+    "rival_clue", "tagged", "share", "lexicon", "voted", "vote", "rival_vote",
 )  # fmt: skip
 STANDARD: dict[tuple[str, str], float] = {
     ("colour", "title"): 0.90,
@@ -88,6 +88,7 @@ def features(found: Mapping[tuple[int, str], Candidate], known: Known, numeric: 
     first: dict[int, int] = {}
     rivals: dict[int, int] = {}
     clue: dict[int, list[float]] = {}
+    vote: dict[int, list[float]] = {}
     for candidate in found.values():
         starts = [one.start for one in candidate.mentions if one.place == "title"]
         if starts:
@@ -95,7 +96,10 @@ def features(found: Mapping[tuple[int, str], Candidate], known: Known, numeric: 
         if candidate.mentions:
             rivals[candidate.target] = rivals.get(candidate.target, 0) + 1
         clue.setdefault(candidate.target, []).append(max(candidate.clue, candidate.by_category))
-    rows = [_row(candidate, known, numeric[candidate.target], first, rivals, clue) for candidate in found.values()]
+        vote.setdefault(candidate.target, []).append(candidate.vote)
+    rows = [
+        _row(candidate, known, numeric[candidate.target], first, rivals, (clue, vote)) for candidate in found.values()
+    ]
     return np.array(rows, np.float64).reshape(len(rows), len(FEATURES))
 
 
@@ -105,7 +109,7 @@ def _row(
     numeric: bool,
     first: Mapping[int, int],
     rivals: Mapping[int, int],
-    clue: Mapping[int, list[float]],
+    others: tuple[Mapping[int, list[float]], Mapping[int, list[float]]],
 ) -> list[float]:
     target, mentions = candidate.target, candidate.mentions
     value = "" if numeric else candidate.value
@@ -113,9 +117,8 @@ def _row(
     said = [any(one.place == place for one in mentions) for place in (*_CLASSES, "review")]
     rates = [_odds(known.rate(target, value, at)) if said[at] else 0.0 for at in range(len(_CLASSES))]
     own = known.tallies.get((target, value))
-    others = sorted(clue[target], reverse=True)
-    mine = max(candidate.clue, candidate.by_category)
-    rival = others[1] if len(others) > 1 and others[0] == mine else others[0] if others[0] > mine else 0.0
+    rival = _rival(others[0][target], max(candidate.clue, candidate.by_category))
+    rival_vote = _rival(others[1][target], candidate.vote)
     return [
         1.0,
         *map(float, said),
@@ -134,7 +137,16 @@ def _row(
         2.0 + _odds(candidate.tagged) if candidate.tagged else 0.0,
         math.sqrt(known.share(target, value)),
         float(not candidate.shop),
+        float(candidate.vote > 0),
+        _odds(candidate.vote) if candidate.vote else 0.0,
+        _odds(rival_vote) if rival_vote else 0.0,
     ]
+
+
+def _rival(strengths: Sequence[float], mine: float) -> float:
+    """The strongest of the others, where it is above `mine` or there are several."""
+    others = sorted(strengths, reverse=True)
+    return others[1] if len(others) > 1 and others[0] == mine else others[0] if others[0] > mine else 0.0
 
 
 def _odds(share: float) -> float:
@@ -166,7 +178,7 @@ class Belief(msgspec.Struct, frozen=True):
 
     def confidence(self, rows: Array) -> Array:
         """(n,) probabilities."""
-        score = rows @ np.array(self.weights)
+        score = rows[:, : len(self.weights)] @ np.array(self.weights)  # what was kept before votes has fewer
         found: Array = np.where(_is_named(rows), self.named(score), self.guessed(score))
         return found
 

@@ -57,8 +57,10 @@ class Candidate:
     """The same of the category path."""
     tagged: float = 0.0
     """Probability of the tagger; 0 where it does not say so."""
+    vote: float = 0.0
+    """What all words of the item say together (`votes`), from 0 to 1; 0 where nothing was learned of the value."""
     words: list[FactEvidence] = field(default_factory=list)
-    """Evidence of clues."""
+    """Evidence of clues and votes."""
 
     @property
     def titled(self) -> bool:

@@ -38,7 +38,8 @@ from bodega.understanding.facts.clues import Clues
 from bodega.understanding.facts.columns import Columns, Sense, Target, columns_of
 from bodega.understanding.facts.mentions import Candidate, Spotter
 from bodega.understanding.facts.passages import Passage, key_of, passages_of
-from bodega.understanding.facts.sample import Sample, drawn_from, hint, near, said_of
+from bodega.understanding.facts.sample import Sample, drawn_from, hint, near, said_of, vote
+from bodega.understanding.facts.votes import LIKELY, Ballot, Votes, tokens_of
 from bodega.understanding.query import colours
 from bodega.understanding.query.units import Worth, worths
 
@@ -75,7 +76,8 @@ class _Stored(msgspec.Struct, frozen=True):
     beliefs: list[Belief | None]
     homes: dict[str, dict[str, float]]
     items: int
-    format: int = 1
+    votes: Votes = msgspec.field(default_factory=Votes)
+    format: int = 2
 
 
 class Miner:
@@ -91,6 +93,7 @@ class Miner:
         self.columns = Columns()
         self.known = Known({}, {})
         self.clues: Clues = {}
+        self.ballot = Ballot(Votes())
         self.beliefs: list[Belief | None] = []
         self.tagger: BrandTagger | None = None
         self.items = 0
@@ -120,6 +123,7 @@ class Miner:
         self.tagger = sample.tagged() if self.options.tagger else None
         self.known = sample.known(np.ones(len(rows), np.bool_))
         self.clues = sample.clues(np.ones(len(rows), np.bool_))
+        self.ballot = Ballot(sample.votes())
         self.beliefs = learned(sample.examples(self._numeric), len(self.columns.targets))
         return self
 
@@ -141,6 +145,18 @@ class Miner:
             self.tagger.add(found, passages)
         return found
 
+    def _vote(self, found: dict[tuple[int, str], Candidate], passages: Sequence[Passage], wanted: set[int]) -> None:
+        """Add what all words say of the wanted columns, and which of them say it."""
+        if wanted.isdisjoint(self.ballot.targets):
+            return
+        tokens = tokens_of(passages)
+        vote(found, {key: chance for key, chance in self.ballot.judge(tokens).items() if key[0] in wanted})
+        for key, candidate in found.items():
+            if candidate.vote >= LIKELY and len(candidate.mentions) < 3:
+                counted = self.ballot.evidence(key, tokens)
+                places = {(one.field, one.start) for one in counted}
+                candidate.words = counted + [one for one in candidate.words if (one.field, one.start) not in places]
+
     # -- mining ---------------------------------------------------------------------------------------------------
 
     def mine(self, item: Item, told: Told | None = None) -> list[Fact]:
@@ -154,6 +170,7 @@ class Miner:
             if (not said[number] or (target.single and number in titled)) and self._at_home(item, target)
         }
         found = {key: candidate for key, candidate in found.items() if candidate.target in wanted}
+        self._vote(found, passages, wanted)
         if not found:
             return []
         facts: list[Fact] = []
@@ -242,6 +259,7 @@ class Miner:
             clues=self.clues,
             beliefs=self.beliefs,
             homes=self.homes,
+            votes=self.ballot.votes,
             items=self.items,
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -257,7 +275,7 @@ class Miner:
         found.columns = Columns(stored.targets, stored.senses)
         found.known = Known({(target, value): tally for target, value, tally in stored.tallies}, dict(stored.totals))
         found.clues, found.beliefs, found.items = stored.clues, stored.beliefs, stored.items
-        found.homes = stored.homes
+        found.homes, found.ballot = stored.homes, Ballot(stored.votes)
         found._worths = stored.worths
         found.tagger = BrandTagger.load(folder / TAGGER) if (folder / TAGGER).is_dir() else None
         found._ready()

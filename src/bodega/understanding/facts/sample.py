@@ -8,7 +8,7 @@ Cost: 12,000 items about 10 s. Not for: mining (`miner`).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from bodega.understanding.facts.clues import CATEGORY, Clues, Counted, clue_word
 from bodega.understanding.facts.columns import Columns, Target
 from bodega.understanding.facts.mentions import PLACES, Candidate
 from bodega.understanding.facts.passages import Passage, key_of
+from bodega.understanding.facts.votes import LIKELY, Taught, Votes, tokens_of
 
 Look = Callable[[Item], tuple[list[Passage], dict[tuple[int, str], Candidate]]]
 """An item -> its texts, and what they name."""
@@ -43,6 +44,12 @@ class Sample:
         self.found: list[dict[tuple[int, str], Candidate]] = []
         self.said: list[list[frozenset[str]]] = []
         self.hints: list[list[str]] = []
+        self.product: list[int] = []
+        """The product of each row."""
+        self.taught: Taught | None = None
+        self._heads: list[int] = []
+        self._voted = np.zeros((0, 0))
+        self._votes = Votes()
 
     @classmethod
     def of(cls, columns: Columns, items: ItemTable, drawn: tuple[NDArray[np.int64], list[str]], look: Look) -> Sample:
@@ -52,14 +59,34 @@ class Sample:
             size[group] = size.get(group, 0) + 1
         fold = np.array([zlib.crc32(group.encode()) >> 8 & 1 for group in groups])
         found = cls(columns, fold, np.array([1.0 / size[group] for group in groups]))
-        for row in rows.tolist():
+        number: dict[str, int] = {}
+        tokens = []
+        for at, (row, group) in enumerate(zip(rows.tolist(), groups, strict=True)):
             item = items.item(row)
             passages, candidates = look(item)
             found.said.append(said_of(item, columns.targets))
             found.found.append(candidates)
             found.hints.append(list(clue_words(passages)))
             found.passages.append([one for one in passages if one.place in ("title", "category")])
+            if group not in number:
+                number[group] = len(number)
+                found._heads.append(at)
+                tokens.append(tokens_of(passages))
+            found.product.append(number[group])
+        found.taught = Taught(list(number), tokens)
         return found
+
+    def votes(self) -> Votes:
+        """What all words say together; the votes on products that did not take part wait for `examples`."""
+        if self.taught is not None:
+            own = [
+                number
+                for number, target in enumerate(self.columns.targets)
+                if target.own and not target.base and target.kind in CLUE_KINDS
+            ]
+            said = [dict(enumerate(self.said[row])) for row in self._heads]
+            self._votes, self._voted = self.taught.votes(said, own)
+        return self._votes
 
     def known(self, rows: NDArray[np.bool_]) -> Known:
         """What these items tell of values."""
@@ -134,6 +161,7 @@ class Sample:
             for row in np.flatnonzero(self.fold == fold).tolist():
                 found = {key: _copy(one) for key, one in self.found[row].items()}
                 hint(found, self.passages[row], clues)
+                vote(found, dict(zip(self._votes.values, self._voted[self.product[row]].tolist(), strict=True)))
                 found = {
                     key: one
                     for key, one in found.items()
@@ -180,6 +208,16 @@ def hint(found: dict[tuple[int, str], Candidate], passages: Sequence[Passage], c
             if len(candidate.words) < 3:
                 how: How = "category" if by_category else "words"
                 candidate.words.append(FactEvidence(field, start, end, texts[field][start:end], how))
+
+
+def vote(found: dict[tuple[int, str], Candidate], chances: Mapping[tuple[int, str], float]) -> None:
+    """Add what all words say together; a value that no text names is a candidate where it is likely."""
+    for key, chance in chances.items():
+        candidate = found.get(key)
+        if candidate is None and chance >= LIKELY:
+            candidate = found[key] = Candidate(*key)
+        if candidate is not None:
+            candidate.vote = max(chance, 1e-6)
 
 
 def _copy(one: Candidate) -> Candidate:
