@@ -2,10 +2,10 @@
 
 Luma: colour, size, material, pattern, climate and style of items whose column is emptied, and the audience, which is
 the first step of their category path (hidden too; in `audience_in_path` it is left there). Best Buy: brands, and the
-colours that titles end with (cut off, to
-be read elsewhere). What is hidden is hidden for whole products, so that no variant tells of another; everything the
-miner learns, its confidence included, comes from the products that keep their columns. What was chosen by hand was
-chosen on Luma's folds 0 and 1 and on other Best Buy products; figures are taken on folds 2 to 4 and fold 1 of Best Buy.
+colours that titles end with (cut off, to be read elsewhere). What is hidden is hidden for whole products, so that no
+variant tells of another; everything the miner learns, its confidence included, comes from the products that keep their
+columns. What was chosen by hand was chosen on Luma's folds 0 and 1 and on other Best Buy products; figures are taken on
+folds 2 to 4 and fold 1 of Best Buy.
 Precision counts the facts from the shipped threshold on; recall counts values; intervals draw products.
 Baselines: exact mentions of values that other items have; the most frequent value of the category.
 """

@@ -229,14 +229,13 @@ class Taught:
 
     def _kept(self, values: list[tuple[int, str]], bias: Array, weights: Array, of: tuple[Array, Array]) -> Votes:
         have, had = (np.asarray(self.there.T @ one) for one in of)
-        tokens = {}
+        tokens = {}  # those that say nothing too: they make an item's text longer
         for at, name in enumerate(self.names):
             votes = [
                 Vote(value, round(float(weights[at, value]), 4), int(have[at, value]), int(had[at, value]))
                 for value in np.flatnonzero(np.abs(weights[at]) >= SMALL).tolist()
             ]
-            if votes:
-                tokens[name] = Token(float(self.scale[at]), votes)
+            tokens[name] = Token(float(self.scale[at]), votes)
         return Votes(values, [round(one, 4) for one in bias.tolist()], tokens)
 
 
