@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -100,3 +101,22 @@ def test_votes_are_kept_with_the_miner(tmp_path: Path) -> None:
     opened = Miner.load(tmp_path)
     assert opened.ballot.votes == miner.ballot.votes
     assert [opened.mine(item) for item in items] == [miner.mine(item) for item in items]
+
+
+def test_a_miner_kept_before_there_were_votes_opens(tmp_path: Path) -> None:
+    tones = ("Matte", "Glossy")
+    items = [
+        Item(id=f"{n}x", title=f"{tones[n % 2]} thing {n}", attributes={"tone": tones[n % 2]} if n % 3 else {})
+        for n in range(120)
+    ]
+    Miner().fit(ItemTable.of(items)).save(tmp_path)
+    stored = msgspec.json.decode((tmp_path / "miner.json").read_bytes())
+    del stored["votes"]
+    for belief in stored["beliefs"]:
+        if belief is not None:
+            belief["weights"] = belief["weights"][:-3]
+    (tmp_path / "miner.json").write_bytes(msgspec.json.encode(stored))
+    opened = Miner.load(tmp_path)
+    facts = [fact for item in items for fact in opened.mine(item)]
+    assert {fact.item for fact in facts if fact.confidence >= 0.9} == {one.id for one in items if not one.attributes}
+    assert not [one for fact in facts for one in fact.evidence if one.had]
