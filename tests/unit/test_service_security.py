@@ -15,7 +15,7 @@ from litestar import get
 from litestar.response.base import ASGIResponse
 
 from bodega.engine.access import make_token
-from bodega.schema import Item, read_rule
+from bodega.schema import Item, Review, read_rule
 from bodega.service import keys as keys_module
 from bodega.service.app import create_app
 from bodega.service.openapi import OPERATIONS, Operation
@@ -38,6 +38,9 @@ PIN = {"then": [{"do": "pin", "item": "1", "position": 1}]}
 BODIES |= {"why_not": {"item": "shoe1", "request": {"place": "search", "query": "shoe"}}}
 BODIES |= {"identify": {"user": "u", "session": "s"}, "identify_apart": {"user": "u", "session": "s"}}
 BODIES |= {"consent_say": {"user": "u", "purposes": {"learning": False}}}
+BODIES |= {"reviews": [{"item": "1", "user": "u", "stars": 5, "text": "Good."}]}
+BODIES |= {"reviews_decide": {"ids": ["r1"], "verdict": "hide"}}
+BODIES |= {"knowledge_decide": {"accepted": True, "attribute": "colour"}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
@@ -64,6 +67,7 @@ class Door:
             self.keys[name] = store.create(name, ["search", "events"] if name == "revoked" else name.split("+"))
         store.revoke(next(info.id for info in store.list() if info.label == "revoked"))
         self.erasure = self.shop.erasures.forget("somebody").id
+        self.shop.stores.reviews.upsert([Review(id="r1", item="1", user="writer", stars=1, text="Never again.")])
         self.runner = asyncio.Runner()
         app = create_app(self.shop, handlers=[forgotten, page])
         transport = httpx.ASGITransport(app=app, client=(address, 5), raise_app_exceptions=False)

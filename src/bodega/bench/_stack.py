@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bodega.engine.finding import Finder
-from bodega.engine.learn import Parts
+from bodega.engine.learn import Parts, Unneeded
 from bodega.engine.places import PLACES
 from bodega.engine.shelf import Shelf
 from bodega.evaluation import Case, Scorer
@@ -43,8 +43,12 @@ class Stack:
             if name in ready:
                 sources[name] = ready[name]
                 continue
+            try:
+                source = parts.make[name]()
+            except Unneeded:
+                continue
             progress.start(f"learn: {name}")
-            sources[name] = parts.make[name]().fit(world)
+            sources[name] = source.fit(world)
             progress.finish()
         understanding = parts.understand(world) if parts.understand is not None else None
         return cls(sources, Finder(sources, Shelf.of(world.items), understanding), len(world.items))

