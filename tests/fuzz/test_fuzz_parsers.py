@@ -117,6 +117,7 @@ def search(name: str, corpus: Path, seconds: int) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds + 240, check=False)
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_planted_bug(tmp_path: Path) -> None:
     done = search("planted", tmp_path / "corpus", 20)
     assert done.returncode != 0

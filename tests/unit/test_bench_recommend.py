@@ -74,12 +74,14 @@ def test_slices_part_the_cases(result: recommend.BenchResult) -> None:
     assert slices["target never with the history"]["cases"] + slices["target seen with the history"]["cases"] == 400
 
 
+@pytest.mark.slow
 def test_it_is_the_same_again(chain: Path, result: recommend.BenchResult) -> None:
     again = recommend.run(RecommendOptions(chain))
     assert timeless(again) == timeless(result)
     assert again.intervals == result.intervals
 
 
+@pytest.mark.slow
 def test_a_draw_of_users_is_smaller_and_said(chain: Path) -> None:
     few = recommend.run(RecommendOptions(chain, users=50))
     assert few.facts["cases"] == 50

@@ -27,6 +27,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_figures_of_the_default_and_of_what_was_asked_for(ring: Path) -> None:
     found = sequential.run(SequentialBenchOptions(ring, only=("noise_start", "warm")))
     figures = found.figures
@@ -41,6 +42,7 @@ def test_figures_of_the_default_and_of_what_was_asked_for(ring: Path) -> None:
     assert "sequential.ndcg@10.strict" not in figures
 
 
+@pytest.mark.slow
 def test_full_adds_the_test_and_the_fusion(ring: Path) -> None:
     figures = sequential.run(SequentialBenchOptions(ring, full=True, only=())).figures
     assert figures["transition.ndcg@10.strict"] > 0.9

@@ -134,6 +134,7 @@ def test_what_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch, tmp_pat
         open_image_encoder(Pictures(encoder="own"), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_own_network_learns_shapes_and_is_kept(tmp_path: Path) -> None:
     """Rings and bars in any colour: the histogram of colours cannot tell them apart, a taught network can."""
     pytest.importorskip("torch")
