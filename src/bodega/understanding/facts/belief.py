@@ -45,9 +45,9 @@ not a single value of. Counted on Luma, fashion and ESCI products (205 colours a
 and 138 materials in texts); units by reading 85 titles; see docs/decisions/0041-facts.md."""
 RIDGE, PULL = 1.0, 4.0
 """Penalty of the weights of all columns together, and of a column's own difference from them."""
-RIGHT, WRONG, WRONG_GUESS = 1.0, 2.0, 3.0
-"""Products that each block of a curve is mixed with: thirty of thirty named values are .94, as many guesses .91:
-the block of a guess is the best of many words, and flatters (11 of 13 Luma patterns that were believed at .92)."""
+RIGHT, WRONG = 1.0, 2.0
+"""Products that each block of a curve is mixed with: thirty of thirty are .94. (Before votes were counted on products
+that take no part, a guess was the best of many words and needed three wrong ones: docs/log.md.)"""
 FEWEST = 30.0
 """Products with candidates that a column needs to be calibrated alone."""
 _CLASSES = ("title", "text", "category", "code")
@@ -218,15 +218,14 @@ def learned(examples: Examples, targets: int) -> list[Belief | None]:
             score[here] = examples.rows[here] @ _logistic(examples, own & (examples.fold != fold), common[fold])
         named = _is_named(examples.rows)
         curves = [
-            curve(score[rows], examples.right[rows], examples.weight[rows], wrong)
-            for rows, wrong in ((own & named, WRONG), (own & ~named, WRONG_GUESS))
+            curve(score[rows], examples.right[rows], examples.weight[rows]) for rows in (own & named, own & ~named)
         ]
         out.append(Belief(_logistic(examples, own, final).tolist(), *curves))
     return out
 
 
-def curve(score: Array, right: Array, weight: Array, wrong: float) -> Curve:
-    """Isotonic blocks, each mixed with RIGHT and `wrong` products, made increasing again."""
+def curve(score: Array, right: Array, weight: Array) -> Curve:
+    """Isotonic blocks, each mixed with RIGHT and WRONG products, made increasing again."""
     if weight.sum() < FEWEST / 2:
         return Curve()
     order = np.argsort(score, kind="stable")
@@ -236,7 +235,7 @@ def curve(score: Array, right: Array, weight: Array, wrong: float) -> Curve:
     scores, chances, sizes = [], [], []
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         mass = float(weight[low:high].sum())
-        chances.append((float((right[low:high] * weight[low:high]).sum()) + RIGHT) / (mass + RIGHT + wrong))
+        chances.append((float((right[low:high] * weight[low:high]).sum()) + RIGHT) / (mass + RIGHT + WRONG))
         sizes.append(mass)
         scores.append(float((score[low:high] * weight[low:high]).sum()) / mass)
     smooth = isotonic_regression(np.array(chances), weights=np.array(sizes)).x
