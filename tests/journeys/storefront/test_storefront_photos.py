@@ -187,7 +187,7 @@ def test_the_button_works_by_keyboard_on_a_phone_in_chinese(visit: Any, site: st
     button.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#photo-panel:popover-open")
-    assert button.get_attribute("aria-expanded") == "true"
+    expect(button).to_have_attribute("aria-expanded", "true")
     camera = page.locator("#photo-panel input[capture]")
     assert camera.get_attribute("capture") == "environment"
     assert page.locator("#photo-panel .camera").is_visible()

@@ -101,7 +101,7 @@ def test_search_box_by_keyboard(visit: Any, site: str, shop: Any) -> None:
     page.keyboard.type("choc")
     options = page.locator('#suggestions [role="option"]')
     expect(options.first).to_be_visible()
-    assert box.get_attribute("aria-expanded") == "true"
+    expect(box).to_have_attribute("aria-expanded", "true")
     expect(options.first.locator("mark")).to_have_text("choc")
     page.keyboard.press("ArrowDown")
     active = box.get_attribute("aria-activedescendant")
@@ -111,7 +111,7 @@ def test_search_box_by_keyboard(visit: Any, site: str, shop: Any) -> None:
     assert box.input_value() == "choc", "back in the field stands what was typed"
     page.keyboard.press("Escape")
     expect(page.locator("#suggestions")).to_be_hidden()
-    assert box.get_attribute("aria-expanded") == "false"
+    expect(box).to_have_attribute("aria-expanded", "false")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Results for “choc”")
     assert page.url.endswith("/search?q=choc")
@@ -224,7 +224,7 @@ def test_why_this_and_not_interested(visit: Any, site: str, shop: Any, width: in
     page.keyboard.press("Enter")
     panel = page.locator("#why-panel")
     expect(panel).to_be_visible()
-    assert button.get_attribute("aria-expanded") == "true"
+    expect(button).to_have_attribute("aria-expanded", "true")  # told by an event after the panel opened
     assert panel.locator(".reason .share").all_inner_texts() == ["60%", "25%", "15%"]
     widths = panel.locator(".meter i").evaluate_all(
         "all => all.map(bar => bar.offsetWidth / bar.parentElement.offsetWidth)"
@@ -236,7 +236,7 @@ def test_why_this_and_not_interested(visit: Any, site: str, shop: Any, width: in
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     expect(button).to_be_focused()
-    assert button.get_attribute("aria-expanded") == "false"
+    expect(button).to_have_attribute("aria-expanded", "false")
     button.click()
     page.get_by_role("button", name="Not interested").click()
     expect(home.locator(f'[data-item="{first}"]')).to_have_count(0)
