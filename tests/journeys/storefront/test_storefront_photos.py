@@ -181,6 +181,8 @@ def test_a_link_from_elsewhere_says_that_the_photo_is_gone(visit: Any, site: str
 
 
 def test_the_button_works_by_keyboard_on_a_phone_in_chinese(visit: Any, site: str) -> None:
+    from playwright.sync_api import expect
+
     page = visit(f"{site}/?lang=zh", width=375, height=700, has_touch=True, is_mobile=True)
     button = page.locator("#photo")
     assert button.get_attribute("aria-label") == "以图搜索"
@@ -188,6 +190,10 @@ def test_the_button_works_by_keyboard_on_a_phone_in_chinese(visit: Any, site: st
     page.keyboard.press("Enter")
     page.wait_for_selector("#photo-panel:popover-open")
     expect(button).to_have_attribute("aria-expanded", "true")
+    panel, above = page.locator("#photo-panel").bounding_box(), button.bounding_box()
+    assert above["y"] + above["height"] <= panel["y"] < above["y"] + above["height"] + 40, "below what opened it"
+    assert panel["x"] >= 0
+    assert panel["x"] + panel["width"] <= 375
     camera = page.locator("#photo-panel input[capture]")
     assert camera.get_attribute("capture") == "environment"
     assert page.locator("#photo-panel .camera").is_visible()

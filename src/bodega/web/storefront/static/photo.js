@@ -7,6 +7,7 @@ import { announce, byId, facts, h, icon, toast } from "./dom.js";
 import { addressOf } from "./reading.js";
 import { randomId } from "./state.js";
 import { t } from "./words.js";
+import { placeNear } from "./why.js";
 
 /** @typedef {{image: string, name: string, thumb: string}} Photo */
 /** @typedef {(url: string, how?: {replace?: boolean, keep?: boolean}) => void} Go */
@@ -135,7 +136,10 @@ export function photoSearch(go) {
   panel.append(
     h("div", { class: "head" }, h("h2", {}, t("photo.title")), h("button", { class: "round", type: "button", "aria-label": t("close"), onclick: () => panel.hidePopover() }, icon("x"))),
     h("p", {}, t("photo.more")), h("div", { class: "choices" }, chooser(t("photo.choose"), false), chooser(t("photo.take"), true)), h("p", { class: "soft" }, t("photo.kept")));
-  button.addEventListener("click", () => { panel.togglePopover(); panel.querySelector("input")?.focus(); });
+  const near = () => panel.matches(":popover-open") && placeNear(panel, button);
+  button.addEventListener("click", () => { panel.togglePopover(); near(); panel.querySelector("input")?.focus({ preventScroll: true }); });
+  addEventListener("scroll", near, { passive: true });
+  addEventListener("resize", near, { passive: true });
   panel.addEventListener("toggle", () => {
     const open = panel.matches(":popover-open");
     button.setAttribute("aria-expanded", String(open));
