@@ -9,12 +9,13 @@ PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format slow faults faults-long fuzz peers clean install browser
+.PHONY: help demo demo-check test coverage check format slow faults faults-long fuzz peers clean install browser
 
 help:
 	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
 	@echo "make demo-check  the same, without staying up: a shopper's journey over HTTP, figures, exit code"
-	@echo "make test        all tests but the slow ones, with coverage"
+	@echo "make test        all tests but the slow ones"
+	@echo "make coverage    the same, and which lines no test ran (a third slower)"
 	@echo "make check       format, lint, types, import contracts, pinned versions"
 	@echo "make slow        quality floors and other tests that take minutes each"
 	@echo "make fuzz        bytes, requests and orders of calls that break something: BODEGA_FUZZ_SECONDS a parser (30)"
@@ -31,6 +32,10 @@ demo-check: $(TAUGHT)
 	$(BIN)/bodega demo --check
 
 test: $(TAUGHT) browser
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not faults"
+
+# The same with a table of what no test ran: tracing costs a third more time, and the time limits of some tests.
+coverage: $(TAUGHT) browser
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not faults" --cov --cov-report=term
 
 slow: $(TAUGHT) browser

@@ -106,9 +106,9 @@ def test_a_hundred_thousand_fuzzed_filters_never_crash_nor_hang() -> None:
 
 def check_survives(text: str) -> bool:
     """Read, checked, applied and written again, or refused by BadRequest alone; was it read? Anything else fails."""
-    before = time.process_time()
+    before = time.thread_time()
     tree = told(lambda: parse(text))
-    assert time.process_time() - before < LONGEST_SECONDS, text
+    assert time.thread_time() - before < LONGEST_SECONDS, text
     if isinstance(tree, BadRequest):
         assert tree.what
         assert tree.where.startswith("filter expression")

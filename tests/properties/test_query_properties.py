@@ -123,7 +123,7 @@ def test_ten_thousand_characters_take_no_longer_than_five_hundred(part):
     for length in (500, 10_000):
         query = (part * length)[:length]
         SHOP.understand(query)
-        started = time.process_time()
+        started = time.thread_time()
         SHOP.understand(query)
-        spent.append(time.process_time() - started)
+        spent.append(time.thread_time() - started)
     assert spent[1] < max(0.1, 4 * spent[0])

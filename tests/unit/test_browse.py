@@ -331,7 +331,7 @@ def test_ten_thousand_matches_are_counted_fast_enough():
     chosen = (Filter(field="brand", values=("brand 7", "brand 8")), Filter(field="price", high=300))
     spent = []
     for _ in range(5):
-        before = time.process_time()
+        before = time.thread_time()
         asked(table, matches, ["brand", "category", "price", "tags"], chosen)
-        spent.append(time.process_time() - before)
+        spent.append(time.thread_time() - before)
     assert min(spent) < 0.020, f"{min(spent) * 1e3:.1f} ms; about 2 ms on an idle machine"

@@ -93,9 +93,9 @@ def test_suggestions_come_while_typing():
     index = Lexical().fit(World(ItemTable.of(items), asked([]), 0.0))
     spent = []
     for row in range(60):
-        before = time.process_time()
+        before = time.thread_time()
         index.suggest(f"w{titles[row, 0]} w{titles[row, 1]}"[: 2 + row % 9], 8)
-        spent.append(time.process_time() - before)
+        spent.append(time.thread_time() - before)
     assert np.median(spent) < 0.005, f"{np.median(spent) * 1e3:.1f} ms; about .3 ms on an idle machine"
 
 

@@ -263,9 +263,9 @@ def test_ranking_is_fast_enough_for_every_request() -> None:
     fusion = Fusion({"home": dict.fromkeys("abcde", 0.5)})
     seconds = []
     for _ in range(50):
-        started = time.process_time()
+        started = time.thread_time()
         fusion.rank(Context(), candidates)
-        seconds.append(time.process_time() - started)
+        seconds.append(time.thread_time() - started)
     assert min(seconds) < 1e-3
 
 

@@ -105,19 +105,19 @@ def test_any_text_gives_clean_tokens_and_folding_twice_is_folding_once(text):
 
 @pytest.mark.parametrize("hostile", ["a" * 1_000_000, "a-" * 500_000, "1," * 500_000, "蓝" * 300_000, '"' * 1_000_000])
 def test_a_megabyte_of_anything_is_cut_quickly(hostile):
-    before = time.process_time()
+    before = time.thread_time()
     tokens(hostile)
-    assert time.process_time() - before < 5.0
+    assert time.thread_time() - before < 5.0
 
 
 def test_a_title_takes_microseconds():
     titles = [f"Acme Trail running shoes men size {number} waterproof wi-fi 55inch" for number in range(2_000)]
     spent = []
     for _ in range(3):
-        before = time.process_time()
+        before = time.thread_time()
         for title in titles:
             tokens(title)
-        spent.append((time.process_time() - before) / len(titles))
+        spent.append((time.thread_time() - before) / len(titles))
     assert min(spent) < 200e-6, f"{min(spent) * 1e6:.0f} us of CPU; about 15 without coverage"
 
 

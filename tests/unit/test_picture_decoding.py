@@ -119,9 +119,9 @@ def test_animations_give_their_first_frame() -> None:
     frames = [Image.new("RGB", (20, 20), (place % 256, 0, 0)) for place in range(1_000)]
     frames[0] = Image.new("RGB", (20, 20), GREEN)
     data = written(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    began = time.process_time()
+    began = time.thread_time()
     assert near(decode(data)[5, 5], GREEN, 8)
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 0.5
     moving = written(frames[0], "WEBP", save_all=True, append_images=frames[1:20])
     assert near(decode(moving)[5, 5], GREEN, 20)
 
@@ -141,12 +141,12 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
         b"BM" + bytes(12) + struct.pack("<Iii", 40, 60_000, -60_000) + bytes(40),
     ]
     for bomb in bombs:
-        began = time.process_time()
+        began = time.thread_time()
         with pytest.raises(BadPicture) as told:
             decode(bomb)
         assert told.value.reason == "too_many_pixels"
         assert told.value.status == 422
-        assert time.process_time() - began < 0.2
+        assert time.thread_time() - began < 0.2
 
 
 def test_a_jpeg_of_endless_passes_is_refused() -> None:

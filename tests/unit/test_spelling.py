@@ -237,7 +237,7 @@ def test_a_correction_takes_no_time():
     found = Speller(Words.of(dict.fromkeys(names, 3)))
     spent = []
     for name in names[::100]:
-        before = time.process_time()
+        before = time.thread_time()
         found.correct([name[:3] + "q" + name[3:]])
-        spent.append(time.process_time() - before)
+        spent.append(time.thread_time() - before)
     assert np.median(spent) < 0.0015, f"{np.median(spent) * 1e3:.2f} ms; about .2 ms on an idle machine"

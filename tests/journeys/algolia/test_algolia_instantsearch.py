@@ -72,10 +72,9 @@ def test_results_follow_every_letter_and_show_what_was_found(visit: Any, site: A
     before = shown(page)
     word = site.world.truth.kinds[0]
     page.locator("#searchbox input").press_sequentially(word[:4], delay=30)
-    expect(page.locator("#hits mark").first).to_be_visible()
-    half = shown(page)
-    assert half != before
-    assert page.locator("#hits mark").first.inner_text().lower() == word[:4], "the beginning is marked, not the word"
+    # The beginning is marked, not the word; answers to fewer letters may be on the page for a moment.
+    expect(page.locator("#hits mark").first).to_have_text(re.compile(f"^{word[:4]}$", re.I))
+    assert shown(page) != before
     page.locator("#searchbox input").press_sequentially(word[4:], delay=30)
     expect(page.locator("#hits mark").first).to_have_text(re.compile(f"^{word[:-1]}", re.I))
     wanted = site.shop.search(word, k=12)
