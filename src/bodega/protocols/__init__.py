@@ -29,6 +29,7 @@ from bodega.protocols.models import (
 from bodega.protocols.states import Caught, Person, StateLost, StateStore, Steps
 from bodega.protocols.stores import (
     Along,
+    AnswerStore,
     CatalogStore,
     DeadLetterBox,
     EventRows,
@@ -43,6 +44,7 @@ from bodega.protocols.streams import News, Offset, Polled, Publisher, Record, St
 
 __all__ = [
     "Along",
+    "AnswerStore",
     "CatalogStore",
     "Caught",
     "DeadLetterBox",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bodega.protocols.states import Steps
 from bodega.protocols.streams import Offset
 from bodega.schema import DeadLetter, Event, Item
+from bodega.schema.answers import Answered
 from bodega.schema.people import Word
 
 
@@ -190,3 +191,29 @@ class ImportReport:
 
 Rows = Iterable[dict[str, object]]
 """Raw rows as a feed gives them: column name -> value as read."""
+
+
+class AnswerStore(Protocol):
+    """What was answered, durably: one line a page, each once.
+
+    Contract: a page that is put twice is kept as it was first; forgetting removes every line of a person; what is older
+    than the settings keep is removed by `prune`. Losing the newest second in a crash is allowed: it is a log.
+    """
+
+    def put(self, answers: Sequence[Answered]) -> None:
+        """On disk when this returns. Raises StoreError."""
+        ...
+
+    def scan(self, since: float = 0.0, until: float | None = None) -> Iterator[Answered]:
+        """All lines in order of time, streamed."""
+        ...
+
+    def find(self, request_id: str) -> Answered | None: ...
+
+    def prune(self, before: float) -> int:
+        """Remove what is older (seconds); how many lines that were."""
+        ...
+
+    def forget(self, users: Sequence[str] = (), sessions: Sequence[str] = ()) -> int:
+        """Remove everything that was answered to these people; how many lines that were."""
+        ...

@@ -1,0 +1,10 @@
+"""Experiments: what is compared, and who changed it. Frozen once released."""
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
