@@ -1,8 +1,8 @@
 """What was answered? One line a page: who asked what, which arms and snapshot answered, and where each item came from.
 
 A click names the page it came from (`request_id`); this is the other half: with both, every click has a place, a
-position, a source and an arm. Not for: why an item stands where it does (the page says that itself), nor for what chance
-decided (`schema.trials`).
+position, a source and an arm. Not for: why an item stands where it does (the page itself says that), nor for what
+chance decided (`schema.trials`).
 """
 
 from __future__ import annotations
