@@ -22,6 +22,7 @@ The map, in the order things flow; imports only point back up this list:
     features       what do we know right now?
     retrieval      which few hundred could be right?
     ranking        in what order?
+    insight        what does the log say of the shop?
     engine         one request, one page?
     adapters       where do the bytes live?
     wiring         which concrete parts does this shop use?
