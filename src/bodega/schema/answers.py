@@ -32,6 +32,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """{experiment: arm} of the running experiments that took part."""
     teams: tuple[int, ...] = ()
     """In an interleaved list: the arm (its row) that each item was drafted by, -1 for none."""
+    credit: tuple[float, ...] = ()
+    """In an interleaved list: what a click on each item counts for the second arm, debiased (see `interleaving`)."""
     degraded: tuple[str, ...] = ()
     """Fallbacks that the page named."""
     milliseconds: float = 0.0

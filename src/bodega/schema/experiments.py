@@ -6,6 +6,7 @@ one *layer* never meet: each owns a range of the layer's 10,000 buckets. Layers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -57,12 +58,62 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     by: Literal["shopper", "time"] = "shopper"
     """`time`: switchback, everybody sees the same arm for `block_minutes`; for stock and prices that all share."""
     block_minutes: Annotated[int, msgspec.Meta(ge=1, le=10_080)] = 60
+    kind: Literal["ab", "interleaving"] = "ab"
+    """`interleaving`: one list, drafted by two arms; clicks say whose items are preferred."""
+    burn_in_minutes: Annotated[int, msgspec.Meta(ge=0, le=10_080)] = 0
+    """Switchback: the first minutes of a block are not counted; they show what the one before left behind."""
     units: Annotated[int, msgspec.Meta(ge=0)] = 0
     """How many units were planned (`bodega experiment plan`): where the interval is narrowest. 0: 10,000."""
 
     @property
     def control(self) -> Arm:
         return self.arms[0]
+
+
+State = Literal["draft", "running", "stopped", "finished"]
+MOVES: dict[State, tuple[State, ...]] = {
+    "draft": ("running",),
+    "running": ("stopped", "finished"),
+    "stopped": ("finished",),
+    "finished": (),
+}
+"""What an experiment may become. A stopped one is not begun again: its shoppers know both arms by then; copy it."""
+
+
+class KeptExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An experiment as it is kept: what is compared, and how far it got."""
+
+    experiment: Experiment
+    state: State = "draft"
+    version: int = 0
+    """Number of the change that made it so."""
+    updated: float = 0.0
+    """Seconds since 1970 UTC, as all times here."""
+    started: float = 0.0
+    ended: float = 0.0
+    why: str = ""
+    """Why it was stopped or finished."""
+    promoted: str = ""
+    """The arm that everybody gets from then on; "" for the control."""
+
+    @property
+    def id(self) -> str:
+        return self.experiment.id
+
+
+class ExperimentChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the audit trail: who did what with which experiment, when, and why."""
+
+    id: int
+    time: float
+    who: str
+    """Label of the API key, `cli`, or `guard` where a guardrail did it."""
+    what: str
+    """`create`, `change`, `delete`, `start`, `stop` or `finish`."""
+    experiment: str
+    why: str = ""
+    before: KeptExperiment | None = None
+    after: KeptExperiment | None = None
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,11 +126,19 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970 UTC."""
 
 
-def checked_experiments(experiments: tuple[Experiment, ...]) -> tuple[Experiment, ...]:
+def checked_experiments(experiments: Sequence[Experiment]) -> Sequence[Experiment]:
     """The same experiments. Raises BadRequest where two have one id, arms share a name, or ranges of a layer meet."""
     names = [each.id for each in experiments]
     for each in experiments:
         where = f"experiments.{each.id}"
+        if each.kind == "interleaving" and (len(each.arms) != 2 or each.by == "time"):
+            raise BadRequest(
+                "one list is drafted by two arms, shopper by shopper",
+                where=f"{where}.arms",
+                allowed="two arms, by: shopper",
+                got=f"{len(each.arms)} arms, by: {each.by}",
+                next="leave out the others, or make it a test of kind ab",
+            )
         if names.count(each.id) > 1:
             raise BadRequest("two experiments have the same id", where=where, next="give one of them another id")
         if len({arm.name for arm in each.arms}) < len(each.arms):
