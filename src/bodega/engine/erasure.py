@@ -1,7 +1,7 @@
 """How is somebody forgotten, and who can prove it? Rows at once, models with the next learn, a signed receipt.
 
     forget  -> tombstones   keyed digests of every id: what was done until now is not taken in again, whoever sends it
-            -> rows         events, dead letters, decisions, identities, words about consent
+            -> rows         events, dead letters, decisions, answers, identities, words about consent
             -> memory       states of shoppers here; other processes are told, or see it within two seconds
             -> copies       the columns that questions are asked about
             -> ledger       one line of digests in `erasures.log`, beside the store: what a restored backup must forget

@@ -25,6 +25,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many items were found."""
     items: tuple[str, ...] = ()
     """What was shown, in order."""
+    offset: int = 0
+    """The position of the first of them in the whole list."""
     sources: tuple[str, ...] = ()
     """The source each item owes most to, in the same order; "rule" for one that a rule put there, "" for unknown."""
     snapshot: str = ""

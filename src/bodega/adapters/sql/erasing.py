@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or_, select, update
 
+from bodega.adapters.sql.answers import SqlAnswers
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
 from bodega.adapters.sql.tables import CONSENTS, DEAD_LETTERS, EVENTS, IDENTITIES, IDENTITY_CHANGES, REVIEWS
@@ -36,6 +37,7 @@ def erase(database: Database, users: Sequence[str], sessions: Sequence[str]) -> 
     count, first, last = _events(database, whose)
     rows = {"events": count, "dead_letters": _letters(database, {*users, *sessions})}
     rows |= {"decisions": SqlDecisions(database).forget(users, sessions)}
+    rows |= {"answers": SqlAnswers(database).forget(users, sessions)}
     with removing(database) as connection:
         rows["identities"] = _touching(connection, IDENTITIES.c.left, IDENTITIES.c.right, subjects)
         changes = IDENTITY_CHANGES.c
@@ -47,12 +49,13 @@ def erase(database: Database, users: Sequence[str], sessions: Sequence[str]) -> 
 
 
 def expire(database: Database, before: int) -> Erased:
-    """Events, letters and decisions older than `before` (microseconds since 1970).
+    """Events, letters, decisions and answers older than `before` (microseconds since 1970).
 
     A review is a statement that its author made public: it stays, and nothing says any more whose it was.
     """
     count, first, last = _events(database, [EVENTS.c.time < before])
     rows = {"events": count, "decisions": SqlDecisions(database).prune(before / 1e6)}
+    rows |= {"answers": SqlAnswers(database).prune(before / 1e6)}
     with removing(database) as connection:
         rows["dead_letters"] = connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.time < before)).rowcount
         old = (REVIEWS.c.time < before) & (REVIEWS.c.user_id != "")

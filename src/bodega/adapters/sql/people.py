@@ -20,6 +20,7 @@ from bodega.adapters.sql.erasing import compact, erase, expire
 from bodega.adapters.sql.rekeying import rekey, stale_rows
 from bodega.adapters.sql.steps import steps_of
 from bodega.adapters.sql.tables import (
+    ANSWERS,
     CONSENTS,
     DECISIONS,
     ERASURES,
@@ -201,7 +202,7 @@ class SqlPeople:
         found: tuple[set[str], set[str]] = (set(), set())
         subjects = (IDENTITIES.c.left, IDENTITIES.c.right, CONSENTS.c.subject)
         with self._database.reading() as connection:
-            for table in (EVENTS, DECISIONS):
+            for table in (EVENTS, DECISIONS, ANSWERS):
                 for names, column in zip(found, (table.c.user_id, table.c.session_id), strict=True):
                     names.update(row[0] for row in connection.execute(select(column).distinct()) if row[0])
             found[0].update(row[0] for row in connection.execute(select(REVIEWS.c.user_id).distinct()) if row[0])

@@ -22,6 +22,7 @@ from bodega.adapters.sql.events import event_of, event_row
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.reviews import own_id
 from bodega.adapters.sql.tables import (
+    ANSWERS,
     CONSENTS,
     DECISIONS,
     EVENTS,
@@ -45,7 +46,8 @@ _SUBJECTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
 def rekey(database: Database, border: Border) -> dict[str, int]:
     """Bring every row under the newest key; {table: rows that were rewritten}. Raises StoreError."""
     counts = {"events": _events(database, border), "dead_letters": _letters(database, border)}
-    counts["decisions"] = _decisions(database, border)
+    counts["decisions"] = _named(database, border, DECISIONS)
+    counts["answers"] = _named(database, border, ANSWERS)
     counts["reviews"] = _reviews(database, border)
     for table, columns in _SUBJECTS:
         counts[table.name] = _subjects(database, border, table, columns)
@@ -91,14 +93,15 @@ def _letters(database: Database, border: Border) -> int:
     return count
 
 
-def _decisions(database: Database, border: Border) -> int:
+def _named(database: Database, border: Border, table: Table) -> int:
+    """Rows that differ in nothing but whose they are."""
     count = 0
-    for kind, column in (("user", DECISIONS.c.user_id), ("session", DECISIONS.c.session_id)):
+    for kind, column in (("user", table.c.user_id), ("session", table.c.session_id)):
         with database.reading() as connection:
             names = [row[0] for row in connection.execute(select(column).where(_stale(column, border)).distinct())]
         for name in names:
             with database.writing() as connection:
-                renamed = update(DECISIONS).where(column == name).values({column: border.name(kind, name)})
+                renamed = update(table).where(column == name).values({column: border.name(kind, name)})
                 count += connection.execute(renamed).rowcount
     return count
 

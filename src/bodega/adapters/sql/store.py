@@ -12,11 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from bodega.adapters.sql.answers import SqlAnswers
 from bodega.adapters.sql.catalog import SqlCatalog
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
 from bodega.adapters.sql.events import SqlEvents
+from bodega.adapters.sql.experiments import SqlExperiments
 from bodega.adapters.sql.facts import SqlFacts
+from bodega.adapters.sql.judgments import SqlJudgments
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
 from bodega.adapters.sql.migrate import migrate
@@ -64,6 +67,11 @@ class SqlStore:
         return SqlDecisions(self.database)
 
     @property
+    def answers(self) -> SqlAnswers:
+        """What was answered, one line a page."""
+        return SqlAnswers(self.database)
+
+    @property
     def people(self) -> SqlPeople:
         """Who is the same shopper, what they agreed to, who was forgotten."""
         return SqlPeople(self.database)
@@ -74,9 +82,19 @@ class SqlStore:
         return SqlFacts(self.database)
 
     @property
+    def experiments(self) -> SqlExperiments:
+        """What is compared on shoppers, and who changed it."""
+        return SqlExperiments(self.database)
+
+    @property
     def reviews(self) -> SqlReviews:
         """What shoppers wrote of items."""
         return SqlReviews(self.database)
+
+    @property
+    def judgments(self) -> SqlJudgments:
+        """How well items answer queries, and who says so."""
+        return SqlJudgments(self.database)
 
     def guarded(self, border: Border) -> None:
         """Let no event and no letter onto the disk but as this border lets it through."""

@@ -163,6 +163,50 @@ OUTCOMES = Table(
 )
 """Items of such pages that were wanted, each once; `time` is when that was noted."""
 
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("time", BigInteger, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("time", "request_id"),
+    Index("answers_request", "request_id", unique=True),
+    Index("answers_user", "user_id"),
+    Index("answers_session", "session_id"),
+    sqlite_with_rowid=False,
+)
+"""One line a page that was answered, in order of time as events are; `payload` is the rest of `schema.answers`."""
+
+METRICS_DAYS = Table(
+    "metrics_days",
+    METADATA,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("until", BigInteger, nullable=False),
+    Column("answers", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+)
+"""Which days (since 1970 UTC) are counted, how far (microseconds), and how many rows of the store that were: a day
+whose rows are others by now is counted again."""
+
+METRICS_DAILY = Table(
+    "metrics_daily",
+    METADATA,
+    Column("day", Integer, nullable=False),
+    Column("hour", SmallInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("day", "level", "hour", "place", "position", "source"),
+)
+"""What a day came to, by hour and place, by place, position and source, by place, and whole (`level` 0 to 3; what a
+level does not part by is -1 or empty). `payload` holds the counts of `insight.counting`; nobody is named here."""
+
 IDENTITIES = Table(
     "identities",
     METADATA,
@@ -273,6 +317,46 @@ FACT_DECISIONS = Table(
 )
 """What merchants decided of facts: kept whatever is mined again; an empty item means every item."""
 
+EXPERIMENTS = Table(
+    "experiments",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+"""Experiments as JSON (`schema.experiments.KeptExperiment`); `version` is the number of their newest change."""
+
+EXPERIMENT_CHANGES = Table(
+    "experiment_changes",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Index("experiment_changes_experiment", "experiment", "id"),
+)
+"""The audit trail of experiments, never rewritten; an empty payload means that there was none."""
+
+JUDGMENTS = Table(
+    "judgments",
+    METADATA,
+    Column("query", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("grade", SmallInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("judgments_judge", "origin", "who"),
+)
+"""Opinions on how well an item answers a query, one a judge: people of the shop, clicks of many, a language model. No
+shopper is named, so an erasure has nothing to take from here."""
+
 META = Table(
     "meta",
     METADATA,
@@ -282,5 +366,5 @@ META = Table(
 """Counters: `item_seq`, the newest value of `items.change_seq`; `rule_seq`, that of `rule_changes.id`;
 `review_seq`, changes of reviews; `privacy_seq`,
 changes of identities, consents and erasures; `identity_seq`, the newest `identity_changes.id`; `forget_seq`, erasures;
-`fact_seq`, changes of facts and of what was decided of them;
+`fact_seq`, changes of facts and of what was decided of them; `experiment_seq`, the newest `experiment_changes.id`;
 `retained`, when old events were last removed (microseconds)."""
