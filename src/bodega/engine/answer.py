@@ -405,6 +405,10 @@ class Engine:
         pins = np.asarray([row for row, _, _ in work.bound.pins], np.int32)
         return self._exploring.tried(request, Ordered(work.rows, work.ranked, pins, work.asked.context))
 
+    def hits(self, request: Request, work: Worked) -> tuple[Hit, ...]:
+        """What a worked request shows, with reasons; nothing is tried out and nothing remembered."""
+        return self._hits(request, work)
+
     def _hits(self, request: Request, work: Worked, tried: Tried | None = None) -> tuple[Hit, ...]:
         """The rows of one page as hits with their reasons."""
         context, ranked = work.asked.context, work.ranked
