@@ -29,12 +29,15 @@ from bodega.events import EventOptions, import_events
 from bodega.events.people import PeopleStore
 from bodega.protocols import (
     Along,
+    AnswerStore,
     CatalogStore,
     DeadLetterBox,
     EventStore,
     EventSummary,
+    ExperimentStore,
     FactStore,
     ImportReport,
+    JudgmentStore,
     KeyStore,
     NoProgress,
     Progress,
@@ -68,9 +71,15 @@ class Stores(Protocol):
     @property
     def facts(self) -> FactStore: ...
     @property
+    def answers(self) -> AnswerStore: ...
+    @property
     def decisions(self) -> DecisionStore: ...
     @property
     def reviews(self) -> ReviewStore: ...
+    @property
+    def experiments(self) -> ExperimentStore: ...
+    @property
+    def judgments(self) -> JudgmentStore: ...
     def close(self) -> None: ...
 
 

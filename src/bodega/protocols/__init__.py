@@ -11,7 +11,16 @@ Sources and stages compute on arrays and know no store; stores keep bytes and kn
 
 from __future__ import annotations
 
-from bodega.protocols.desks import FactStore, KeyInfo, KeyStore, ReviewStore, RuleChange, RuleStore
+from bodega.protocols.desks import (
+    ExperimentStore,
+    FactStore,
+    JudgmentStore,
+    KeyInfo,
+    KeyStore,
+    ReviewStore,
+    RuleChange,
+    RuleStore,
+)
 from bodega.protocols.models import (
     Encoder,
     EncoderInfo,
@@ -53,10 +62,12 @@ __all__ = [
     "EventRows",
     "EventStore",
     "EventSummary",
+    "ExperimentStore",
     "Explains",
     "FactStore",
     "ImageEncoder",
     "ImportReport",
+    "JudgmentStore",
     "KeyInfo",
     "KeyStore",
     "News",

@@ -12,7 +12,9 @@ from typing import Protocol
 
 from bodega.protocols.stores import Written
 from bodega.schema import Rule
+from bodega.schema.experiments import Experiment, ExperimentChange, KeptExperiment, State
 from bodega.schema.facts import Fact, FactCount, FactDecision, FactKey, FactQuery
+from bodega.schema.judgments import Judgment, JudgmentCount, Origin
 from bodega.schema.reviews import KeptReview, Review, ReviewSort, ReviewStats, Verdict
 
 
@@ -92,6 +94,43 @@ class RuleStore(Protocol):
 
     def history(self, *, rule: str = "", limit: int = 50, before: int = 0) -> Sequence[RuleChange]:
         """The newest changes first, of this rule where given, older than the change `before` where given."""
+        ...
+
+    def cursor(self) -> int:
+        """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+
+class ExperimentStore(Protocol):
+    """What is compared on shoppers, durably, with an audit trail that is never rewritten.
+
+    Contract: a write and its line in the trail are one transaction; only a draft can be changed or deleted; states go
+    as `schema.experiments.MOVES` says; what runs never shares buckets of a layer with what is started (Conflict).
+    """
+
+    def list(self) -> list[KeptExperiment]:
+        """All of them, by id."""
+        ...
+
+    def get(self, experiment: str) -> KeptExperiment | None: ...
+
+    def put(self, experiment: Experiment, *, who: str, expected: int | None = None) -> KeptExperiment:
+        """Add or replace a draft; an equal one is no change. `expected`: the version it replaces (0: there is none).
+
+        Raises Stale, Conflict (it is no draft any more), LimitError (too many).
+        """
+        ...
+
+    def move(self, experiment: str, state: State, *, who: str, why: str = "", promoted: str = "") -> KeptExperiment:
+        """Start, stop or finish. Raises BadRequest (404, or buckets are taken), Conflict (not from its state)."""
+        ...
+
+    def delete(self, experiment: str, *, who: str) -> bool:
+        """Remove a draft; False where there is none. Raises Conflict."""
+        ...
+
+    def history(self, *, experiment: str = "", limit: int = 50, before: int = 0) -> Sequence[ExperimentChange]:
+        """The newest changes first, of this experiment where given, older than the change `before` where given."""
         ...
 
     def cursor(self) -> int:
@@ -190,4 +229,38 @@ class ReviewStore(Protocol):
 
     def cursor(self) -> int:
         """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+
+class JudgmentStore(Protocol):
+    """Who says how well which item answers which query, durably.
+
+    Contract: one opinion a (query, item, origin, who); a newer one takes the place of the older; `replace` makes the
+    given ones all that a judge says. Nothing here names a shopper.
+    """
+
+    def put(self, judgments: Sequence[Judgment]) -> Written:
+        """Add or replace; an equal grade and note given again is no change."""
+        ...
+
+    def replace(self, origin: Origin, who: str, judgments: Sequence[Judgment]) -> Written:
+        """These are now all opinions of this judge, in one transaction."""
+        ...
+
+    def delete(self, keys: Sequence[tuple[str, str, str, str]]) -> int:
+        """Remove by key; returns how many were there."""
+        ...
+
+    def list(
+        self, *, query: str = "", origin: str = "", who: str = "", limit: int = 100, offset: int = 0
+    ) -> Sequence[Judgment]:
+        """In the order of their keys."""
+        ...
+
+    def scan(self) -> Iterator[Judgment]:
+        """All of them in the order of their keys, streamed."""
+        ...
+
+    def counts(self) -> Sequence[JudgmentCount]:
+        """By origin and judge, in that order."""
         ...

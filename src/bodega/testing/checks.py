@@ -18,9 +18,19 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from bodega.protocols import CatalogStore, DeadLetterBox, Encoder, EventStore, ReviewStore, RuleStore, Source
+from bodega.protocols import (
+    CatalogStore,
+    DeadLetterBox,
+    Encoder,
+    EventStore,
+    ExperimentStore,
+    ReviewStore,
+    RuleStore,
+    Source,
+)
 from bodega.testing._broken import ContractBroken
 from bodega.testing._encoder_checks import ENCODER_CHECKS, KNOWN, EncoderCase
+from bodega.testing._experiment_checks import EXPERIMENT_CHECKS
 from bodega.testing._review_checks import REVIEW_CHECKS
 from bodega.testing._rule_checks import RULE_CHECKS
 from bodega.testing._source_checks import SOURCE_CHECKS, SourceCase
@@ -31,6 +41,7 @@ __all__ = [
     "CATALOG_CHECKS",
     "ENCODER_CHECKS",
     "EVENT_CHECKS",
+    "EXPERIMENT_CHECKS",
     "LETTER_CHECKS",
     "REVIEW_CHECKS",
     "RULE_CHECKS",
@@ -42,6 +53,7 @@ __all__ = [
     "check_dead_letter_box",
     "check_encoder",
     "check_event_store",
+    "check_experiment_store",
     "check_review_store",
     "check_rule_store",
     "check_source",
@@ -96,6 +108,13 @@ def check_dead_letter_box(make: Callable[[], DeadLetterBox]) -> None:
 def check_review_store(make: Callable[[], ReviewStore]) -> None:
     """Run every promise of `protocols.ReviewStore`; `make` gives a new, empty one. Raises ContractBroken."""
     for check in REVIEW_CHECKS:
+        with _closing(make()) as store:
+            check(store)
+
+
+def check_experiment_store(make: Callable[[], ExperimentStore]) -> None:
+    """Run every promise of `protocols.ExperimentStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in EXPERIMENT_CHECKS:
         with _closing(make()) as store:
             check(store)
 

@@ -24,7 +24,10 @@ from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, RuleChange, Steps, Written
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
+from bodega.testing.experiments import MemoryExperiments
+from bodega.testing.answers import MemoryAnswers
 from bodega.testing.facts import MemoryFacts
+from bodega.testing.judgments import MemoryJudgments
 from bodega.testing.people import MemoryPeople
 from bodega.testing.reviews import MemoryReviews
 
@@ -361,6 +364,9 @@ class MemoryStores:
     people: MemoryPeople = field(default_factory=MemoryPeople)
     reviews: MemoryReviews = field(default_factory=MemoryReviews)
     facts: MemoryFacts = field(default_factory=MemoryFacts)
+    answers: MemoryAnswers = field(default_factory=MemoryAnswers)
+    experiments: MemoryExperiments = field(default_factory=MemoryExperiments)
+    judgments: MemoryJudgments = field(default_factory=MemoryJudgments)
 
     def __post_init__(self) -> None:
         self.events._letters = self.events._letters or self.dead
