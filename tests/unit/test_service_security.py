@@ -39,6 +39,7 @@ BODIES |= {"why_not": {"item": "shoe1", "request": {"place": "search", "query": 
 BODIES |= {"identify": {"user": "u", "session": "s"}, "identify_apart": {"user": "u", "session": "s"}}
 BODIES |= {"consent_say": {"user": "u", "purposes": {"learning": False}}}
 BODIES |= {"reviews": [{"item": "1", "user": "u", "stars": 5, "text": "Good."}]}
+BODIES |= {"reviews_helpful": {"id": "r1", "session": "s"}}
 BODIES |= {"reviews_decide": {"ids": ["r1"], "verdict": "hide"}}
 BODIES |= {"knowledge_decide": {"accepted": True, "attribute": "colour"}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}

@@ -23,22 +23,34 @@ LONGEST = 30 * 86_400.0
 TOKEN_LIMIT = 2_048
 
 
-class Bearer(msgspec.Struct, frozen=True):
-    """Who holds a token, until when (seconds since 1970)."""
+class Bearer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who holds a token, until when (seconds since 1970): a user, or (without one) a visit."""
 
     user: str
     until: float
+    session: str = ""
 
 
-def make_token(keys: Secrets, user: str, *, seconds: float = 3_600.0, now: float | None = None) -> str:
-    """A token for this user. It names the user to whoever reads it, as the page that holds it does."""
+def make_token(
+    keys: Secrets, user: str = "", *, session: str = "", seconds: float = 3_600.0, now: float | None = None
+) -> str:
+    """A token for this user, or for the guest of this visit. It names them to whoever reads it, as the page that holds
+    it does."""
     until = (time.time() if now is None else now) + min(seconds, LONGEST)
-    payload = msgspec.json.encode(Bearer(user, until))
+    payload = msgspec.json.encode(Bearer(user, until, "" if user else session))
     return f"{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.{keys.sign(payload, PURPOSE)}"
 
 
 def read_token(keys: Secrets, token: str, *, now: float | None = None) -> str:
-    """The user of a token. Raises Unauthenticated for one that is not ours, changed, or too old."""
+    """The user of a token. Raises Unauthenticated for one that is not ours, changed, too old, or a guest's."""
+    bearer = read_bearer(keys, token, now=now)
+    if not bearer.user:
+        raise _invalid("a token that names a user")
+    return bearer.user
+
+
+def read_bearer(keys: Secrets, token: str, *, now: float | None = None) -> Bearer:
+    """Who holds a token. Raises Unauthenticated for one that is not ours, changed, or too old."""
     body, _, signature = token.partition(".")
     try:
         if len(token) > TOKEN_LIMIT:
@@ -48,14 +60,36 @@ def read_token(keys: Secrets, token: str, *, now: float | None = None) -> str:
         good = keys.verify(payload, signature, PURPOSE)
     except (ValueError, msgspec.MsgspecError):
         good = False
-    if not good or bearer.until < (time.time() if now is None else now) or not bearer.user:
-        raise Unauthenticated(
-            "this token is not (or no longer) valid",
-            where="header X-Shopper-Token",
-            allowed="a token that this shop signed for who is signed in",
-            next="ask the shop's server for a new one",
-        )
-    return bearer.user
+    if not good or bearer.until < (time.time() if now is None else now) or not (bearer.user or bearer.session):
+        raise _invalid("a token that this shop signed for who is signed in")
+    return bearer
+
+
+def _invalid(allowed: str) -> Unauthenticated:
+    return Unauthenticated(
+        "this token is not (or no longer) valid",
+        where="header X-Shopper-Token",
+        allowed=allowed,
+        next="ask the shop's server for a new one",
+    )
+
+
+def export_visit(privacy: Privacy, session: str) -> dict[str, Any]:
+    """Everything kept of a guest's visit. What was done on it signed in belongs to that user, and is not told here."""
+    visit = privacy.border.name("session", session)
+    events = [event for event in privacy.events.recent(user="", session=visit, limit=MOST_EVENTS) if not event.user]
+    events.sort(key=lambda event: (event.time, event.id))
+    told = privacy.standing("", session)
+    return {
+        "user": "",
+        "ids": [],
+        "visits": [visit],
+        "consent": {"personalisation": told.personalisation, "learning": told.learning, "said": sorted(told.said)},
+        "words": [msgspec.to_builtins(word) for word in privacy.of_session(visit).words],
+        "identities": [],
+        "events": [msgspec.to_builtins(event) for event in events],
+        "reviews": [],
+    }
 
 
 def export(privacy: Privacy, user: str) -> dict[str, Any]:

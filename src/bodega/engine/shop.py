@@ -19,12 +19,14 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
+from bodega.engine.answering_log import AnsweringLog
 from bodega.engine.asking import Asks
 from bodega.engine.correcting import FOLDER as CORRECTIONS
 from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
 from bodega.engine.erasure import Erasures
+from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
@@ -99,11 +101,17 @@ class Shop(Asks):
         self.rules.line = line
         self.reviews = Reviews(stores, self.privacy, settings)
         """What shoppers write of items."""
+        self.front = Front(lambda: self.engine, stores.reviews, settings)
+        """What a shop front asks beside lists."""
         self.shoppers = Shoppers(patiently(self.privacy.steps, line), limit=settings.answer.history)
         self.trials = None if settings.explore.off else Trials(stores.decisions, settings.explore)
         """What is tried out, and what came of it; None while every dial is off."""
         if self.trials is not None:
             self.trials.keeps = lambda each: not self.privacy.is_buried(shown_to(each))
+        self.answering = AnsweringLog(stores.answers, settings.answers)
+        """Keeps one line a page that was answered."""
+        self.answering.buried = self.privacy.is_buried
+        self.answering.agreed = lambda shown: bool(self.privacy.taught([shown]))
         self._parts = parts
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
@@ -295,6 +303,7 @@ class Shop(Asks):
             self.shoppers.forget(users=users, sessions=sessions)
         else:
             self.shoppers.forget_all()
+        self.answering.flush(2.0)  # a line that was judged before somebody was forgotten lies in the store, then
         if self.trials is not None:
             self.trials.reload()
         forget_corrections(self.folder, self._engine.learned.correcting if self._engine is not None else None)
@@ -338,6 +347,12 @@ class Shop(Asks):
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
         request = self.photographed(self.privacy.asked(request))
+        page = self._timed(request)
+        self.answering.note(request, page)
+        return page
+
+    def _timed(self, request: Request) -> Page:
+        """The page within the shop's deadline, where nobody else set one."""
         if is_timed():
             return self.engine.answer(request, self.rules.book, self.trials)
         chosen = self.settings.answer
@@ -497,6 +512,7 @@ class Shop(Asks):
         return kept(self.folder)
 
     def close(self) -> None:
+        self.answering.close()
         if self.trials is not None:
             self.trials.close()
         if self._engine is not None and self._engine.learned.correcting is not None:

@@ -19,6 +19,7 @@ from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.explaining import explaining_handlers
+from bodega.service.front import front_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
 from bodega.service.intake import Intake, intake_handlers
@@ -60,6 +61,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *photo_handlers(desk),
             *privacy_handlers(desk),
             *review_handlers(desk),
+            *front_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],

@@ -18,6 +18,7 @@ import msgspec
 
 from bodega.engine.deadline import Clock
 from bodega.engine.erasure import Erasures
+from bodega.engine.front import Helped, Offers, Variants
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
@@ -71,6 +72,14 @@ class SnapshotLine(Protocol):
     def time(self) -> datetime: ...
 
 
+class FrontLike(Protocol):
+    """What a shop front asks beside lists; `bodega.engine.front.Front` fits."""
+
+    def offers(self) -> Offers: ...
+    def variants(self, item: str) -> Variants: ...
+    def helpful(self, review: str, voter: str, *, helped: bool = True) -> Helped: ...
+
+
 class ShopLike(Protocol):
     """The part of a shop that is asked over HTTP; `bodega.engine.shop.Shop` fits."""
 
@@ -96,6 +105,8 @@ class ShopLike(Protocol):
     def erasures(self) -> Erasures: ...
     @property
     def reviews(self) -> Reviews: ...
+    @property
+    def front(self) -> FrontLike: ...
     @property
     def photos(self) -> Photos: ...
     def photographed(self, request: Request) -> Request: ...

@@ -32,7 +32,7 @@ CALLERS_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 MILLISECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,3})?")
 ITEMS = b"/v1/items/"
 SHOPPERS = b"/v1/shoppers/"
-VERBS = (b"similar", b"together", b"relations", b"reviews")
+VERBS = (b"similar", b"together", b"relations", b"reviews", b"variants")
 UNMATCHED = "unmatched"
 REFUSALS = frozenset({429, 503, 504, 507})
 """Answers that say: not now."""

@@ -18,6 +18,7 @@ from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
 from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
+from bodega.service.front import FRONT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.photos import FORM, Seen
@@ -165,6 +166,7 @@ TYPES = (
     *RELATION_TYPES,
     *PRIVACY_TYPES,
     *REVIEW_TYPES,
+    *FRONT_TYPES,
     AlgoliaAsked,
     AlgoliaTold,
     AlgoliaError,
@@ -290,6 +292,9 @@ OPERATIONS = (
         "get", "/v1/items/{item_id}/reviews", "item_reviews", "What is written", "search", LISTED, "", "ReviewPage"
     ),
     Operation("post", "/v1/reviews", "reviews", "Write reviews", "events", (), "ReviewBatch", "ReviewsTaken"),
+    Operation("post", "/v1/reviews/helpful", "reviews_helpful", "It helped", "events", (), "HelpfulSaid", "Helped"),
+    Operation("get", "/v1/about", "about", "What can be done here", "search", answer="Offers"),
+    Operation("get", "/v1/items/{item_id}/variants", "variants", "All its variants", "search", answer="Variants"),
     Operation("get", "/v1/reviews/flagged", "reviews_flagged", "May be spam", "admin", FLAGGED, "", "ReviewsFlagged"),
     Operation(
         "post", "/v1/reviews/decide", "reviews_decide", "Keep or hide", "admin", (), "ReviewsDecided", "ReviewsChanged"
@@ -349,6 +354,7 @@ def document(title: str) -> bytes:
     describe(schemas, TYPES)
     schemas["Hit"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
     schemas["Related"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
+    schemas["Variant"]["properties"]["document"] = {"$ref": REF.format(name="Item")}
     schemas["Event"]["required"] = [name for name in schemas["Event"]["required"] if name != "time"]
     paths: dict[str, dict[str, Any]] = {}
     for each in OPERATIONS:

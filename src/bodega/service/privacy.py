@@ -28,7 +28,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from bodega.engine.access import export, read_token
+from bodega.engine.access import Bearer, export, export_visit, read_bearer
 from bodega.engine.erasure import Receipt
 from bodega.engine.privacy import ALIASES
 from bodega.errors import BadRequest, Unauthenticated
@@ -138,12 +138,12 @@ def shopper_id(request: Http) -> str:
     return name
 
 
-def bearer(desk: Desk, request: Http) -> str:
-    """The user who brings a token. Raises Unauthenticated."""
+def bearer(desk: Desk, request: Http) -> Bearer:
+    """Who brings a token: a user, or the guest of a visit. Raises Unauthenticated."""
     given = [value for name, value in request.scope["headers"] if name == TOKEN.encode()]
     if len(given) != 1:
         raise Unauthenticated("a token is needed", where="header X-Shopper-Token", allowed="one token of this shop")
-    return read_token(desk.shop.privacy.secrets, given[0].decode("latin-1"))
+    return read_bearer(desk.shop.privacy.secrets, given[0].decode("latin-1"))
 
 
 def privacy_handlers(desk: Desk) -> list[HTTPRouteHandler]:
@@ -202,11 +202,14 @@ def _own(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/v1/me", opt=EVENTS, name="me")
     async def me(request: Http) -> ASGIResponse:
-        return told(await asyncio.to_thread(export, shop.privacy, bearer(desk, request)))
+        mine = bearer(desk, request)
+        kept = (export, mine.user) if mine.user else (export_visit, mine.session)
+        return told(await asyncio.to_thread(kept[0], shop.privacy, kept[1]))
 
     @delete("/v1/me", opt=EVENTS, name="me_forget", status_code=200)
     async def forget_me(request: Http) -> ASGIResponse:
-        return told(await asyncio.to_thread(shop.erasures.forget, bearer(desk, request)))
+        mine = bearer(desk, request)
+        return told(await asyncio.to_thread(shop.erasures.forget, mine.user, session=mine.session))
 
     return [me, forget_me]
 

@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
+from bodega.engine.front import Front, Helped, Offers, Variant, Variants
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.photo import Photos, Sight
 from bodega.engine.privacy import Doors, Privacy
@@ -25,7 +27,7 @@ from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.why_not import WhyNot
-from bodega.errors import UnknownItem
+from bodega.errors import NotLearned, UnknownItem
 from bodega.events.border import Border
 from bodega.events.consuming import Consuming
 from bodega.events.pseudonyms import VARIABLE, Secrets, fresh
@@ -83,6 +85,35 @@ class CannedEyes:
         return np.full((len(images), 4), 0.5, np.float32)
 
 
+class CannedFront:
+    """`shop.front` without an engine: every item is its own only variant; votes are really counted."""
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+        self._front = Front(self._none, stores.reviews, None)
+
+    def _none(self) -> Engine:
+        raise NotLearned("this shop has no engine", where="canned")
+
+    def offers(self) -> Offers:
+        return Offers(
+            name="canned", language="en", currency="USD", sorts=["relevance"], relations=True, reviews=True,
+            variants=False,
+        )  # fmt: skip
+
+    def variants(self, item: str) -> Variants:
+        held = self._stores.catalog.get([item])
+        if item not in held:
+            raise UnknownItem("the catalog holds no such item", where="variants", got=item)
+        each = held[item]
+        raw = msgspec.Raw(msgspec.json.encode(each))
+        alone = Variant(item=item, title=each.title, options=each.options, available=each.available, document=raw)
+        return Variants(item=item, group=each.group, axes={}, variants=[alone])
+
+    def helpful(self, review: str, voter: str, *, helped: bool = True) -> Helped:
+        return self._front.helpful(review, voter, helped=helped)
+
+
 class CannedShop:
     """Fits wherever the HTTP service asks for a shop.
 
@@ -115,6 +146,7 @@ class CannedShop:
         """Who is who and who agreed is really kept, in memory."""
         self.reviews = Reviews(self.stores, self.privacy, self.settings)
         self.erasures = Erasures(None, self.privacy, Snapshots(folder / "no snapshots"))
+        self.front = CannedFront(self.stores)
         self.photos = Photos(Sight(CannedEyes, lambda _: np.zeros((1, 1, 3), np.uint8)), lambda _: PICTURE)
         """Any bytes are a photo, and all photos are alike."""
         self.asked: list[Request] = []
