@@ -380,6 +380,88 @@ class Reviews(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """May rankers go by stars and sentiment?"""
 
 
+class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of the pages that were answered, and how events are joined to them (docs/metrics.md)."""
+
+    log: bool = True
+    """Keep one line a page: what every figure of clicks by place, position and source is made of."""
+    share: Share = 1.0
+    """Part of the pages that is kept (0 to 1), the same ones in every process; those of running experiments always."""
+    keep_days: Positive = 90.0
+    """Days for which a line is kept; what was counted of it by day stays, and names nobody."""
+    session_minutes: Positive = 30.0
+    """An event that names no page is put down to the newest page within so many minutes that showed its item to the
+    same shopper."""
+
+
+class Judgments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who says how well an item answers a query, and what is made of it (docs/judgments.md)."""
+
+    model: Literal["pbm", "sdbn"] = "pbm"
+    """How places are taken out of clicks: `pbm` (every place has its chance of being looked at) or `sdbn` (people read
+    from the top until they are satisfied)."""
+    days: Count = 90
+    """Clicks of so many newest days of the log are judged by."""
+    llm: str = ""
+    """Model at `understand.endpoint` that `bodega judge llm` asks; empty (the default): none is asked."""
+    queries: Count = 50
+    """From so many judged queries on `learn` lets them weigh the search."""
+
+
+class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a new snapshot comes to be served when the shop learns by itself (docs/loop.md)."""
+
+    approve: Literal["human", "auto"] = "human"
+    """Who has the last word: `human` waits for `bodega loop approve`, `auto` serves what came through."""
+    hold_days: Positive = 2.0
+    """Newest days of the log that a candidate does not learn from and is judged on."""
+    cases: Count = 400
+    """At most this many cases a list are judged in the gate."""
+    margin: Share = 0.02
+    """A candidate comes through where it is surely no more than this part worse than what is served."""
+    exposure: Share = 0.2
+    """At most this part of the first ten places may move between sellers, or away from what few buy."""
+    attack: Share = 0.02
+    """At most this part of the first ten places may be newly held by items that few or new hands pushed."""
+    latency: Positive = 2.0
+    """A candidate may take this many times as long as what is served."""
+    contest_pages: Count = 2_000
+    """Interleaved pages planned to decide between candidate and current."""
+    contest_days: Positive = 14.0
+    """... and the longest time it may take."""
+    contest: bool = True
+    """Ask shoppers, too, by interleaving; off: the gate alone decides."""
+
+
+class Dials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What lists are made with, beside how mixed they are and what they try out. An experiment's arm may turn each of
+    these, those of `diversity` and `explore` too (docs/experiments.md)."""
+
+    personal: bool = True
+    """May lists go by what the shopper did? Off: everybody is answered as nobody in particular."""
+    rules: bool = True
+    """Do merchandising rules act?"""
+    ranker: bool = True
+    """Does a learned ranker order the lists that have one? Off: the weighted sum of the sources does."""
+    weights: dict[str, Annotated[float, msgspec.Meta(ge=0, le=100)]] = {}
+    """{source: factor on the weight that was learned for it}, e.g. `weights = { dense = 2.0 }`; where any is given, the
+    weighted sum orders, so that they are what counts."""
+    off: tuple[str, ...] = ()
+    """Sources that are not asked at all."""
+
+
+class Experiments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How experiments on shoppers are watched and read (docs/experiments.md)."""
+
+    guard_minutes: Positive = 5.0
+    """Running experiments are read so often while the shop is served; harm or arms of the wrong size stops them."""
+    before_days: Annotated[float, msgspec.Meta(ge=0)] = 28.0
+    """What shoppers did in so many days before they first saw their arm is taken out of what they did since: the same
+    certainty from fewer shoppers. 0: nothing is."""
+    guard: bool = True
+    """Stop experiments that do harm without asking anybody."""
+
+
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of item beside products (docs/kinds.md)."""
 
@@ -428,6 +510,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     algolia: Algolia = Algolia()
     privacy: Privacy = Privacy()
     reviews: Reviews = Reviews()
+    answers: Answers = Answers()
+    dials: Dials = Dials()
+    experiments: Experiments = Experiments()
 
 
 def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -38,6 +38,7 @@ class _Payload(msgspec.Struct, frozen=True, array_like=True):
     degraded: tuple[str, ...] = ()
     milliseconds: float = 0.0
     offset: int = 0
+    credit: tuple[float, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -121,6 +122,7 @@ def answer_row(each: Answered) -> tuple[object, ...]:
         each.degraded,
         each.milliseconds,
         each.offset,
+        each.credit,
     )
     return (
         _micro(each.time),
@@ -152,6 +154,7 @@ def answered(row: Sequence[Any]) -> Answered:
         snapshot=kept.snapshot,
         arms=kept.arms,
         teams=kept.teams,
+        credit=kept.credit,
         degraded=kept.degraded,
         milliseconds=kept.milliseconds,
     )
