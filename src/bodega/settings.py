@@ -513,6 +513,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers: Answers = Answers()
     dials: Dials = Dials()
     experiments: Experiments = Experiments()
+    judgments: Judgments = Judgments()
+    loop: Loop = Loop()
 
 
 def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
