@@ -31,6 +31,8 @@ from bodega.engine.cold import started
 from bodega.engine.completing import Completing
 from bodega.engine.correcting import Correcting, Moved
 from bodega.engine.deadline import now
+from bodega.engine.experiments_arms import asked as asked_by
+from bodega.engine.experiments_arms import turned
 from bodega.engine.explain import Explainer, accounted
 from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
 from bodega.engine.finding import Finder, Rewords, Understands, beside
@@ -124,7 +126,9 @@ class Engine:
     """Answers requests from one snapshot, one shelf and the shoppers' states. Immutable but for the states."""
 
     def __init__(self, learned: Learned, shelf: Shelf, shoppers: Shoppers, settings: Settings) -> None:
-        self.learned = learned
+        self.whole = learned
+        """Everything that was learned; `learned` is what the dials of the settings let act of it."""
+        self.learned = learned = turned(learned, settings.dials)
         self.shelf = shelf
         self.shoppers = shoppers
         self.settings = settings
@@ -169,11 +173,11 @@ class Engine:
 
     def restocked(self, shelf: Shelf) -> Engine:
         """The same engine over a newer shelf."""
-        return Engine(self.learned, shelf, self.shoppers, self.settings)
+        return Engine(self.whole, shelf, self.shoppers, self.settings)
 
     def counting(self, live: Overlay) -> Engine:
         """The same engine with other counts since the snapshot."""
-        return Engine(replace(self.learned, live=live), self.shelf, self.shoppers, self.settings)
+        return Engine(replace(self.whole, live=live), self.shelf, self.shoppers, self.settings)
 
     def observe(self, events: Sequence[Event]) -> None:
         """Let the features of the learned rankers know what happened since the snapshot was learned."""
@@ -190,6 +194,8 @@ class Engine:
 
         Raises BadRequest for an unknown place or field, or a page out of range.
         """
+        dials = self.settings.dials
+        request, rules = asked_by(request, dials), rules if dials.rules else NO_RULES
         place = place_of(request, self.settings)
         with counting() as lost:
             try:

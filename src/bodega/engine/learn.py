@@ -163,7 +163,7 @@ def learn(  # noqa: PLR0913 - one argument a thing that is learned from or with
     understanding = early if isinstance(early, Understanding) else _understood(parts, whole, progress)
     fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
-    facts |= _gates(sources)
+    facts |= _gates(sources) | _curves(sources)
     facts |= {} if told is None else {"reviews": msgspec.to_builtins(told.opinions.facts)}
     made = _Made(items, sources, understanding, _ordering(trial, fusion, whole), reports, known)
     progress.start("publish the snapshot")
@@ -193,9 +193,10 @@ def _ordering(trial: Trial, fusion: Fusion, whole: World) -> Ordering:
     return Ordering(fusion, rankers, state)
 
 
-def open_learned(snapshots: Snapshots, parts: Parts) -> Opened:
-    """Open the current snapshot, every byte verified. Raises NotLearned (an older version's too), SnapshotCorrupt."""
-    folder, manifest, warnings = snapshots.open()
+def open_learned(snapshots: Snapshots, parts: Parts, name: str = "") -> Opened:
+    """Open the current snapshot (or the named one), every byte verified. Raises NotLearned (an older version's too),
+    SnapshotCorrupt."""
+    folder, manifest, warnings = snapshots.open(name)
     absent = sorted(set(parts.load) - set(manifest.facts.get("sources", ())))
     missing = [name for name in absent if name not in parts.optional]
     if missing:
@@ -294,6 +295,19 @@ class Gated(Protocol):
 def _gates(sources: Mapping[str, Source]) -> dict[str, Any]:
     """How much each part of what is known counts, on average: part of the manifest."""
     return {name: source.mixed() for name, source in sources.items() if isinstance(source, Gated)}
+
+
+@runtime_checkable
+class Curved(Protocol):
+    """A source that is learned by epochs, and tells how that went."""
+
+    curve: dict[str, tuple[float, ...]]
+
+
+def _curves(sources: Mapping[str, Source]) -> dict[str, Any]:
+    """{"curves": {source: {"loss": [one number an epoch]}}} of what was learned by epochs: part of the manifest."""
+    found = {name: source.curve for name, source in sources.items() if isinstance(source, Curved) and source.curve}
+    return {"curves": found} if found else {}
 
 
 def _understood(parts: Parts, world: World, progress: Progress) -> Understanding | None:

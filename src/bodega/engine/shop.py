@@ -45,6 +45,7 @@ from bodega.engine.reviews import Reviews, load_opinions
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
+from bodega.engine.steering import Around, Steering
 from bodega.engine.trials import Trials, shown_to
 from bodega.engine.vitals import dependencies, vitals
 from bodega.engine.warming import ask_around
@@ -116,6 +117,17 @@ class Shop(Asks):
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
         """Forget somebody, and prove it."""
+        self.steering = Steering(
+            Around(
+                engine=lambda: self.engine,
+                asked=lambda request: self.photographed(self.privacy.asked(request)),
+                book=lambda: self.rules.book,
+                events=lambda since: self.privacy.learnable(stores.events.scan(since=since)),
+                synonyms=self.synonyms,
+                people=settings.understand.people,
+            )
+        )
+        """How pages come about, and what rules would have done."""
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -229,7 +241,7 @@ class Shop(Asks):
                 changes = [change for change in changes if change[1] is None]
             waiting.difference_update(name for name, _ in changes)
             engine = Engine(
-                replace(engine.learned, warnings=_warned(engine.learned.warnings, len(self._waiting), len(waiting))),
+                replace(engine.whole, warnings=_warned(engine.learned.warnings, len(self._waiting), len(waiting))),
                 engine.shelf.with_changes(changes, self.knowledge.fill),
                 self.shoppers,
                 self.settings,
@@ -304,6 +316,7 @@ class Shop(Asks):
         else:
             self.shoppers.forget_all()
         self.answering.flush(2.0)  # a line that was judged before somebody was forgotten lies in the store, then
+        self.steering.forget()
         if self.trials is not None:
             self.trials.reload()
         forget_corrections(self.folder, self._engine.learned.correcting if self._engine is not None else None)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,8 @@ class Snapshots:
         self.depot = depot
         self._adrift = ""
         """Why the depot was not used when it was last asked; "" when it was."""
+        self.needed: Callable[[], Collection[str]] = tuple
+        """Names the snapshots that running experiments answer from."""
         self.workbench = folder / ".training"
         """For what a `learn` needs only while it runs."""
 
@@ -149,11 +151,14 @@ class Snapshots:
         self._point_at(name)
         return name
 
-    def open(self) -> tuple[Path, Manifest, tuple[str, ...]]:
-        """(folder, manifest, warnings) of the current snapshot, verified; falls back to the newest good one.
+    def open(self, name: str = "") -> tuple[Path, Manifest, tuple[str, ...]]:
+        """(folder, manifest, warnings) of the current snapshot, verified; falls back to the newest good one. Of the one
+        that is named, and of no other.
 
         Raises NotLearned where there is none, SnapshotCorrupt where none is good.
         """
+        if name:
+            return self.folder / name, self._verified(name), ()
         pointer = self._pointer()
         if pointer is None:
             raise NotLearned(
@@ -233,9 +238,11 @@ class Snapshots:
         return chosen
 
     def prune(self, keep: int = KEPT) -> list[str]:
-        """Delete all but the newest `keep` snapshots (the current one always stays); returns what went."""
+        """Delete all but the newest `keep` snapshots (the current one always stays); returns what went. What a running
+        experiment needs stays, too, unless fewer than usual are kept (somebody was forgotten)."""
         infos = self.infos()
-        gone = [info.id for info in infos[:-keep] if not info.current] if keep else []
+        needed = self.needed() if keep >= KEPT else ()
+        gone = [info.id for info in infos[:-keep] if not info.current and info.id not in needed] if keep else []
         for name in gone:
             if failpoints.ON:
                 failpoints.reach("snapshot.prune")
@@ -258,7 +265,7 @@ class Snapshots:
     def _follow(self, pointer: Pointer, served: str) -> None:
         """Remember the depot's pointer for when it is away, and keep no more copies here than a way back needs."""
         self._write_pointer(msgspec.json.encode(pointer))
-        kept = {served, pointer.current, *[entry.id for entry in pointer.history][-KEPT:]}
+        kept = {served, pointer.current, *self.needed(), *[entry.id for entry in pointer.history][-KEPT:]}
         for path in self.folder.iterdir():
             if (path / MANIFEST).is_file() and not path.name.startswith(".") and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
