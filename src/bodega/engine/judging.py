@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bodega.engine.finding import Finder, Rewords, Understands
+from bodega.engine.judged_lesson import JudgedLesson, Taught
 from bodega.engine.leaning import enough, leaner
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
+from bodega.engine.reckoning import reckon
 from bodega.engine.rewriting import Verdict, judge
 from bodega.engine.shelf import Shelf
 from bodega.evaluation import (
@@ -29,6 +31,7 @@ from bodega.evaluation import (
     per_case,
     place_cases,
 )
+from bodega.evaluation.reliability import Reliability
 from bodega.features import State
 from bodega.protocols import Progress, Source, Stage
 from bodega.ranking.fit import Weighted, fit_weights
@@ -61,6 +64,12 @@ class PlaceReport:
     verdict: str = ""
     ranked: str = ""
     """What was found of the learned ranker, in a sentence."""
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    """{kind of ranker: {stage, such as its number of trees: NDCG@10 on validation cases it did not see}}."""
+    without: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """{source: (what NDCG@10 among the candidates loses without it on the test window, low, high)}."""
+    reliability: Reliability = Reliability()
+    """Promised chances beside what was taken, on the test window."""
 
 
 @dataclass(slots=True)
@@ -84,6 +93,10 @@ class Trial:
     """What was known of items before the windows."""
     verdict: Verdict | None = None
     """May the language model word lost queries anew? None: none was switched on."""
+    lesson: JudgedLesson | None = None
+    """What judgments could teach the search; None: nobody judged."""
+    taught: Taught | None = None
+    """What came of it."""
     _finder: Finder | None = None
 
     @classmethod
@@ -165,6 +178,8 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
     if place.proposes and found.chosen not in ("fusion", "rrf"):
         # The matches are found by words: no other source may order them alone, however well it does on few cases.
         found = replace(found, chosen="default", weights={})
+    if place.proposes and trial.lesson is not None:
+        found, trial.taught = trial.lesson.weigh(trial, place, found, asked[few], candidates[few])
     trial.found[place.name] = found
     trial.weights[place.name] = found.weights or place.weights
     if place.proposes and found.chosen == "fusion":
@@ -217,6 +232,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
     values = {name: _defined(per_case(outcome.masked, METRICS)) for name, outcome in outcomes.items()}
     best = max(place.among(trial.sources), key=lambda name: found.figures.get(name, 0.0))
     gap = paired(values["fusion"]["ndcg@10"], values[best]["ndcg@10"], rng)
+    reckoned = reckon(trial, place, cases)
     return PlaceReport(
         place=place.name,
         cases=len(cases),
@@ -227,6 +243,9 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
         validation={name: round(value, 6) for name, value in found.figures.items()},
         verdict=_verdict(found, best, (gap.mean, gap.low, gap.high)),
         ranked=_ranked_verdict(trial, place, values, rng),
+        curves=trial.ranked[place.name].curves if place.name in trial.ranked else {},
+        without=reckoned.without,
+        reliability=reckoned.reliability,
     )
 
 

@@ -71,6 +71,8 @@ class Chosen:
     `gain.high` (the best kind over the sum, paired 95 %), `<kind>.stage`, `ece`, `cases`, `hits`."""
     ndcg: Doubles = field(default_factory=lambda: np.empty(0))
     """(n_cases,) NDCG@10 of the best model, by models that did not see the case; empty where none was fitted."""
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    """{kind: {stage: NDCG@10 on held-out validation cases}} of the learners that offer stages: how learning went."""
 
 
 def fit_ranker(lessons: Lessons, options: RankerOptions | None = None, progress: Progress | None = None) -> Chosen:
@@ -95,6 +97,7 @@ def fit_ranker(lessons: Lessons, options: RankerOptions | None = None, progress:
         return Chosen(place, None, f"{place}: {'; '.join(lost)}: the sum stays", figures)
     for each in tried:
         figures |= each.figures(lessons)
+    curves = {each.kind: each.curve for each in tried if len(each.curve) > 1}
     best = max(tried, key=lambda each: float(each.ndcg.mean()))
     gap = paired(best.ndcg, base, np.random.default_rng(options.seed))
     figures |= {"gain": gap.mean, "gain.low": gap.low, "gain.high": gap.high}
@@ -102,11 +105,17 @@ def fit_ranker(lessons: Lessons, options: RankerOptions | None = None, progress:
     note = f"; {'; '.join(lost)}" if lost else ""
     if not gap.better:
         return Chosen(
-            place, None, f"{place}: {best.kind} gains {interval}, not surely: the sum stays{note}", figures, best.ndcg
+            place,
+            None,
+            f"{place}: {best.kind} gains {interval}, not surely: the sum stays{note}",
+            figures,
+            best.ndcg,
+            curves,
         )
     calibration, figures["ece"] = _calibrated(lessons, best.score, options.seed)
     ranker = Ranker(lessons.recipe, best.model, calibration)
-    return Chosen(place, ranker, f"{place}: {best.kind} ranks, {interval} over the sum{note}", figures, best.ndcg)
+    verdict = f"{place}: {best.kind} ranks, {interval} over the sum{note}"
+    return Chosen(place, ranker, verdict, figures, best.ndcg, curves)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +128,8 @@ class _Tried:
     """(n_rows,) by models that did not see the row's shopper."""
     ndcg: Doubles
     model: Model
+    curve: dict[int, float]
+    """{stage: NDCG@10}, held out."""
 
     @classmethod
     def of(cls, learner: Learner, lessons: Lessons, options: RankerOptions, progress: Progress) -> _Tried:
@@ -131,10 +142,12 @@ class _Tried:
                 own = held.setdefault(stage, np.zeros(len(lessons.items), np.float32))
                 own[rows] = scores(model, lessons.rows(fold == number))
             progress.advance()
-        stage, ndcg = steady({stage: lessons.ndcg(score) for stage, score in held.items()})
+        judged = {stage: lessons.ndcg(score) for stage, score in held.items()}
+        stage, ndcg = steady(judged)
         model = learner.fit(lessons)[stage]
         progress.advance()
-        return cls(learner.kind, stage, held[stage], ndcg, model)
+        curve = {stage: round(float(values.mean()), 6) for stage, values in sorted(judged.items())}
+        return cls(learner.kind, stage, held[stage], ndcg, model, curve)
 
     def figures(self, lessons: Lessons) -> dict[str, float]:
         recall = float(lessons.recall(self.score).mean())

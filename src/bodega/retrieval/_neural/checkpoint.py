@@ -26,6 +26,10 @@ class Place(msgspec.Struct, frozen=True):
     number: int = 0
     judged: tuple[float, ...] = ()
     """What validation said after each whole epoch."""
+    losses: tuple[float, ...] = ()
+    """Mean loss of the steps of each whole epoch."""
+    lost: float = 0.0
+    """Sum of the losses of this epoch's steps so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,8 @@ class Trained:
     weights: Arrays
     epochs: int
     judged: tuple[float, ...]
+    losses: tuple[float, ...] = ()
+    """Mean training loss of each epoch."""
 
 
 def train(start: Arrays, task: Task[Batch], plan: Plan, training: Training) -> Trained:
@@ -144,19 +146,20 @@ class _Run(Generic[Batch]):
             self._epoch()
         self.training.progress.finish()
         weights = self.best if self.plan.patience and self.best else self._arrays()
-        return Trained(weights, self.place.epoch, self.place.judged)
+        return Trained(weights, self.place.epoch, self.place.judged, self.place.losses)
 
     def _epoch(self) -> None:
-        epoch, first = self.place.epoch, self.place.number
+        epoch, first, lost = self.place.epoch, self.place.number, self.place.lost
         batches = self.task.order(epoch)
         for number, batch in self._prepared(batches, epoch, first):
-            self._step(batch, epoch, number)
+            lost += self._step(batch, epoch, number)
             self.training.progress.advance()
             done = epoch * self.steps + number + 1
             if done % self.plan.keep_every == 0 and number + 1 < len(batches):
-                self.place = Place(epoch, number + 1, self.place.judged)
+                self.place = Place(epoch, number + 1, self.place.judged, self.place.losses, lost)
                 self._keep()
-        self.place = Place(epoch + 1, 0, (*self.place.judged, *self._judged()))
+        losses = (*self.place.losses, round(lost / max(len(batches), 1), 6))
+        self.place = Place(epoch + 1, 0, (*self.place.judged, *self._judged()), losses)
         self._keep()
 
     def _prepared(self, batches: Sequence[Longs], epoch: int, first: int) -> Iterator[tuple[int, Batch]]:
@@ -171,14 +174,16 @@ class _Run(Generic[Batch]):
                 if ready is not None:
                     yield number - 1, ready.result()
 
-    def _step(self, batch: Batch, epoch: int, number: int) -> None:
+    def _step(self, batch: Batch, epoch: int, number: int) -> float:
         self.optimizer.param_groups[0]["lr"] = self._rate(epoch * self.steps + number)
         self.noise.begin((self.plan.seed, epoch, number))
         self.optimizer.zero_grad(set_to_none=True)
-        self.task.loss(self.weights, batch, self.noise).backward()  # type: ignore[no-untyped-call]
+        loss = self.task.loss(self.weights, batch, self.noise)
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.plan.clip:
             torch.nn.utils.clip_grad_norm_(list(self.weights.values()), self.plan.clip)
         self.optimizer.step()
+        return float(loss.detach())
 
     def _rate(self, step: int) -> float:
         total = max(self.plan.epochs * self.steps, 1)

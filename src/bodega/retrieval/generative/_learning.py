@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy, embedding, layer_norm, linear, re
 
 from bodega.protocols import Training
 from bodega.retrieval._neural.checkpoint import key_of
-from bodega.retrieval._neural.loop import Noise, Plan, bucketed, train
-from bodega.retrieval._neural.weights import Arrays
+from bodega.retrieval._neural.loop import Noise, Plan, Trained, bucketed, train
 from bodega.retrieval.generative._lesson import OWN, Lesson
 from bodega.schema.arrays import Longs
 
@@ -43,8 +42,8 @@ class Batch:
     """Items drawn evenly, for the dense model; empty where there is none."""
 
 
-def taught(lesson: Lesson, training: Training) -> Arrays:
-    """The weights after as many epochs as the size of the data asks for."""
+def taught(lesson: Lesson, training: Training) -> Trained:
+    """The weights, and how they came about, after as many epochs as the size of the data asks for."""
     task, options = GenerativeTask(lesson), lesson.options
     rows = lesson.steps.rows
     fewest, most = options.epochs
@@ -59,7 +58,7 @@ def taught(lesson: Lesson, training: Training) -> Arrays:
         key=key_of(options, rows.starts, rows.items, rows.actions, lesson.codes, lesson.vectors, lesson.steps.bags),
         task="learn generative",
     )
-    return train(lesson.start(), task, plan, training).weights
+    return train(lesson.start(), task, plan, training)
 
 
 class GenerativeTask:

@@ -64,6 +64,8 @@ class Generative:
     def __init__(self, options: GenerativeOptions | None = None) -> None:
         self.options = options or GenerativeOptions()
         self.training = Training()
+        self.curve: dict[str, tuple[float, ...]] = {}
+        """Mean loss of each epoch of the last `fit`."""
         self.repeats = False
         """May what the shopper has be generated again?"""
         self._taught = False
@@ -88,7 +90,8 @@ class Generative:
         lesson = Lesson(options, self._ids, steps, self._language, _digits_of(self._trie, len(world.items)))
         self._size = lesson.size
         self._taught = guesses >= FEWEST
-        self._weights: Arrays = _learned(lesson, self.training) if self._taught else lesson.start()
+        self._weights: Arrays
+        self._weights, self.curve = _learned(lesson, self.training) if self._taught else (lesson.start(), {})
         own = self._weights.pop(OWN, np.zeros((1, options.dimensions), np.float32))
         self._settle(self._item_vectors(self._ids.vectors) + own)
         return self
@@ -244,13 +247,15 @@ class Generative:
         return out
 
 
-def _learned(lesson: Lesson, training: Training) -> Arrays:
-    """Teach it: the number of epochs follows from the size of the data, never from the clock."""
+def _learned(lesson: Lesson, training: Training) -> tuple[Arrays, dict[str, tuple[float, ...]]]:
+    """Teach it: (its weights, {"loss": mean loss of each epoch}). The number of epochs follows from the size of the
+    data, never from the clock."""
     try:
         from bodega.retrieval.generative._learning import taught
     except ImportError as error:
         raise MissingExtra.named("neural", needed_for="learning the generative source") from error
-    return taught(lesson, training)
+    trained = taught(lesson, training)
+    return trained.weights, {"loss": trained.losses}
 
 
 def _quantise(options: GenerativeOptions) -> Quantise:

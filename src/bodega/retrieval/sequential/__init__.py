@@ -54,6 +54,9 @@ class Sequential:
         self.training = Training()
         self.notes: tuple[str, ...] = ()
         """How the last `fit` went, where that matters: a warm start, nothing to learn from."""
+        self.curve: dict[str, tuple[float, ...]] = {}
+        """Of the last `fit`, one number an epoch: `loss`, and `ndcg@10` of what was held out where learning may stop
+        early."""
         self._learned: Arrays = {}
         self._vectors: Floats = np.zeros((0, self.options.dimensions), np.float32)
         self._known: Flags = np.zeros(0, np.bool_)
@@ -62,7 +65,7 @@ class Sequential:
 
     def fit(self, world: World) -> Self:
         """Raises MissingExtra where torch is not installed and there is anything to learn."""
-        self._latest, self.notes = None, ()
+        self._latest, self.notes, self.curve = None, (), {}
         sequences = Sequences.of(world.log, seed=self.options.seed)
         material = Material.of(world.items, sequences, self.options)
         if not np.any(sequences.lengths > 1):
@@ -79,6 +82,7 @@ class Sequential:
             if warm is not None:
                 self.notes = (f"sequential: started from the last snapshot, {self.options.warm:.0%} of the epochs",)
         trained = learn(material, warm or start, self.training, warm=warm is not None)
+        self.curve = {"loss": trained.losses} | ({"ndcg@10": trained.judged} if trained.judged else {})
         known = material.described & self.options.cold
         known[material.known] = True
         self._take(trained.weights, material.vectors(trained.weights), known)
