@@ -43,6 +43,7 @@ BODIES |= {"reviews_helpful": {"id": "r1", "session": "s"}}
 BODIES |= {"reviews_decide": {"ids": ["r1"], "verdict": "hide"}}
 BODIES |= {"knowledge_decide": {"accepted": True, "attribute": "colour"}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
+BODIES |= {"inspect": {"request": {"query": "shoe"}}, "fixes": {"query": "shoe"}, "fixes_preview": {"rule": PIN}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
 

@@ -14,7 +14,6 @@ shop knows of them: admin keys only); why one item is not there is `why_not`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -40,7 +39,7 @@ FIRST = 10
 ROWS_LIMIT = 200
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InspectedQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a query was taken for."""
 
     typed: str = ""
@@ -59,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     related: tuple[str, ...] = ()
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SeenBy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one source sees one item."""
 
     rank: int | None = None
@@ -69,7 +68,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it adds to the weighted sum."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InspectedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item on its way to the page."""
 
     item: str
@@ -82,15 +81,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Place on the list, from 1; none where it is not on it."""
     score: float | None = None
     places: dict[str, int] = {}
-    """{stage: place after it, from 1}; stages in the order of `Look.stages`."""
-    sources: dict[str, Seen] = {}
+    """{stage: place after it, from 1}; stages in the order of `InspectedPage.stages`."""
+    sources: dict[str, SeenBy] = {}
     owes: str = ""
     """The source that gave most of its score; `rule` for one that a rule put there."""
     contributions: tuple[Contribution, ...] = ()
     why: tuple[Reason, ...] = ()
 
 
-class SourceLook(msgspec.Struct, frozen=True, kw_only=True):
+class InspectedSource(msgspec.Struct, frozen=True, kw_only=True):
     """What one source gave to the page."""
 
     name: str
@@ -104,18 +103,18 @@ class SourceLook(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: float
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class InspectedPage(msgspec.Struct, frozen=True, kw_only=True):
     """One request under one setting."""
 
     place: str
     snapshot: str
     ranker: str
     """`sum` or `learned`."""
-    reading: Reading
+    reading: InspectedQuery
     stages: tuple[str, ...]
     """In order: found, fused, learned, stepped, ruled, mixed, listed (those that took part)."""
-    sources: tuple[SourceLook, ...]
-    rows: tuple[Row, ...]
+    sources: tuple[InspectedSource, ...]
+    rows: tuple[InspectedRow, ...]
     total: int
     rules: tuple[str, ...] = ()
     redirect: str = ""
@@ -127,7 +126,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """The page alone, without what only the inspector asks."""
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InspectedShift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An item that stands elsewhere under the other dials; positions count from 1."""
 
     item: str
@@ -150,35 +149,29 @@ class InspectAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """A page taken apart; `other` is the same request under `beside`."""
 
-    one: Look
-    other: Look | None = None
-    shifts: tuple[Shift, ...] = ()
+    one: InspectedPage
+    other: InspectedPage | None = None
+    shifts: tuple[InspectedShift, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inspecting:
-    """`shop.inspecting`: what it needs of the shop."""
-
-    engine: Callable[[], Engine]
-    asked: Callable[[Request], Request]
-    """The request as the shop takes it: whose it is, its photo looked at."""
-    book: Callable[[], RuleBook]
-
-    def inspect(self, asked: InspectAsked) -> Inspection:
-        """Raises BadRequest, NotLearned."""
-        request = asked.request
-        if request.query.strip() and request.place in ("home", "category"):
-            request = msgspec.structs.replace(request, place="search")
-        request = self.asked(msgspec.structs.replace(request, k=min(max(request.k, FIRST), asked.rows)))
-        engine, book = self.engine(), self.book()
-        one = look(engine, request, book, asked.dials, asked.rows)
-        if asked.beside is None:
-            return Inspection(one=one)
-        other = look(engine, request, book, asked.beside, asked.rows)
-        return Inspection(one=one, other=other, shifts=_shifts(one, other, request.k))
+def inspect(engine: Engine, book: RuleBook, request: Request, asked: InspectAsked) -> Inspection:
+    """`request` is that of `asked` as the shop takes it. Raises BadRequest as `Engine.answer` does."""
+    one = look(engine, request, book, asked.dials, asked.rows)
+    if asked.beside is None:
+        return Inspection(one=one)
+    other = look(engine, request, book, asked.beside, asked.rows)
+    return Inspection(one=one, other=other, shifts=_shifts(one, other, request.k))
 
 
-def look(engine: Engine, request: Request, book: RuleBook, dials: Dials, rows: int) -> Look:
+def wanted(asked: InspectAsked) -> Request:
+    """The request of an inspection: words are searched, and the page is as long as what is told of it."""
+    request = asked.request
+    if request.query.strip() and request.place in ("home", "category"):
+        request = msgspec.structs.replace(request, place="search")
+    return msgspec.structs.replace(request, k=min(max(request.k, FIRST), asked.rows))
+
+
+def look(engine: Engine, request: Request, book: RuleBook, dials: Dials, rows: int) -> InspectedPage:
     """One request under one setting. Raises BadRequest as `Engine.answer` does."""
     request = msgspec.structs.replace(dials.asked(request), explain=False)
     place = place_of(request, engine.settings)
@@ -198,14 +191,14 @@ def look(engine: Engine, request: Request, book: RuleBook, dials: Dials, rows: i
     said = taken.sources
     ranker = engine.stage(place)
     learned = isinstance(ranker, OnShelf) and ranker.serves(work.fused)
-    return Look(
+    return InspectedPage(
         place=place.name,
         snapshot=engine.learned.snapshot,
         ranker="learned" if learned else "sum",
         reading=_reading(engine, request, work),
         stages=stages,
         sources=tuple(
-            SourceLook(
+            InspectedSource(
                 name=name,
                 weight=weights.get(name, 0.0),
                 found=len(said[name].items),
@@ -272,7 +265,7 @@ class _Taken:
                 out.append(("mixed", work.ranked.items))
         return [*out, ("listed", work.rows)]
 
-    def rows(self, limit: int, hits: tuple[Hit, ...]) -> tuple[Row, ...]:
+    def rows(self, limit: int, hits: tuple[Hit, ...]) -> tuple[InspectedRow, ...]:
         """The first rows of the list, then what stood among the first ten after a stage and fell out."""
         shown = dict.fromkeys(self.work.rows[self.request.offset :][:limit].tolist())
         once = dict.fromkeys(row for _, items in self.stages for row in items[:FIRST].tolist())
@@ -334,25 +327,25 @@ class _Taken:
         return "" if np.isnan(parts[n]).all() else self.work.fused.sources[int(np.nanargmax(parts[n]))]
 
 
-NOTHING = Seen()
+NOTHING = SeenBy()
 
 
-def _seen(*, rank: int, score: float = np.nan, part: float = np.nan) -> Seen:
+def _seen(*, rank: int, score: float = np.nan, part: float = np.nan) -> SeenBy:
     known = np.isfinite(score)
-    return Seen(
+    return SeenBy(
         rank=int(rank) + 1 if rank >= 0 else None,
         score=_short(score) if known else None,
         part=_short(part) if known and np.isfinite(part) else None,
     )
 
 
-def _reading(engine: Engine, request: Request, work: Worked) -> Reading:
+def _reading(engine: Engine, request: Request, work: Worked) -> InspectedQuery:
     context, plan = work.asked.context, work.bound.plan
     query = plan.query or request.query
     if not query.strip():
-        return Reading(language=context.language, relaxed=work.pool.relaxed)
+        return InspectedQuery(language=context.language, relaxed=work.pool.relaxed)
     said = engine.finder.read(query, context.language, verbatim=request.verbatim)
-    return Reading(
+    return InspectedQuery(
         typed=request.query,
         replaced=plan.query,
         corrected=said.corrected or work.pool.corrected,
@@ -366,7 +359,7 @@ def _reading(engine: Engine, request: Request, work: Worked) -> Reading:
     )
 
 
-def _shifts(one: Look, other: Look, k: int) -> tuple[Shift, ...]:
+def _shifts(one: InspectedPage, other: InspectedPage, k: int) -> tuple[InspectedShift, ...]:
     """What changed its place among the first k of either, the largest move first."""
     mine = {row.item: row for row in one.rows if row.position is not None}
     theirs = {row.item: row for row in other.rows if row.position is not None}
@@ -375,14 +368,14 @@ def _shifts(one: Look, other: Look, k: int) -> tuple[Shift, ...]:
         row = mine.get(item) or theirs[item]
         a, b = (held[item].position if item in held else None for held in (mine, theirs))
         if a != b and min(a or k + 1, b or k + 1) <= k:
-            out.append(Shift(item=item, title=row.title, one=a, other=b))
+            out.append(InspectedShift(item=item, title=row.title, one=a, other=b))
     far = len(mine) + len(theirs) + 1
     return tuple(sorted(out, key=lambda each: (-abs((each.one or far) - (each.other or far)), each.one or far)))
 
 
-def _card(document: bytes) -> Row:
+def _card(document: bytes) -> InspectedRow:
     item = msgspec.json.decode(document, type=Item)
-    return Row(
+    return InspectedRow(
         item=item.id,
         title=item.title,
         image=item.images[0] if item.images else "",

@@ -22,6 +22,7 @@ from bodega.service.explaining import explaining_handlers
 from bodega.service.front import front_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
+from bodega.service.inspecting import inspecting_handlers
 from bodega.service.intake import Intake, intake_handlers
 from bodega.service.knowledge import knowledge_handlers
 from bodega.service.lists import list_handlers
@@ -57,6 +58,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *rule_handlers(desk),
             *knowledge_handlers(desk),
             *explaining_handlers(desk),
+            *inspecting_handlers(desk),
             *relation_handlers(desk),
             *photo_handlers(desk),
             *privacy_handlers(desk),

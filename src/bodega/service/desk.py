@@ -25,6 +25,7 @@ from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
 from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
+from bodega.engine.steering import Steers
 from bodega.engine.why_not import WhyNot
 from bodega.errors import LimitError
 from bodega.protocols import DeadLetterBox, KeyStore, Written
@@ -97,6 +98,8 @@ class ShopLike(Protocol):
     def keys(self) -> KeyStore: ...
     @property
     def rules(self) -> Rules: ...
+    @property
+    def steering(self) -> Steers: ...
     @property
     def knowledge(self) -> Knowledge: ...
     @property

@@ -19,6 +19,7 @@ from bodega.service import asking
 from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.front import FRONT_TYPES
+from bodega.service.inspecting import INSPECT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.photos import FORM, Seen
@@ -163,6 +164,7 @@ TYPES = (
     *RULE_TYPES,
     *FACT_TYPES,
     *WHY_NOT_TYPES,
+    *INSPECT_TYPES,
     *RELATION_TYPES,
     *PRIVACY_TYPES,
     *REVIEW_TYPES,
@@ -331,6 +333,9 @@ OPERATIONS = (
         "FactsChanged",
     ),
     Operation("post", "/v1/why-not", "why_not", "Why is it not on that page?", "admin", (), "WhyNotAsked", "WhyNot"),
+    Operation("post", "/v1/inspect", "inspect", "How did it come about?", "admin", (), "InspectAsked", "Inspection"),
+    Operation("post", "/v1/fixes", "fixes", "What may mend this query?", "admin", (), "FixesAsked", "Story"),
+    Operation("post", "/v1/fixes/preview", "fixes_preview", "Measure a rule", "admin", (), "EffectAsked", "Effect"),
     Operation("post", "/v1/identify", "identify", "These ids are one shopper", "events", (), "Identified", "Linked"),
     Operation("post", "/v1/identify/apart", "identify_apart", "Undo a merge", "admin", (), "Identified", "Linked"),
     Operation("post", "/v1/consent", "consent_say", "What is agreed to", "events", (), "ConsentSaid", "ConsentHeld"),

@@ -36,6 +36,7 @@ from bodega.schema import Completion, Event, Hit, Item, Page, Reason, Request
 from bodega.schema.arrays import Floats
 from bodega.schema.table import category_paths
 from bodega.settings import Settings
+from bodega.testing.canned_steering import CannedSteering
 from bodega.testing.fakes import MemoryKeys, MemoryStores
 
 
@@ -131,6 +132,8 @@ class CannedShop:
         self.events = CannedEvents(self.stores)
         self.rules = Rules(self.stores.rules, ask=lambda request, _: self.answer(request))
         """Kept and audited for real; they change no list, as there is no engine."""
+        self.steering = CannedSteering(self.answer)
+        """Pages have no steps here, and no log says what became of a query."""
         self.knowledge = Knowledge(folder, self.stores, self.settings.knowledge)
         self.consuming: Consuming | None = None
         keys = Secrets(folder, {VARIABLE: fresh()})

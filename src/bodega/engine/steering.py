@@ -1,0 +1,137 @@
+"""`shop.steering`: how a page came about, what became of a query, and what a rule would have done, before it acts.
+
+Three questions of the console that are asked of the shop's own engine and log: `inspect` (one request taken apart, two
+settings side by side), `story` (what shoppers did after a query, and what may mend it), `effect` (a draft measured on
+the searches of the last weeks). None of them changes anything but what is remembered: the log of searches and the mined
+synonyms for ten minutes.
+Cost: see `inspecting`, `fixing`, `effect`. Not for: publishing (`rules.put` does, and can be undone).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from bodega.engine.answer import Engine
+from bodega.engine.drifting import since_of
+from bodega.engine.effect import Effect, Measuring, effect
+from bodega.engine.fixing import Mending, Story, story
+from bodega.engine.inspecting import InspectAsked, Inspection, inspect, wanted
+from bodega.engine.searched import FRESH, SearchLogs
+from bodega.errors import BadRequest
+from bodega.protocols import EventRows
+from bodega.ranking.rules import RuleBook
+from bodega.schema import Item, Request, Rule, checked_rule
+from bodega.understanding.query.synonyms import Proposal
+
+QUERIES_LIMIT = 100
+PAGE = 100
+PATIENCE = 1.0
+"""Seconds that an answer waits for synonyms to be mined."""
+LOGGER = logging.getLogger("bodega.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What `Steering` needs of the shop."""
+
+    engine: Callable[[], Engine]
+    asked: Callable[[Request], Request]
+    """The request as the shop takes it: whose it is, its photo looked at."""
+    book: Callable[[], RuleBook]
+    events: Callable[[int], Iterable[EventRows]]
+    """The events since then (microseconds), as far as they may be learned from."""
+    synonyms: Callable[[], Sequence[Proposal]]
+    people: int
+    """Different people who must have asked a query before it is told."""
+
+
+class Steers(Protocol):
+    """What is asked over HTTP; `Steering` fits."""
+
+    def inspect(self, asked: InspectAsked) -> Inspection: ...
+    def story(self, query: str, language: str = "") -> Story: ...
+    def effect(self, rule: Rule, queries: Sequence[str] = ()) -> Effect: ...
+
+
+class Steering:
+    """See the top of the file."""
+
+    def __init__(self, around: Around) -> None:
+        self._around = around
+        self._logs = SearchLogs(self._weeks)
+        self._mined: tuple[float, tuple[Proposal, ...]] = (-FRESH, ())
+        self._miner: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def inspect(self, asked: InspectAsked) -> Inspection:
+        """Raises BadRequest, NotLearned."""
+        request = self._around.asked(wanted(asked))
+        return inspect(self._around.engine(), self._around.book(), request, asked)
+
+    def story(self, query: str, language: str = "") -> Story:
+        """What became of a query in the last four weeks, and what may mend it. Raises BadRequest, NotLearned."""
+        if not query.strip():
+            raise BadRequest("there are no words", where="query", allowed="what a shopper typed", got=query)
+        engine, around = self._around.engine(), self._around
+        asking = Request(place="search", query=query, k=PAGE, personal=False, language=language)
+        made = Mending(
+            self._logs.log(), engine.answer(asking, around.book()), self._item, around.people, self._synonyms()
+        )
+        return story(made, query)
+
+    def effect(self, rule: Rule, queries: Sequence[str] = ()) -> Effect:
+        """What the rule would have done to the searches of the last four weeks; `queries` are looked at in any case.
+
+        Raises BadRequest, NotLearned.
+        """
+        if len(queries) > QUERIES_LIMIT:
+            raise BadRequest("too many queries", where="queries", allowed=f"{QUERIES_LIMIT}", got=len(queries))
+        draft = checked_rule(rule)
+        draft = draft if draft.id else msgspec.structs.replace(draft, id="draft")
+        engine, around = self._around.engine(), self._around
+        made = Measuring(engine.answer, around.book(), self._logs.log(), around.people, self._item)
+        return effect(made, draft, queries)
+
+    def forget(self) -> None:
+        """Read the log anew the next time: somebody was erased."""
+        self._logs.forget()
+        self._mined = (-FRESH, ())
+
+    def _item(self, name: str) -> Item | None:
+        shelf = self._around.engine().shelf
+        row = shelf.row(name)
+        return None if row < 0 else msgspec.json.decode(shelf.document(row), type=Item)
+
+    def _weeks(self, days: int) -> Iterable[EventRows]:
+        """The events of so many days before the newest one."""
+        live = self._around.engine().learned.live
+        newest = live.newest if live is not None else math.nan
+        return self._around.events(since_of(newest if math.isfinite(newest) else time.time(), days, 0))
+
+    def _synonyms(self) -> tuple[Proposal, ...]:
+        """Mined beside the answer: what is not there within a second is there the next time."""
+        with self._lock:
+            if self._miner is None and time.monotonic() - self._mined[0] > FRESH:
+                self._miner = threading.Thread(target=self._mine, name="bodega-mines-synonyms", daemon=True)
+                self._miner.start()
+            miner = self._miner
+        if miner is not None:
+            miner.join(PATIENCE)
+        return self._mined[1]
+
+    def _mine(self) -> None:
+        try:
+            self._mined = (time.monotonic(), tuple(self._around.synonyms()))
+        except Exception as error:
+            LOGGER.error("synonyms could not be mined", exc_info=error)
+            self._mined = (time.monotonic(), self._mined[1])
+        finally:
+            self._miner = None
