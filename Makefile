@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 DEBIAN := chromium fonts-liberation fonts-noto-cjk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test coverage check format slow faults faults-long fuzz peers clean install browser
+.PHONY: help demo demo-check test coverage check format slow faults faults-long fuzz peers clean install browser docs shots
 
 help:
 	@echo "make demo        a real supermarket at http://127.0.0.1:7700 (Ctrl-C stops it)"
@@ -22,6 +22,7 @@ help:
 	@echo "make faults      kills, full disks, dead dependencies, bit rot: prints the promises (12 minutes on 2 idle cores)"
 	@echo "make faults-long the same with ten times as many kills and power losses (hours)"
 	@echo "make format      put the code into its format, write the generated pages"
+	@echo "make docs        the documentation as pages in site/, with screenshots made by the tests; a broken link is an error"
 	@echo "make peers       other recommenders, each in its own .venv-peers/NAME, for bodega bench peers"
 	@echo "make clean       remove .venv, caches and the demo shop"
 
@@ -76,10 +77,18 @@ peers: $(patsubst benchmarks/peers/%.txt,.venv-peers/%/.installed,$(wildcard ben
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python docs/make_settings.py
+	for page in settings cli http python; do $(BIN)/python docs/make_$$page.py || exit 1; done
+
+# The screenshots are those that journeys through storefront and console make; without Chromium the site has none.
+shots: $(TAUGHT) browser
+	rm -rf docs/images/made
+	BODEGA_SHOTS=docs/images/made $(PYTEST) -q tests/journeys/test_screenshots.py tests/journeys/console
+
+docs: shots
+	$(BIN)/python docs/make_site.py
 
 clean:
-	rm -rf $(VENV) demo-shop .coverage .coverage.* htmlcov dist build
+	rm -rf $(VENV) site docs/images/made demo-shop .coverage .coverage.* htmlcov dist build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,7 +106,7 @@ $(STAMP): pyproject.toml constraints.txt
 # What only training needs (torch alone is hundreds of MB): the tests and `bodega bench ... --models all` use it, the demo
 # does not.
 $(TAUGHT): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[neural,trees,tune,postgres,redis,kafka,otel,images,adapters]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[neural,trees,tune,postgres,redis,kafka,otel,images,adapters,docs]'
 	touch $@
 
 # Missing browser: install it when we may, else say so and go on; the browser tests then skip with a reason.
