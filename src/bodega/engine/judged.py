@@ -7,7 +7,8 @@
     report        whether the served snapshot answers judged queries worse than the one before
     gold          one grade a pair: what `learn` and the gate of the loop go by
 
-Nothing of this happens while a page is answered. Cost: stated at each. Not for: keeping bytes (`protocols.JudgmentStore`).
+Nothing of this happens while a page is answered. Cost: stated at each. Not for: keeping bytes
+(`protocols.JudgmentStore`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from bodega.engine import judged_report as reports
 from bodega.engine.judged_clicks import ClickReport, asked_by, judged_by_clicks, search_log
+from bodega.engine.judged_lesson import JudgedLesson
 from bodega.engine.judged_llm import Judges, LlmJudge
 from bodega.engine.judged_queue import QueueEntry, queue
 from bodega.engine.judged_report import FOLDER, Ranks, RelevanceReport
@@ -31,7 +33,7 @@ from bodega.evaluation.judgments import Compared, Gold, agreements, judge_name, 
 from bodega.evaluation.judgments.grading import Model
 from bodega.events.gathering import People
 from bodega.protocols import CatalogStore, EventStore, JudgmentStore, NoProgress, Progress, Written
-from bodega.schema import Item, ItemTable
+from bodega.schema import Item, ItemTable, Log
 from bodega.schema.answers import Answered
 from bodega.schema.judgments import Judgment, JudgmentCount, fold_query
 from bodega.settings import Settings
@@ -160,7 +162,7 @@ class Judgments:
 
     # -- what they say --------------------------------------------------------------------------------------------
 
-    def list(
+    def find(
         self, *, query: str = "", origin: str = "", who: str = "", limit: int = 100, offset: int = 0
     ) -> Sequence[Judgment]:
         """In the order of queries and items."""
@@ -174,6 +176,13 @@ class Judgments:
     def gold(self) -> Gold:
         """One grade a pair."""
         return merged(self._store.scan(), self._rng())
+
+    def lesson(self) -> JudgedLesson:
+        """What `learn` may weigh the search by: what people (and a proven model) said; it grades clicks itself."""
+        chosen = self._settings.judgments
+        held = list(self._store.scan())
+        gold = merged(held, self._rng(), apart="clicks")
+        return JudgedLesson(gold.grades, chosen.model, self._settings.understand.people, chosen.queries)
 
     def agreement(self) -> list[Compared]:
         """How far judges agree: Cohen's kappa of every two, with intervals."""
@@ -241,18 +250,12 @@ class Judgments:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _log(self):  # type: ignore[no-untyped-def]
+    def _log(self) -> tuple[Log, ItemTable, bool]:
         stores, days = self._doors.stores, self._settings.judgments.days
-        items = ItemTable.of(stores.catalog.scan())
-        since = self._doors.now() - days * DAY
-        log, answered = search_log(
-            stores.events,
-            items,
-            self._settings,
-            who=self._doors.people(),
-            answers=self._doors.answers(since),
-            since=since,
-        )
+        items, answers = ItemTable.of(stores.catalog.scan()), self._doors.answers(0.0)
+        log, answered = search_log(stores.events, items, self._settings, who=self._doors.people(), answers=answers)
+        if len(log):  # the newest days of the log, not of the calendar: a shop that was imported has a past, too
+            log = log.where(log.time >= log.time[-1] - days * DAY)
         return log, items, answered
 
     def _items(self, query: str) -> list[Item]:
@@ -280,6 +283,10 @@ class Judgments:
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(self._settings.learn.seed)
+
+
+def _is(count: JudgmentCount, origin: str, who: str) -> bool:
+    return (count.origin, count.who) == (origin, who)
 
 
 def _folded(judgment: Judgment) -> Judgment:

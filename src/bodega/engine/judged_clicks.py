@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
+from itertools import chain
 
+import msgspec
 import numpy as np
 
 from bodega.evaluation.judgments import Graded, asked_enough, graded, shown_in
@@ -62,21 +64,18 @@ def search_log(
     *,
     who: People | None,
     answers: Iterable[Answered] = (),
-    since: float = 0.0,
 ) -> tuple[Log, bool]:
-    """(the log of what was searched, shown and clicked from `since` on, whether the pages are those of `answers`)."""
-    chunks = events.scan(since=round(since * 1e6) if since > 0 else None)
-    log, _ = build_log((_searches(rows) for rows in chunks), items, settings.ingest, who)
+    """(the log of what was searched, shown and clicked, whether its pages are those of `answers`)."""
+    log, _ = build_log((_searches(rows) for rows in events.scan()), items, settings.ingest, who)
     if bool(((log.type == IMPRESSION) & (log.query >= 0) & (log.position >= 0)).any()):
         return _folded(log), False
-    pages = _shown(answers, since)
+    pages = _shown(answers)
     first = next(pages, None)
     if first is None:
         return _folded(log), False
-    ingest = replace_limit(settings, FASTEST)
-    chunks = events.scan(since=round(since * 1e6) if since > 0 else None)
-    both = _in_order((_searches(rows) for rows in chunks), _then(first, pages))
-    log, _ = build_log(both, items, ingest.ingest, who)
+    ingest = msgspec.structs.replace(settings.ingest, bot_events_per_minute=FASTEST)
+    both = _in_order((_searches(rows) for rows in events.scan()), chain([first], pages))
+    log, _ = build_log(both, items, ingest, who)
     return _folded(log), True
 
 
@@ -132,15 +131,6 @@ def told(found: Graded, row: int) -> str:
     )
 
 
-def replace_limit(settings: Settings, most: int) -> Settings:
-    """The settings with another limit on events a minute."""
-    import msgspec
-
-    return msgspec.structs.replace(
-        settings, ingest=msgspec.structs.replace(settings.ingest, bot_events_per_minute=most)
-    )
-
-
 def _searches(rows: EventRows) -> EventRows:
     """All rows with a query, and no others: nothing else says what was searched."""
     return _rows(rows, np.array([bool(query) for query in rows.query], np.bool_).nonzero()[0])
@@ -161,12 +151,12 @@ def _rows(rows: EventRows, keep: np.ndarray) -> EventRows:
     )
 
 
-def _shown(answers: Iterable[Answered], since: float) -> Iterator[EventRows]:
+def _shown(answers: Iterable[Answered]) -> Iterator[EventRows]:
     """Answered pages of searches as impressions, in chunks, in order of time."""
     held: list[Answered] = []
     size = 0
     for page in answers:
-        if page.place == "search" and page.query and page.time >= since and (page.user or page.session):
+        if page.place == "search" and page.query and (page.user or page.session):
             held.append(page)
             size += len(page.items)
         if size >= ANSWERED:
@@ -190,11 +180,6 @@ def _impressions(pages: Sequence[Answered]) -> EventRows:
         value=np.full(n, np.nan, np.float32),
         position=np.array([place for _, place, _ in each], np.int32),
     )
-
-
-def _then(first: EventRows, rest: Iterator[EventRows]) -> Iterator[EventRows]:
-    yield first
-    yield from rest
 
 
 def _in_order(one: Iterable[EventRows], other: Iterable[EventRows]) -> Iterator[EventRows]:

@@ -1,10 +1,11 @@
 """May a language model judge, too? One question a query with at most ten products, in the language of the query.
 
-Off unless `judgments.llm` names a model at `understand.endpoint` (any OpenAI-compatible server). What is sent: the query
-(only ones that at least `understand.people` people asked, or that were judged by somebody) and titles, brands and
-categories of products; never an id of a shopper, never what anybody did. Its grades are marked `llm` and count only once
-they have proved themselves (`evaluation.judgments.merging`). Text of products is data: whatever it says, the answer is
-numbers for the products asked about, and anything else is thrown away.
+Off unless `judgments.llm` names a model at `understand.endpoint` (any OpenAI-compatible server). What is sent: a query
+that at least `understand.people` people asked, and titles, brands and categories of products; never an id of a shopper,
+never what anybody did. Its grades are marked `llm` and count only once they have proved themselves
+(`evaluation.judgments.merging`).
+Text of products is data: whatever it says, the answer is numbers for the products asked about, and anything else is
+thrown away.
 Cost: the server's. Not for: judging what the search should be tuned on alone.
 """
 

@@ -1,4 +1,4 @@
-"""What is worth a person's judgment? Queries whose pages nobody agrees on, then those nobody judged, the most asked first.
+"""What is worth a person's judgment? Queries whose judges differ, then those nobody judged, the most asked first.
 
 Only queries that at least `understand.people` different people asked are shown. An item of the first ten of a query is
 worth looking at where judges differ by two grades or more, where clicks are too thin to say, or where nobody said

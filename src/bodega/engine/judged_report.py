@@ -1,9 +1,9 @@
 """Did search get worse? The served snapshot, the one before and plain words, on every judged query, in one report.
 
 Each ranks every judged query of its own accord, without a shopper, rules or counts since. nDCG@10 gains the grade of
-each item; MRR and recall@50 count grades from 2 on as right; an item that nobody judged gains nothing, so an answer that
-finds something new and good is judged too low until somebody judges it: `unjudged` says how much of the first ten that
-is. Differences are paired by query, with 95 % intervals. `worse` only where the interval lies below 0.
+each item; MRR and recall@50 count grades from 2 on as right. An item that nobody judged gains nothing, so an answer
+that finds something new and good is judged too low until somebody judges it: `unjudged` says how much of the first ten
+that is. Differences are paired by query, with 95 % intervals. `worse` only where the interval lies below 0.
 Cost: three searches a query (5 ms each on 12,000 items), opening a snapshot. Paper: Jarvelin & Kekalainen 2002.
 """
 

@@ -23,6 +23,7 @@ import numpy as np
 from bodega import __version__, failpoints
 from bodega.engine.answer import Learned
 from bodega.engine.finding import Rewords, Understands
+from bodega.engine.judged_lesson import JudgedLesson
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.reviews import Learnt, Lesson, save_opinions
@@ -89,6 +90,8 @@ class Parts:
     """Opens what `Understanding.save` wrote."""
     reviews: Lesson | None = None
     """Reads what shoppers wrote of items; None: nobody did."""
+    judged: JudgedLesson | None = None
+    """What people of the shop and clicks say of answers to queries; None: nobody is asked."""
     rewords: Callable[[], Rewords] | None = None
     """Opens the language model that may word lost queries anew; it is judged before it may."""
 
@@ -388,13 +391,14 @@ def _weighed(
     sources = {**ready, **fits.of((name for name in needed if name not in ready), past)}
     trial = Trial.begin(sources, whole, split, parts.settings)
     trial.understanding = _understood(parts, past, progress)
+    trial.lesson = parts.judged
     for place in PLACES.values():
         if place.fitted:
             weigh_place(trial, place, progress)
     if parts.rewords is not None:
         trial.verdict = judge_rewording(trial, parts.settings.understand.llm, parts.rewords())
     reports = tuple(judge_place(trial, place, progress) for place in PLACES.values() if place.fitted)
-    notes = (str(trial.verdict),) if trial.verdict is not None else ()
+    notes = tuple(str(each) for each in (trial.verdict, trial.taught) if each is not None)
     return trial, tuple(report for report in reports if report.cases), notes
 
 
@@ -456,6 +460,7 @@ def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict
         "weights": trial.weights,
         "factors": trial.factors,
         "llm": asdict(trial.verdict) if trial.verdict is not None else None,
+        "judged": asdict(trial.taught) if trial.taught is not None else None,
         "log": msgspec.to_builtins(log_facts),
     }
 

@@ -30,6 +30,7 @@ from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Catalog, Events, Stores
+from bodega.engine.judged import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
@@ -50,6 +51,7 @@ from bodega.engine.trials import Trials, shown_to
 from bodega.engine.vitals import dependencies, vitals
 from bodega.engine.warming import ask_around
 from bodega.engine.why_not import WhyNot, why_not
+from bodega.engine.workshop import Bench, Workshop
 from bodega.errors import NotLearned
 from bodega.events import build_log
 from bodega.events.border import Border
@@ -128,6 +130,23 @@ class Shop(Asks):
             )
         )
         """How pages come about, and what rules would have done."""
+        people = self.privacy.people
+        taught = (parts, self._taught)
+        bench = Bench(stores.catalog, stores.events, people, self.knowledge, *taught, self.shoppers, settings)
+        self.workshop = Workshop(self._snapshots, bench)
+        """Snapshots that nobody is served from."""
+        self.judgments = Judgments(
+            JudgedDoors(
+                folder,
+                stores,
+                settings,
+                people,
+                lambda query, k: self.engine.answer(Request(place="search", query=query, k=k, personal=False)).ids,
+                systems=self.workshop.systems,
+                answers=lambda since: stores.answers.scan(since),
+            )
+        )
+        """Who says how well items answer queries, and what is made of it."""
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -156,12 +175,16 @@ class Shop(Asks):
         stores, said = self.stores, progress or NoProgress()
         if self.gallery is not None and self.settings.pictures.learn:
             self.gallery.look(said)
-        parts = replace(self._parts, reviews=self.reviews.lesson())
+        parts = self._taught(self._parts)
         report = learn(stores.catalog, stores.events, self._snapshots, parts, said, who=who, known=self.knowledge)
         if report.published:
             self.reload()
             self.erasures.followed(forgotten, report.snapshot)
         return report
+
+    def _taught(self, parts: Parts) -> Parts:
+        """The parts with what is learned from beside catalog and log."""
+        return replace(parts, reviews=self.reviews.lesson(), judged=self.judgments.lesson())
 
     def reload(self, opened: Opened | None = None) -> str:
         """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one.

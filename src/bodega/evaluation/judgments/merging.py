@@ -61,17 +61,18 @@ def judge_name(judgment: Judgment) -> str:
     return f"{judgment.origin} {judgment.who}".strip()
 
 
-def merged(judgments: Iterable[Judgment], rng: np.random.Generator) -> Gold:
-    """One grade a pair."""
+def merged(judgments: Iterable[Judgment], rng: np.random.Generator, apart: str = "") -> Gold:
+    """One grade a pair; judges of the origin `apart` vouch for others, but give no grade."""
     held = list(judgments)
     llm = any(each.origin == "llm" for each in held) and trusted(held, rng)
+    order = [name for name in ("human", "clicks", *(("llm",) if llm else ())) if name != apart]
     by_pair: dict[Pair, dict[str, list[int]]] = {}
     for each in held:
         by_pair.setdefault((each.query, each.item), {}).setdefault(each.origin, []).append(each.grade)
     grades: dict[str, dict[str, int]] = {}
     origins: dict[str, int] = {}
     for (query, item), said in sorted(by_pair.items()):
-        origin = next((name for name in ("human", "clicks", *(("llm",) if llm else ())) if name in said), "")
+        origin = next((name for name in order if name in said), "")
         if origin:
             grades.setdefault(query, {})[item] = middle(said[origin])
             origins[origin] = origins.get(origin, 0) + 1
