@@ -254,6 +254,17 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Largest body of events in bytes: some 8,000 events."""
 
 
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pages at `/console` for the people who run the shop (docs/console.md)."""
+
+    on: bool = True
+    """Serve them, and let admin keys sign in."""
+    hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 31)] = 12.0
+    """How long somebody stays signed in, in hours; a key that is revoked ends it at once."""
+    insecure: bool = False
+    """Let people sign in over plain http from other machines: their key travels in the open."""
+
+
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the service tells of itself beside its log and `/metrics` (docs/operate)."""
 
@@ -504,6 +515,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Profile = Profile()
     updates: Updates = Updates()
     serve: Serve = Serve()
+    console: Console = Console()
     telemetry: Telemetry = Telemetry()
     kinds: dict[str, Kind] = {}
     """Kinds of items beside products: a table each, e.g. `[kinds.article]`."""

@@ -41,7 +41,7 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: 
     listening(host, port).close()
     shop.reload()
     key = _storefront_key(shop, f"storefront at {host}:{port}") if storefront else ""
-    handlers = _storefront(shop, key, shoppers) if storefront else []
+    handlers = [*(_storefront(shop, key, shoppers) if storefront else []), *_console(shop)]
     name = escape(shop.settings.name)
     run(
         create_app(shop, handlers=handlers, host=host),
@@ -103,6 +103,7 @@ def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool
             shop.join(open_news(Path(given.news)))
             shop.reload(opened)
             handlers = _storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []
+            handlers += _console(shop)
             app = create_app(shop, handlers=handlers, host=host)
             run(app, host=host, listener=given.listener, started=lambda _: answers(), renew=shop.reload)
 
@@ -119,6 +120,7 @@ def _storefront_key(shop: Shop, label: str) -> str:
 
 def _storefront(shop: Shop, key: str, shoppers: tuple[str, ...]) -> list[HTTPRouteHandler]:
     """The pages."""
+    from bodega.engine.access import make_token
     from bodega.web.storefront import StorefrontOptions, storefront_handlers
 
     settings = shop.settings
@@ -128,9 +130,20 @@ def _storefront(shop: Shop, key: str, shoppers: tuple[str, ...]) -> list[HTTPRou
         language=settings.language,
         currency=settings.currency,
         shoppers=shoppers,
+        token=lambda visit: make_token(shop.privacy.secrets, session=visit, seconds=600),
         facets=(*(("kind",) if settings.kinds else ()), *StorefrontOptions().facets),
     )
     return storefront_handlers(options)
+
+
+def _console(shop: Shop) -> list[HTTPRouteHandler]:
+    """The pages for the people who run the shop."""
+    from bodega.web.console import ConsoleOptions, console_handlers
+
+    settings = shop.settings
+    if not settings.console.on:
+        return []
+    return console_handlers(ConsoleOptions(settings.name, settings.language, settings.currency))
 
 
 @app.command(rich_help_panel="Run it", epilog="Example: `bodega serve --port 8080 --shop my-shop`")

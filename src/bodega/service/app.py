@@ -17,6 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.border import AGENT, APPLICATION, KEY, shaped
+from bodega.service.console import console_handlers
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.explaining import explaining_handlers
 from bodega.service.front import front_handlers
@@ -63,6 +64,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *photo_handlers(desk),
             *privacy_handlers(desk),
             *review_handlers(desk),
+            *console_handlers(desk),
             *front_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,

@@ -35,6 +35,7 @@ from bodega.service.limits import Buckets, Waiting
 from bodega.service.looking import Looking
 from bodega.service.metrics import Telemetry
 from bodega.service.rates import SharedBuckets, buckets_of
+from bodega.service.sessions import Sessions
 from bodega.service.tracing import Trace
 from bodega.settings import Settings
 
@@ -147,6 +148,8 @@ class Desk:
     telemetry: Telemetry
     looking: Looking
     """What looks at photos."""
+    sessions: Sessions
+    """Who sits at the console."""
 
     @property
     def settings(self) -> Settings:
@@ -191,6 +194,7 @@ class Desk:
             waiting=Waiting(serve.waiting),
             telemetry=Telemetry(),
             looking=Looking(shop),
+            sessions=Sessions(shop.folder, shop.keys.list, shop.settings.console),
         )
 
 
@@ -207,6 +211,8 @@ class Visit:
     started: float = field(default_factory=time.perf_counter)
     key: str = ""
     """Id (never the text) of the API key."""
+    label: str = ""
+    """What the key is for: whom the audit trails name."""
     place: str = ""
     engine_seconds: float = 0.0
     error: str = ""

@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from bodega.errors import Forbidden, LimitError, Unauthenticated
 from bodega.service.desk import Desk, Visit, visit_of
+from bodega.service.sessions import own_page
 
 SCOPES = ("search", "events", "admin")
 KEYLESS = ("search", "events")
@@ -31,6 +32,8 @@ class Credentials:
     site: str
     host: str
     proxied: bool
+    cookie: str = ""
+    ticket: str = ""
 
 
 def guard_of(desk: Desk) -> Callable[[ASGIApp], ASGIApp]:
@@ -43,7 +46,9 @@ def guard_of(desk: Desk) -> Callable[[ASGIApp], ASGIApp]:
         async def guard(scope: Scope, receive: Receive, send: Send) -> None:
             options = scope["route_handler"].opt
             if not (options.get("public") or scope.get("method") == "OPTIONS"):
-                scopes = admitted(desk, visit_of(scope), credentials(scope["headers"]))
+                given = credentials(scope["headers"])
+                held = seated(desk, scope, given)
+                scopes = held if held is not None else admitted(desk, visit_of(scope), given)
                 allow(scopes, str(options.get("scope", "admin")))
             await app(scope, receive, send)
 
@@ -57,13 +62,19 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
     keys: set[str] = set()
     seen = {b"origin": "", b"sec-fetch-site": "", b"host": ""}
     proxied = False
+    cookie = ticket = ""
     for name, value in headers:
         if name == b"authorization":
             kind, _, rest = value.decode("latin-1").partition(" ")
+            if kind.lower() == "ticket":
+                ticket = rest.strip()
+                continue
             # Another kind of authorization is a wrong key, not an absent one: it must not fall back to keyless.
             keys.add(rest.strip() if kind.lower() == "bearer" else "?")
         elif name == b"x-api-key":
             keys.add(value.decode("latin-1").strip())
+        elif name == b"cookie":
+            cookie = value.decode("latin-1")
         elif name in seen:
             seen[name] = value.decode("latin-1")
         elif name in PROXIED:
@@ -71,7 +82,27 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
     if len(keys) > 1:
         raise _refused("several different keys were sent")
     key = keys.pop() or "?" if keys else ""
-    return Credentials(key, seen[b"origin"], seen[b"sec-fetch-site"], seen[b"host"], proxied)
+    return Credentials(key, seen[b"origin"], seen[b"sec-fetch-site"], seen[b"host"], proxied, cookie, ticket)
+
+
+def seated(desk: Desk, scope: Scope, given: Credentials) -> Sequence[str] | None:
+    """The scopes of somebody at the console: of the key that a cookie (or, to sign in, a ticket) stands for. None where
+    the request brings neither, or a key. Raises Unauthenticated, LimitError."""
+    if given.key or not (given.cookie or given.ticket):
+        return None
+    visit, method = visit_of(scope), str(scope.get("method", ""))
+    if given.ticket:
+        spend(desk, f"unknown {network(visit.address)}")
+        info = desk.sessions.redeem(given.ticket) if scope["route_handler"].opt.get("ticket") else None
+        if info is None:
+            raise _refused("this ticket is not (or no longer) valid")
+    else:
+        info = desk.sessions.bearer(given.cookie)
+        if info is None or not own_page(method, given.site, given.origin, given.host):
+            return None
+    visit.key, visit.label = info.id, info.label
+    spend(desk, f"{info.id} {network(visit.address)}")
+    return info.scopes
 
 
 def admitted(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
@@ -83,7 +114,7 @@ def admitted(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
     info = desk.keyring.holder(given.key)
     if info is None or info.revoked:
         raise _refused("this key is not (or no longer) valid")
-    visit.key = info.id
+    visit.key, visit.label = info.id, info.label
     # A key that stands in a public page is shared by all visitors: each address has its own bucket.
     spend(desk, f"{info.id} {network(visit.address)}")
     return info.scopes

@@ -16,6 +16,7 @@ import msgspec
 
 from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
+from bodega.service.console import CONSOLE_TYPES
 from bodega.service.described import describe
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.front import FRONT_TYPES
@@ -169,6 +170,7 @@ TYPES = (
     *PRIVACY_TYPES,
     *REVIEW_TYPES,
     *FRONT_TYPES,
+    *CONSOLE_TYPES,
     AlgoliaAsked,
     AlgoliaTold,
     AlgoliaError,
@@ -346,6 +348,9 @@ OPERATIONS = (
     Operation("delete", "/v1/shoppers/{user_id}", "shopper_forget", "Forget a shopper", "admin", answer="Receipt"),
     Operation("get", "/v1/erasures", "erasures", "Receipts of erasures", "admin", ("limit",), "", "ReceiptList"),
     Operation("get", "/v1/erasures/{erasure_id}", "erasure", "One receipt", "admin", answer="Receipt"),
+    Operation("post", "/v1/console/session", "console_sign_in", "Sign in to the console", "admin", answer="Session"),
+    Operation("get", "/v1/console/session", "console_session", "Who is signed in?", "admin", answer="Session"),
+    Operation("delete", "/v1/console/session", "console_sign_out", "Sign out", "admin", answer="Session"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),

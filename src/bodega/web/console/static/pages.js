@@ -1,0 +1,18 @@
+/**
+ * Which pages are there? One line each: path (the address is `/console/<path>`), module, text of its name, group, icon.
+ * The order is the navigation's. A page's module is loaded when it is opened.
+ */
+
+/** @typedef {{path: string, module: string, title: string, group: string, icon: string}} Entry */
+
+/** @type {Entry[]} */
+export const PAGES = [
+  { path: "today", module: "./pages/today.js", title: "today.title", group: "watch", icon: "today" },
+  { path: "first", module: "./pages/first.js", title: "first.title", group: "watch", icon: "first" },
+  { path: "letters", module: "./pages/letters.js", title: "letters.title", group: "run", icon: "letters" },
+  { path: "keys", module: "./pages/keys.js", title: "keys.title", group: "run", icon: "keys" },
+  { path: "settings", module: "./pages/settings.js", title: "settings.title", group: "run", icon: "settings" },
+];
+
+/** Groups of the navigation, in order; each has a text `shell.group_<name>`. */
+export const GROUPS = ["watch", "find", "learn", "prove", "run"];
