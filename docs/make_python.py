@@ -55,8 +55,12 @@ def _parts() -> Iterator[tuple[str, type]]:
     from bodega.engine import shop
 
     source = ast.parse(inspect.getsource(shop))
-    homes = {alias.asname or alias.name: node.module for node in ast.walk(source) if isinstance(node, ast.ImportFrom)
-             for alias in node.names}
+    homes = {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     init = _node(shop.Shop.__init__)
     for node in ast.walk(init):
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)):
