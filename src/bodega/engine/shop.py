@@ -26,6 +26,8 @@ from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
 from bodega.engine.erasure import Erasures
+from bodega.engine.experiments import Experiments, Taken
+from bodega.engine.experiments_promoting import promoted
 from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
@@ -147,6 +149,9 @@ class Shop(Asks):
             )
         )
         """Who says how well items answer queries, and what is made of it."""
+        self.experiments = Experiments(self, self._snapshots, parts)
+        """What is compared on shoppers, and which arm a page is answered by."""
+        self.experiments.line = line
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -250,6 +255,7 @@ class Shop(Asks):
         self.rules.refresh()
         self.privacy.refresh()
         self.knowledge.refresh()
+        self.experiments.restock()
         with self._lock:
             if self._engine is None:
                 return
@@ -283,7 +289,8 @@ class Shop(Asks):
             self._counted.popitem(last=False)
         if self.trials is not None:
             self.trials.observe(events)
-        fresh = list(self.privacy.taught(fresh))
+        fresh, durable = list(self.privacy.taught(fresh)), fresh
+        self.experiments.observe(durable, fresh)
         if self._catching is not None:
             self._catching.observe(fresh)
         if self._arriving is not None:
@@ -382,18 +389,24 @@ class Shop(Asks):
     def answer(self, request: Request) -> Page:
         """One page. Raises BadRequest, NotLearned."""
         self.catch_up()
-        request = self.photographed(self.privacy.asked(request))
-        page = self._timed(request)
-        self.answering.note(request, page)
-        return page
-
-    def _timed(self, request: Request) -> Page:
-        """The page within the shop's deadline, where nobody else set one."""
+        asked = self.photographed(self.privacy.asked(request))
+        taken = self.experiments.taken(request, asked)
         if is_timed():
-            return self.engine.answer(request, self.rules.book, self.trials)
+            return self._noted(asked, taken)
         chosen = self.settings.answer
         with timed(Clock(chosen.deadline_ms or math.inf, chosen.remote_ms)):
-            return self.engine.answer(request, self.rules.book, self.trials)
+            return self._noted(asked, taken)
+
+    def _noted(self, request: Request, taken: Taken | None) -> Page:
+        """The page, by the arms that this shopper is in; the log of answers keeps both."""
+        if taken is None:
+            page = self.engine.answer(request, self.rules.book, self.trials)
+            self.answering.note(request, page)
+            return page
+        page, drafted = self.experiments.page(taken, request)
+        teams, credit = (drafted.teams, drafted.credit) if drafted is not None else ((), ())
+        self.answering.note(request, page, arms=taken.logged, teams=teams, credit=credit)
+        return page
 
     def photographed(self, request: Request) -> Request:
         """The request with its photo looked at. Raises BadPicture, BadRequest, TooLarge, Overloaded."""
@@ -486,6 +499,18 @@ class Shop(Asks):
         self.reload()
         return chosen
 
+    def turn(self, dials: Mapping[str, float | str | bool]) -> None:
+        """Turn dials of the settings (`engine.experiments_arms`) for good: in the file, and for the very next page."""
+        with self._lock:
+            explores, self.settings = self.settings.explore, promoted(self.folder, self.settings, dials)
+            if self.settings.explore != explores:
+                held, chosen = self.trials, self.settings.explore
+                self.trials = None if chosen.off else Trials(self.stores.decisions, chosen)
+                if held is not None:
+                    held.close()
+            if self._engine is not None:
+                self._engine = Engine(self._engine.whole, self._engine.shelf, self.shoppers, self.settings)
+
     def rollback(self, snapshot: str = "") -> str:
         """Serve an older snapshot (default: the one before); returns its id."""
         chosen = self._snapshots.rollback(snapshot)
@@ -549,6 +574,7 @@ class Shop(Asks):
 
     def close(self) -> None:
         self.answering.close()
+        self.experiments.close()
         if self.trials is not None:
             self.trials.close()
         if self._engine is not None and self._engine.learned.correcting is not None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bodega.protocols.stores import Written
 from bodega.schema import Rule
-from bodega.schema.experiments import Experiment, ExperimentChange, KeptExperiment, State
+from bodega.schema.experiments import Doing, Experiment, ExperimentChange, Exposure, KeptExperiment, State
 from bodega.schema.facts import Fact, FactCount, FactDecision, FactKey, FactQuery
 from bodega.schema.judgments import Judgment, JudgmentCount, Origin
 from bodega.schema.reviews import KeptReview, Review, ReviewSort, ReviewStats, Verdict
@@ -135,6 +135,15 @@ class ExperimentStore(Protocol):
 
     def cursor(self) -> int:
         """The number of the newest change: cheap to ask, equal while nothing changed."""
+        ...
+
+    def exposures(self, users: Sequence[str], sessions: Sequence[str], since: float) -> Sequence[Exposure]:
+        """What the log of answers says these people (and guests of these visits) saw first since then, once for each
+        experiment and unit."""
+        ...
+
+    def doings(self, since: float) -> Iterator[Doing]:
+        """All events since then in order of time, streamed, as experiments read them."""
         ...
 
 

@@ -7,7 +7,7 @@ one *layer* never meet: each owns a range of the layer's 10,000 buckets. Layers 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -124,6 +124,20 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     arm: str
     time: float
     """Seconds since 1970 UTC."""
+
+
+class Doing(NamedTuple):
+    """What an experiment's reading knows of an event."""
+
+    time: float
+    type: str
+    user: str
+    session: str
+    item: str
+    request_id: str
+    amount: float
+    """Price times quantity of what was bought or returned, else 0."""
+    channel: str
 
 
 def checked_experiments(experiments: Sequence[Experiment]) -> Sequence[Experiment]:

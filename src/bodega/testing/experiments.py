@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from bodega.evaluation.experiments import conducting
-from bodega.schema.experiments import Experiment, ExperimentChange, KeptExperiment, State
+from bodega.schema import Event, EventType
+from bodega.schema.answers import Answered
+from bodega.schema.experiments import Doing, Experiment, ExperimentChange, Exposure, KeptExperiment, State
 
 
 class MemoryExperiments:
@@ -19,6 +21,8 @@ class MemoryExperiments:
         self._lock = threading.Lock()
         self._held: dict[str, KeptExperiment] = {}
         self._trail: list[ExperimentChange] = []
+        self.answers: Callable[[float], Iterable[Answered]] = lambda _: ()
+        self.events: Callable[[], Iterable[Event]] = tuple
 
     def list(self) -> list[KeptExperiment]:
         """All of them, by id."""
@@ -68,6 +72,24 @@ class MemoryExperiments:
     def cursor(self) -> int:
         with self._lock:
             return len(self._trail)
+
+    def exposures(self, users: Sequence[str], sessions: Sequence[str], since: float) -> Sequence[Exposure]:
+        """What these people saw first since then, by experiment and unit."""
+        found: dict[tuple[str, str], Exposure] = {}
+        for line in self.answers(since):
+            if (line.user and line.user in users) or (line.session and line.session in sessions):
+                conducting.note_exposures(line, found)
+        return list(found.values())
+
+    def doings(self, since: float) -> Iterator[Doing]:
+        """All events since then in order of time."""
+        for event in sorted(self.events(), key=lambda each: (each.time, each.id)):
+            paid = event.type in (EventType.PURCHASE, EventType.RETURN)
+            amount = (event.price or 0.0) * event.quantity if paid else 0.0
+            if (time := event.time.timestamp()) >= since:
+                yield Doing(
+                    time, event.type, event.user, event.session, event.item, event.request_id, amount, event.channel
+                )
 
     def _step(self) -> conducting.Step:
         return conducting.Step(len(self._trail) + 1, datetime.now(UTC).timestamp())

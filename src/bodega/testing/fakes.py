@@ -24,8 +24,8 @@ from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import Along, EncoderInfo, EventRows, KeyInfo, Offset, RuleChange, Steps, Written
 from bodega.schema import ACTIVE, EVENT_CODES, TURNED_AWAY, DeadLetter, Event, Item, Rule
 from bodega.schema.rules import RULES_LIMIT
-from bodega.testing.experiments import MemoryExperiments
 from bodega.testing.answers import MemoryAnswers
+from bodega.testing.experiments import MemoryExperiments
 from bodega.testing.facts import MemoryFacts
 from bodega.testing.judgments import MemoryJudgments
 from bodega.testing.people import MemoryPeople
@@ -374,6 +374,8 @@ class MemoryStores:
         self.people.over(lambda: list(self.events._events.values()), self.events.remove)
         self.people.reviews = self.reviews
         self.facts.touch = self.catalog.touch
+        self.experiments.answers = self.answers.scan
+        self.experiments.events = lambda: list(self.events._events.values())
 
     def close(self) -> None:
         """Nothing to close."""

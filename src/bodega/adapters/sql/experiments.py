@@ -8,17 +8,21 @@ shopper two arms of one layer. Cost: a millisecond a change. Not for: who saw wh
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, func, select, update
 
+from bodega.adapters.sql.answers import answered
 from bodega.adapters.sql.database import AT_ONCE, Database
-from bodega.adapters.sql.tables import EXPERIMENT_CHANGES, EXPERIMENTS, META
-from bodega.evaluation.experiments.conducting import VERBS, Step, drafted, expect, moved, room
-from bodega.schema.experiments import Experiment, ExperimentChange, KeptExperiment, State
+from bodega.adapters.sql.tables import ANSWERS, EVENTS, EXPERIMENT_CHANGES, EXPERIMENTS, META
+from bodega.evaluation.experiments.conducting import VERBS, Step, drafted, expect, moved, note_exposures, room
+from bodega.schema import EVENT_CODES, EventType
+from bodega.schema.experiments import Doing, Experiment, ExperimentChange, Exposure, KeptExperiment, State
 
+_TYPES = tuple(EventType)
+_PAID = (EVENT_CODES["purchase"], EVENT_CODES["return"])
 _decode = msgspec.json.Decoder(KeptExperiment).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -86,6 +90,42 @@ class SqlExperiments:
         """The number of the newest change; 0 before the first."""
         with self._database.reading(AT_ONCE) as connection:
             return _newest(connection)
+
+    def exposures(self, users: Sequence[str], sessions: Sequence[str], since: float) -> Sequence[Exposure]:
+        """What these people saw first since then, by experiment and unit: the log of answers, by its indexes."""
+        found: dict[tuple[str, str], Exposure] = {}
+        sides = ((ANSWERS.c.user_id, users), (ANSWERS.c.session_id, sessions))
+        with self._database.reading(AT_ONCE) as connection:
+            for column, names in sides:
+                if not any(names):
+                    continue
+                query = select(ANSWERS).where(column.in_([name for name in names if name]))
+                for row in connection.execute(query.where(ANSWERS.c.time >= int(since * 1e6))):
+                    note_exposures(answered(row), found)
+        return list(found.values())
+
+    def doings(self, since: float) -> Iterator[Doing]:
+        """All events since then in order of time, streamed."""
+        of = EVENTS.c
+        query = (
+            select(
+                of.time,
+                of.type,
+                of.user_id,
+                of.session_id,
+                of.item_id,
+                of.request_id,
+                of.price,
+                of.quantity,
+                of.channel,
+            )
+            .where(of.time >= int(since * 1e6))
+            .order_by(of.time, of.id)
+        )
+        for rows in self._database.stream(query, 20_000):
+            for time_, kind, user, session, item, request, price, quantity, channel in rows:
+                amount = (price or 0.0) * quantity if kind in _PAID else 0.0
+                yield Doing(time_ / 1e6, _TYPES[kind], user, session, item, request, amount, channel)
 
 
 def _write(

@@ -56,7 +56,12 @@ def apply(folder: Path, found: Tuned, environment: Mapping[str, str] | None = No
             next="unset it, or change it by hand",
         )
     file = folder / settings_room.FILE
-    text = edited(file.read_text("utf-8") if file.exists() else "", found.diff)
+    return replaced(folder, edited(file.read_text("utf-8") if file.exists() else "", found.diff))
+
+
+def replaced(folder: Path, text: str) -> Path:
+    """Make this the shop's settings file, atomically; returns it. Raises BadSettings where it cannot be read so."""
+    file = folder / settings_room.FILE
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tuning-") as own:
         fresh = Path(own) / settings_room.FILE
         with fresh.open("w", encoding="utf-8") as stream:
@@ -78,11 +83,12 @@ def edited(text: str, diff: Sequence[Change]) -> str:
     """
     lines = text.splitlines()
     for change in diff:
-        lines = _set(lines, change.key.partition(".")[0], _name(change), _number(change.after))
+        lines = set_line(lines, change.key.partition(".")[0], _name(change), _number(change.after))
     return "\n".join(lines) + "\n"
 
 
-def _set(lines: list[str], table: str, name: str, value: str) -> list[str]:
+def set_line(lines: list[str], table: str, name: str, value: str) -> list[str]:
+    """The lines of a settings file with this key of this table set; every other line as it was."""
     start = next((row for row, line in enumerate(lines) if _table_of(line) == table), None)
     if start is None:
         gap = [""] if lines and lines[-1].strip() else []

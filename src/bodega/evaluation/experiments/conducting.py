@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import msgspec
 
 from bodega.errors import BadRequest, Conflict, LimitError, Stale
-from bodega.schema.experiments import MOVES, Experiment, KeptExperiment, State, checked_experiments
+from bodega.schema.answers import Answered
+from bodega.schema.experiments import MOVES, Experiment, Exposure, KeptExperiment, State, checked_experiments
 
 EXPERIMENTS_LIMIT = 1_000
 """Experiments of one shop, finished ones among them."""
@@ -78,6 +79,14 @@ def moved(
         why=step.why or held.why,
         promoted=step.promoted,
     )
+
+
+def note_exposures(line: Answered, seen: dict[tuple[str, str], Exposure]) -> None:
+    """Keep the first exposure of this page's unit to each of its experiments: {(experiment, unit): exposure}."""
+    for experiment, arm in line.arms.items():
+        held = seen.get((experiment, line.unit))
+        if held is None or line.time < held.time:
+            seen[experiment, line.unit] = Exposure(experiment=experiment, unit=line.unit, arm=arm, time=line.time)
 
 
 def expect(name: str, held: KeptExperiment | None, expected: int | None) -> None:

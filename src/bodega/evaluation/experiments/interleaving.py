@@ -74,14 +74,14 @@ def team_credit(draft: Draft, clicked: Sequence[int]) -> float:
     return float((mine == 0).sum() - (mine == 1).sum())
 
 
-def weights(a: Sequence[int], b: Sequence[int], examination: Doubles) -> dict[int, float]:
-    """{item: what a click on it counts for the first list} under the debiased credit.
+def weights(a: Sequence[int], b: Sequence[int], examination: Doubles, most: int = 1_024) -> dict[int, float]:
+    """{item: what a click on it counts for the first list} under the debiased credit, over at most so many drafts.
 
     `examination` (k,): the chance that each place is looked at, as `ranking.explore` or a click model estimates it.
     """
     k = len(examination)
     seen: dict[int, float] = {}
-    drafts = _drafts((k + 1) // 2)
+    drafts = _drafts((k + 1) // 2, most)
     for flips in drafts:
         for place, item in enumerate(team_draft(a, b, k, flips).items.tolist()):
             seen[item] = seen.get(item, 0.0) + float(examination[place]) / len(drafts)
@@ -109,10 +109,10 @@ def _looks(items: Sequence[int], examination: Doubles) -> dict[int, float]:
     return {int(item): float(chance) for item, chance in zip(items, examination, strict=False)}
 
 
-@lru_cache(maxsize=32)
-def _drafts(rounds: int) -> tuple[tuple[bool, ...], ...]:
-    """The coins of all drafts of so many rounds, or of 1,024 drawn once and for all."""
-    if rounds <= EXACT:
+@lru_cache(maxsize=64)
+def _drafts(rounds: int, most: int) -> tuple[tuple[bool, ...], ...]:
+    """The coins of all drafts of so many rounds, or, where that were more, of `most` drawn once and for all."""
+    if rounds <= EXACT and 2**rounds <= most:
         return tuple(tuple(bool(number >> bit & 1) for bit in range(rounds)) for number in range(2**rounds))
-    drawn = np.random.default_rng(rounds).integers(0, 2, (1_024, rounds)).astype(bool)
+    drawn = np.random.default_rng(rounds).integers(0, 2, (most, rounds)).astype(bool)
     return tuple(tuple(row) for row in drawn.tolist())
