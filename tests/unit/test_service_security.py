@@ -7,6 +7,8 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
 
 import httpx
 import msgspec
@@ -20,7 +22,7 @@ from bodega.service import keys as keys_module
 from bodega.service.app import create_app
 from bodega.service.openapi import OPERATIONS, Operation
 from bodega.service.telemetry import log_to
-from bodega.settings import Serve, Settings
+from bodega.settings import Console, Serve, Settings
 from bodega.testing.canned import CannedShop
 
 BODIES = {
@@ -62,7 +64,8 @@ class Door:
     """An application and one key of every kind."""
 
     def __init__(self, serve: Serve | None = None, address: str = "203.0.113.9") -> None:
-        self.shop = CannedShop(ITEMS, Settings(serve=serve or Serve()))
+        settings = Settings(serve=serve or Serve(), console=Console(insecure=True))  # this client is not on the machine
+        self.shop = CannedShop(ITEMS, settings, Path(mkdtemp()))
         store = self.shop.keys
         self.keys = {"nobody": "", "garbage": "bodega_" + "x" * 43}
         for name in ("search", "events", "search+events", "admin", "revoked"):
