@@ -12,28 +12,43 @@ Not for: a verdict on a change (`evaluation.experiments`); what is taken depends
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from bodega.engine.places import DEFAULT_WEIGHTS, Place
 from bodega.evaluation import Case, paired
 from bodega.evaluation.reliability import Reliability, folds, reliability
+from bodega.protocols import Source
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned import Chosen
 from bodega.ranking.learned.calibration import Calibration
 from bodega.schema import Candidates, Context
 from bodega.schema.arrays import Doubles, Flags, Floats
-
-if TYPE_CHECKING:
-    from bodega.engine.judging import Trial
+from bodega.settings import Settings
 
 CASES = 200
 HEAD = 100
 """Candidates of a case whose chances are looked at: what a learned ranker looks at, too."""
 FEWEST_TAKEN = 20
 """Fewer takes than this say nothing of chances."""
+
+
+class Trial(Protocol):
+    """The part of a trial (`engine.judging`) that is looked at."""
+
+    @property
+    def sources(self) -> Mapping[str, Source]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def factors(self) -> Mapping[str, Mapping[str, float]]: ...
+    @property
+    def ranked(self) -> Mapping[str, Chosen]: ...
+    def fusion(self, place: Place) -> Fusion: ...
+    def candidates(self, place: Place, context: Context) -> tuple[Context, Candidates]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from bodega.engine.judged import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
+from bodega.engine.office import Office
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, line_of, patiently
 from bodega.engine.photo import Photos
@@ -171,6 +172,8 @@ class Shop(Asks):
         """What reads the shop's stream while it is served; None without one. `consuming.lag()` for metrics."""
         self._hearing: Hearing | None = None
         """The shop's other processes; None where this one is alone."""
+        self.office = Office(self)
+        """What the people who run the shop look at."""
 
     # -- learning -------------------------------------------------------------------------------------------------
 
@@ -182,6 +185,7 @@ class Shop(Asks):
             self.gallery.look(said)
         parts = self._taught(self._parts)
         report = learn(stores.catalog, stores.events, self._snapshots, parts, said, who=who, known=self.knowledge)
+        self.office.models.learned(report)
         if report.published:
             self.reload()
             self.erasures.followed(forgotten, report.snapshot)

@@ -9,6 +9,7 @@ Not for: learning (`learn`), gates of the closed loop (`loop`), or experiments o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any
 import msgspec
 
 from bodega.engine.judging import PlaceReport
+from bodega.engine.learn import LearnReport
 from bodega.engine.office.mapping import EmbeddingMap, drawable, kept_map, map_of
 from bodega.engine.office.shop import OfficeShop, engine_of
 from bodega.engine.office.trail import Trail, TrailLine
-from bodega.errors import BadRequest, Stale
+from bodega.errors import BadRequest, Stale, StoreError
 
 BASELINE = "popular"
 SERVED = ("ranked", "fusion")
@@ -161,6 +163,12 @@ class Models:
         line = self._trail.write(who, "rollback" if older else "promote", snapshot, f"from {served}")
         self._shop.rollback(snapshot)
         return line
+
+    def learned(self, report: LearnReport) -> None:
+        """Write down what a `learn` published, or why it did not. A folder that cannot be written stops no learning."""
+        with contextlib.suppress(StoreError):
+            act = "publish" if report.published else "refuse"
+            self._trail.write("learn", act, report.snapshot, report.verdict)
 
     def trail(self, limit: int = 100) -> list[TrailLine]:
         """Who switched, what `learn` published or refused, newest first."""

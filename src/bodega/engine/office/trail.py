@@ -48,7 +48,7 @@ class Trail:
 
     def write(self, who: str, what: str, about: str = "", detail: str = "") -> TrailLine:
         """Keep one line; on disk when this returns. Raises StoreError."""
-        line = TrailLine(time=time.time(), who=who[:200], what=what, about=about, detail=detail[:200])
+        line = TrailLine(time=time.time(), who=who[:200], what=what, about=about, detail=detail[:400])
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
