@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Connection
 
+from bodega.adapters.sql.tables import METADATA
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 
 if TYPE_CHECKING:
@@ -51,6 +55,23 @@ def world() -> GeneratedWorld:
 @pytest.fixture(scope="session")
 def small_world() -> GeneratedWorld:
     return make_world(WorldSpec(n_items=120, n_shoppers=60, days=45))
+
+
+@pytest.fixture(scope="session")
+def layout() -> Callable[[Connection], list[object]]:
+    """What this database lacks, or has too much, of what the tables say (some indexes are for one database only)."""
+
+    def differences(connection: Connection) -> list[object]:
+        name = connection.dialect.name
+
+        def built_here(element: object, *_: object) -> bool:
+            only = getattr(element, "_ddl_if", None)
+            return only is None or only.dialect == name
+
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": built_here})
+        return list(compare_metadata(context, METADATA))
+
+    return differences
 
 
 QUICK = '[understand]\nteacher = "none"\n\n[learn]\ntaught_cases = 0\n'

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bodega.engine.answer import Engine
-from bodega.engine.leaning import Lean, enough, leaner
+from bodega.engine.leaning import Cost, Lean, enough, leaner, leanings
 from bodega.engine.places import PLACES
 from bodega.features import State
 from bodega.ranking.fuse import Fusion
@@ -80,3 +80,27 @@ def test_a_known_shopper_is_answered_by_few_sources_and_a_guest_by_all(small_sho
     most = max(served.shelf.price[bought])
     narrow = Request(place="home", user=buyer, k=10, filters=(Filter(field="price", low=float(most) + 0.001),))
     assert engine.worked(narrow).pool.asked == sources
+
+
+def test_a_sum_says_itself_where_few_sources_are_enough(small_shop, small_world):
+    served = small_shop.engine
+    sources = HOME.among(served.learned.sources)
+    few = tuple(name for name in sources if name in ("repeat", "popular"))
+    weights = dict.fromkeys(sources, 0.0) | {"repeat": 1.0}
+    fusion = Fusion({"home": weights}, backup={"home": HOME.weights}, enough={"home": few})
+    assert Fusion.from_json(fusion.to_json()).enough == {"home": few}
+    assert leanings(Ordering(fusion), sources) == {"home": Lean(few, ("repeat",))}
+    assert leanings(Ordering(Fusion({"home": weights})), sources) == {}
+    whole = ranker(sources, State.empty(served.shelf.base), weights)
+    assert leanings(Ordering(fusion, {"home": whole}), sources) == {}, "a ranker over all sources asks all"
+
+
+def test_what_fewer_sources_cost_is_said():
+    whole = np.tile([0.0, 1.0], 200)
+    cheap, dear = Cost.of(whole, whole - 0.01), Cost.of(whole, whole - 0.03)
+    assert cheap.bearable
+    assert not dear.bearable
+    assert cheap.told(("a", "b"), ("a",)) == (
+        "asked only where these have nothing to show: b (-0.0100 NDCG@10, 0.0125 may be lost)"
+    )
+    assert dear.told(("a", "b"), ("a",)).startswith("always asked: b")

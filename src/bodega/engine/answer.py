@@ -39,7 +39,7 @@ from bodega.engine.finding import Finder, Rewords, Understands, beside
 from bodega.engine.health import Health, Nonsense, counting, is_callers, lose, losses
 from bodega.engine.kinds import Kinds
 from bodega.engine.ladder import Ground, Ladder, is_honest, stands_on, told
-from bodega.engine.leaning import Lean
+from bodega.engine.leaning import leanings
 from bodega.engine.live import Overlay, View, newcomers, over
 from bodega.engine.merchandise import Bound, Merchandise, facts_of
 from bodega.engine.online import Shoppers
@@ -145,12 +145,8 @@ class Engine:
         self.ladder = Ladder(learned.sources, shelf, settings.answer.curated)
         self.finder = Finder(sources, shelf, learned.understanding, newer, learned.rewords, self.health)
         self.merchandise = Merchandise(shelf)
-        standing, per_source, rankers = self.ladder.popular, settings.answer.candidates, learned.ordering.rankers
-        lean = {
-            name: few
-            for name, ranker in rankers.items()
-            if (few := Lean.of(ranker, PLACES[name].among(learned.sources))) is not None
-        }
+        standing, per_source = self.ladder.popular, settings.answer.candidates
+        lean = leanings(learned.ordering, learned.sources)
         self.pooling = Pooling(sources, newer, shelf, per_source, self.health, standing, lean)
         self._questions = Questioning(self.finder, self.pooling, self.merchandise, learned.repeats)
         self._rankers = {place: OnShelf(ranker, shelf) for place, ranker in learned.ordering.rankers.items()}

@@ -13,7 +13,7 @@ import numpy as np
 
 from bodega.engine.finding import Finder, Rewords, Understands
 from bodega.engine.judged_lesson import JudgedLesson, Taught
-from bodega.engine.leaning import enough, leaner
+from bodega.engine.leaning import Cost, Lean, enough, leaner
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
 from bodega.engine.reckoning import reckon
 from bodega.engine.rewriting import Verdict, judge
@@ -34,8 +34,8 @@ from bodega.evaluation import (
 from bodega.evaluation.reliability import Reliability
 from bodega.features import State
 from bodega.protocols import Progress, Source, Stage
-from bodega.ranking.fit import Weighted, fit_weights
-from bodega.ranking.fuse import Fusion, gather, scored
+from bodega.ranking.fit import Weighted, fit_weights, ndcg_of
+from bodega.ranking.fuse import TIE_BREAK, Fusion, gather, scored
 from bodega.ranking.learned import LEARNERS, Chosen, Lessons, RankerOptions, Recipe, fit_ranker
 from bodega.ranking.per_query import fit_factors
 from bodega.schema import EVENT_CODES, Candidates, Context, World
@@ -89,6 +89,10 @@ class Trial:
     """{place: {trait of a query: factor on the weight of meaning}}."""
     ranked: dict[str, Chosen] = field(default_factory=dict)
     """{place: what was found of a learned ranker}."""
+    enough: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """{place: sources whose sum is as good as that of all}."""
+    leaned: dict[str, str] = field(default_factory=dict)
+    """{place: what was found of that, in a sentence}."""
     state: State | None = None
     """What was known of items before the windows."""
     verdict: Verdict | None = None
@@ -186,6 +190,27 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
         trial.factors[place.name] = fit_factors(found.weights, asked[few], candidates[few]).factors
     if trial.settings.learn.taught_cases:
         trial.ranked[place.name] = _ranked(trial, place, asked, candidates, progress)
+    if found.chosen in trial.sources or found.chosen == "fusion":
+        _lean(trial, place, cases, candidates)
+
+
+def _lean(trial: Trial, place: Place, cases: Sequence[Case], candidates: Sequence[Candidates]) -> None:
+    """Is the sum over the sources with a weight enough here? Not asked where a ranker serves: it was, with that."""
+    learned, weights = trial.ranked.get(place.name), trial.weights[place.name]
+    names = place.among(trial.sources)
+    few = enough(place, weights, names)
+    lean = Lean.over(few, weights, names)
+    if lean is None or (learned is not None and learned.ranker is not None):
+        return
+    asked = [trial.sources[name] for name in few]
+    own = [gather(asked, case.context, trial.settings.answer.candidates) for case in cases]
+    held = {name: weights.get(name, 0.0) or TIE_BREAK for name in names}
+    whole, short = ndcg_of(held, cases, candidates), ndcg_of(held, cases, own)
+    speaks = np.array([lean.speaks(found) for found in own], np.bool_)
+    cost = Cost.of(whole, np.where(speaks, short, whole))
+    trial.leaned[place.name] = cost.told(names, few)
+    if cost.bearable:
+        trial.enough[place.name] = few
 
 
 def _ranked(
@@ -242,7 +267,7 @@ def judge_place(trial: Trial, place: Place, progress: Progress) -> PlaceReport:
         chosen=found.chosen,
         validation={name: round(value, 6) for name, value in found.figures.items()},
         verdict=_verdict(found, best, (gap.mean, gap.low, gap.high)),
-        ranked=_ranked_verdict(trial, place, values, rng),
+        ranked="; ".join(filter(None, (_ranked_verdict(trial, place, values, rng), trial.leaned.get(place.name)))),
         curves=trial.ranked[place.name].curves if place.name in trial.ranked else {},
         without=reckoned.without,
         reliability=reckoned.reliability,
@@ -273,15 +298,26 @@ def _scorers(trial: Trial, place: Place) -> dict[str, Scorer]:
 
     named: dict[str, Scorer] = {source.name: alone(source) for source in sources}
     named |= {name: staged(stage) for name, stage in stages.items()}
-    if ranked is not None and ranked.recipe.sources != place.among(trial.sources):
-        few, whole = [trial.sources[name] for name in ranked.recipe.sources], staged(ranked)
-
-        def leanly(context: Context) -> Candidates:
-            own = gather(few, context, trial.settings.answer.candidates)
-            return ranked.rank(context, own) if ranked.serves(own) else whole(context)
-
-        named["ranked"] = leanly
+    asked, weights = place.among(trial.sources), trial.weights.get(place.name, place.weights)
+    few = {name: trial.enough.get(place.name, asked) for name in stages}
+    if ranked is not None:
+        few["ranked"] = ranked.recipe.sources
+    for name, stage in stages.items():
+        lean = Lean.over(few[name], weights, asked)
+        if lean is not None:
+            named[name] = _leanly(trial, lean, stage, staged(stage))
     return named
+
+
+def _leanly(trial: Trial, lean: Lean, stage: Stage, whole: Callable[[Context], Candidates]) -> Scorer:
+    """As it is served: over the few sources, over all where those have nothing to show."""
+    few = [trial.sources[name] for name in lean.names]
+
+    def ranked(context: Context) -> Candidates:
+        own = gather(few, context, trial.settings.answer.candidates)
+        return stage.rank(context, own) if lean.speaks(own) else whole(context)
+
+    return ranked
 
 
 class _Remembered:

@@ -164,7 +164,8 @@ def learn(  # noqa: PLR0913 - one argument a thing that is learned from or with
     # without a query there is nothing newer to understand than what was understood before the windows: 6 s saved
     early = trial.understanding if not whole.log.queries else None
     understanding = early if isinstance(early, Understanding) else _understood(parts, whole, progress)
-    fusion = Fusion({**DEFAULT_WEIGHTS, **trial.weights}, backup=DEFAULT_WEIGHTS, factors=trial.factors)
+    weights = {**DEFAULT_WEIGHTS, **trial.weights}
+    fusion = Fusion(weights, backup=DEFAULT_WEIGHTS, factors=trial.factors, enough=trial.enough)
     facts = _facts(whole, log_facts, trial, cursor) | _encoders(sources) | {"sources": sorted(sources)}
     facts |= _gates(sources) | _curves(sources)
     facts |= {} if told is None else {"reviews": msgspec.to_builtins(told.opinions.facts)}

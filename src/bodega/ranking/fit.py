@@ -15,7 +15,7 @@ Cost: seconds. Deterministic. Not for: test data, ever.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,6 +77,14 @@ def fit_weights(
         )
     trial = Trial.of(cases, candidates, k, per_source)
     return _fitted(place, trial)
+
+
+def ndcg_of(
+    weights: Mapping[str, float], cases: Sequence[Case], candidates: Sequence[Candidates], *, k: int = 10
+) -> Doubles:
+    """NDCG@k of every case under the sum with these weights (0 for a source without one): (n_cases,)."""
+    trial = Trial.of(cases, candidates, k, CANDIDATES)
+    return trial.each(trial.score(np.array([weights.get(name, 0.0) for name in trial.sources], np.float32)))
 
 
 def ablate(

@@ -77,7 +77,8 @@ class Fusion:
 
     `weights` {place: {source: weight}} are the fitted ones; `backup` serves requests in which none of the weighted
     sources has anything to say (a guest, where only "what you bought before" was worth a weight). `factors`
-    {place: {trait of the query: factor on the weight of meaning}} see `ranking.per_query`.
+    {place: {trait of the query: factor on the weight of meaning}} see `ranking.per_query`. `enough` {place:
+    sources} are those whose sum was found to be as good as that of all.
     """
 
     def __init__(
@@ -86,10 +87,12 @@ class Fusion:
         k: int = CANDIDATES,
         backup: Mapping[str, Mapping[str, float]] | None = None,
         factors: Mapping[str, Mapping[str, float]] | None = None,
+        enough: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.weights = {place: dict(held) for place, held in weights.items()}
         self.backup = {place: dict(held) for place, held in (backup or {}).items()}
         self.factors = {place: dict(held) for place, held in (factors or {}).items()}
+        self.enough = {place: tuple(names) for place, names in (enough or {}).items()}
         self.k = k
         self._latest: tuple[Context, Floats, Floats, Floats] | None = None
 
@@ -150,7 +153,14 @@ class Fusion:
     def to_json(self) -> bytes:
         """Equal fusions give equal bytes."""
         return msgspec.json.encode(
-            {"backup": self.backup, "factors": self.factors, "k": self.k, "weights": self.weights}, order="sorted"
+            {
+                "backup": self.backup,
+                "enough": self.enough,
+                "factors": self.factors,
+                "k": self.k,
+                "weights": self.weights,
+            },
+            order="sorted",
         )
 
     @classmethod
@@ -165,7 +175,7 @@ class Fusion:
                 allowed="what to_json wrote",
                 got=str(error),
             ) from error
-        return cls(stored.weights, stored.k, stored.backup, stored.factors)
+        return cls(stored.weights, stored.k, stored.backup, stored.factors, stored.enough)
 
 
 def _flags(speaks: Flags) -> Floats:
@@ -177,3 +187,4 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     weights: dict[str, dict[str, float]]
     backup: dict[str, dict[str, float]] = {}
     factors: dict[str, dict[str, float]] = {}
+    enough: dict[str, tuple[str, ...]] = {}

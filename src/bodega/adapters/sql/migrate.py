@@ -16,7 +16,7 @@ from bodega import failpoints
 from bodega.adapters.sql.database import Database
 from bodega.errors import StoreError
 
-HEAD = "0011"
+HEAD = "0012"
 """Newest revision in `migrations/versions`; a test compares it with the folder."""
 
 FOLDER = Path(__file__).parent / "migrations"

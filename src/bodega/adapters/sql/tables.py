@@ -66,7 +66,10 @@ EVENTS = Table(
     Column("value", Double),
     PrimaryKeyConstraint("time", "id"),
     Index("events_id", "id", unique=True),
-    Index("events_user", "user_id", "time"),
+    # What a state is made of is read from the index alone: .4 ms for 600 events instead of .9 to 2. Not in PostgreSQL,
+    # whose index entries may not be longer than 2.7 kB.
+    Index("events_doings", "user_id", "time", "id", "type", "item_id", "query", "value").ddl_if(dialect="sqlite"),
+    Index("events_user", "user_id", "time").ddl_if(dialect="postgresql"),
     Index("events_session", "session_id", "user_id", "time"),  # who else was on this visit is read from it alone
     sqlite_with_rowid=False,
 )
