@@ -36,6 +36,7 @@ from bodega.engine.judged import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
+from bodega.engine.loop import Loop, LoopDoors
 from bodega.engine.office import Office
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, line_of, patiently
@@ -150,6 +151,8 @@ class Shop(Asks):
             )
         )
         """Who says how well items answer queries, and what is made of it."""
+        self.loop = Loop(LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.share))
+        """The shop learns by itself, and serves what proved itself."""
         self.experiments = Experiments(self, self._snapshots, parts)
         """What is compared on shoppers, and which arm a page is answered by."""
         self.experiments.line = line

@@ -154,6 +154,17 @@ class Workshop:
         """The published snapshots, newest last."""
         return self._snapshots.infos()
 
+    def info(self, name: str) -> SnapshotInfo:
+        """What a published snapshot says of itself. Raises NotLearned."""
+        for info in self.infos():
+            if info.id == name:
+                return info
+        raise NotLearned("there is no such snapshot", where="snapshots", got=name, next="bodega snapshots")
+
+    def people(self) -> People | None:
+        """Who is one shopper, and who may be learned from."""
+        return self._bench.people()
+
     def learn(self, progress: Progress, *, until: float, without: frozenset[str] = frozenset()) -> LearnReport:
         """Learn from the events before `until`, these shoppers left out, and publish it for nobody."""
         bench, apart = self._bench, Apart(self._snapshots.folder, self._snapshots.depot)
