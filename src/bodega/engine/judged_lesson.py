@@ -13,25 +13,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from bodega.engine.judged_clicks import judged_by_clicks
 from bodega.engine.judged_report import measured
 from bodega.engine.places import Place
-from bodega.evaluation import Case, paired
+from bodega.evaluation import Case, TimeSplit, paired
 from bodega.evaluation.judgments.grading import Model
 from bodega.ranking.fit import Weighted, fit_weights
 from bodega.ranking.fuse import Fusion
-from bodega.schema import Candidates, Context
+from bodega.schema import Candidates, Context, World
 from bodega.schema.arrays import Doubles
 from bodega.schema.judgments import RELEVANT
-
-if TYPE_CHECKING:
-    from bodega.engine.judging import Trial
+from bodega.settings import Settings
 
 Grades = Mapping[str, Mapping[str, int]]
+
+
+class Trial(Protocol):
+    """What is being judged; `engine.judging.Trial` fits."""
+
+    @property
+    def split(self) -> TimeSplit | None: ...
+    @property
+    def whole(self) -> World | None: ...
+    @property
+    def settings(self) -> Settings: ...
+    def candidates(self, place: Place, context: Context) -> tuple[Context, Candidates]: ...
 
 
 @dataclass(frozen=True, slots=True)
