@@ -46,6 +46,8 @@ BODIES |= {"reviews_decide": {"ids": ["r1"], "verdict": "hide"}}
 BODIES |= {"knowledge_decide": {"accepted": True, "attribute": "colour"}}
 BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "queries": ["shoe"]}}
 BODIES |= {"inspect": {"request": {"query": "shoe"}}, "fixes": {"query": "shoe"}, "fixes_preview": {"rule": PIN}}
+BODIES |= {"doctor_run": {"sample": 0}, "fairness_run": {"days": 7}}
+BODIES |= {"model_switch": {"snapshot": "canned", "seen": "canned"}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
 

@@ -19,7 +19,9 @@ from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.console import console_handlers
 from bodega.service.desk import Desk, ShopLike, visit_of
+from bodega.service.doctor import doctor_handlers
 from bodega.service.explaining import explaining_handlers
+from bodega.service.fairness import fairness_handlers
 from bodega.service.front import front_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
@@ -27,6 +29,7 @@ from bodega.service.inspecting import inspecting_handlers
 from bodega.service.intake import Intake, intake_handlers
 from bodega.service.knowledge import knowledge_handlers
 from bodega.service.lists import list_handlers
+from bodega.service.models import model_handlers
 from bodega.service.openapi import document
 from bodega.service.operate import Watch, operate_handlers
 from bodega.service.photos import photo_handlers
@@ -35,6 +38,7 @@ from bodega.service.problems import problem_of
 from bodega.service.relations import relation_handlers
 from bodega.service.reviews import review_handlers
 from bodega.service.rules import rule_handlers
+from bodega.service.shoppers import shoppers_handlers
 
 HEADERS = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Shopper-Token")
 """Headers of ours that a page of another origin may send."""
@@ -65,6 +69,10 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *privacy_handlers(desk),
             *review_handlers(desk),
             *console_handlers(desk),
+            *doctor_handlers(desk),
+            *shoppers_handlers(desk),
+            *model_handlers(desk),
+            *fairness_handlers(desk),
             *front_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,

@@ -20,6 +20,7 @@ from bodega.engine.deadline import Clock
 from bodega.engine.erasure import Erasures
 from bodega.engine.front import Helped, Offers, Variants
 from bodega.engine.knowledge import Knowledge
+from bodega.engine.office import Office
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
@@ -109,6 +110,8 @@ class ShopLike(Protocol):
     def erasures(self) -> Erasures: ...
     @property
     def reviews(self) -> Reviews: ...
+    @property
+    def office(self) -> Office: ...
     @property
     def front(self) -> FrontLike: ...
     @property

@@ -18,11 +18,14 @@ from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
 from bodega.service.console import CONSOLE_TYPES
 from bodega.service.described import describe
+from bodega.service.doctor import DOCTOR_TYPES, OFFENDERS, TWINS
 from bodega.service.explaining import WHY_NOT_TYPES
+from bodega.service.fairness import FAIRNESS_TYPES
 from bodega.service.front import FRONT_TYPES
 from bodega.service.inspecting import INSPECT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
+from bodega.service.models import MAPPED, MODEL_TYPES
 from bodega.service.photos import FORM, Seen
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
@@ -30,6 +33,7 @@ from bodega.service.relations import PARAMETERS as RELATIONS
 from bodega.service.relations import RELATION_TYPES
 from bodega.service.reviews import FLAGGED, LISTED, REVIEW_TYPES
 from bodega.service.rules import RULE_TYPES
+from bodega.service.shoppers import LISTS, ONE, RECENT, SEEN, SHOPPER_TYPES
 
 REF = "#/components/schemas/{name}"
 
@@ -169,6 +173,10 @@ TYPES = (
     *RELATION_TYPES,
     *PRIVACY_TYPES,
     *REVIEW_TYPES,
+    *DOCTOR_TYPES,
+    *SHOPPER_TYPES,
+    *MODEL_TYPES,
+    *FAIRNESS_TYPES,
     *FRONT_TYPES,
     *CONSOLE_TYPES,
     AlgoliaAsked,
@@ -217,6 +225,11 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "most": ("Confidence at most this.", {"type": "number", "minimum": 0, "maximum": 1}),
     "conflicts": ("true: only facts that contradict the shop; false: only others.", {"type": "boolean"}),
     "after": ("`next` of the page before.", {"type": "string"}),
+    "part": ("A part of the score; all: the whole.", {"type": "string", "maxLength": 40}),
+    "by": ("What they share: title, picture.", {"type": "string", "enum": ["title", "picture"]}),
+    "kind": ("A shopper with an id, or a guest by the visit.", {"type": "string", "enum": ["user", "session"]}),
+    "snapshot": ("Id of a snapshot; default: the served one.", {"type": "string", "maxLength": 64}),
+    "source": ("A source with item vectors.", {"type": "string", "maxLength": 40}),
     "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
     "before": ("Older than this change.", {"type": "integer", "minimum": 0}),
     "X-Shopper-Token": ("Says whose data it is; signed by the shop.", {"type": "string", "maxLength": 2048}),
@@ -351,6 +364,33 @@ OPERATIONS = (
     Operation("post", "/v1/console/session", "console_sign_in", "Sign in to the console", "admin", answer="Session"),
     Operation("get", "/v1/console/session", "console_session", "Who is signed in?", "admin", answer="Session"),
     Operation("delete", "/v1/console/session", "console_sign_out", "Sign out", "admin", answer="Session"),
+    Operation("get", "/v1/doctor", "doctor", "The catalog, examined", "admin", answer="DoctorFound"),
+    Operation("post", "/v1/doctor/run", "doctor_run", "Examine it", "admin", (), "DoctorRun", "DoctorStarted"),
+    Operation("get", "/v1/doctor/offenders", "doctor_offenders", "Worst items", "admin", OFFENDERS, "", "Offenders"),
+    Operation("get", "/v1/doctor/twins", "doctor_twins", "Nearly the same", "admin", TWINS, "", "TwinList"),
+    Operation("get", "/v1/shoppers", "shoppers", "Who came lately", "admin", RECENT, "", "KnownShoppers"),
+    Operation(
+        "get", "/v1/shoppers/{user_id}/state", "shopper_state", "What is known", "admin", ONE, "", "ShopperState"
+    ),
+    Operation(
+        "get", "/v1/shoppers/{user_id}/timeline", "shopper_timeline", "What they did", "admin", SEEN, "", "Timeline"
+    ),
+    Operation(
+        "get", "/v1/shoppers/{user_id}/lists", "shopper_lists", "A list of theirs", "admin", LISTS, "", "ListBeside"
+    ),
+    Operation(
+        "get", "/v1/shoppers/{user_id}/looks", "shopper_looks", "Who looked at them", "admin", SEEN, "", "LookTrail"
+    ),
+    Operation("get", "/v1/looks", "looks", "Who looked at whom", "admin", ("limit",), "", "LookTrail"),
+    Operation("get", "/v1/models", "models", "Every snapshot", "admin", answer="ModelList"),
+    Operation("get", "/v1/models/report", "model_report", "One snapshot", "admin", ("snapshot",), "", "ModelReport"),
+    Operation("get", "/v1/models/map", "model_map", "A map of its items", "admin", MAPPED, "", "EmbeddingMap"),
+    Operation("post", "/v1/models/switch", "model_switch", "Serve it", "admin", (), "SwitchAsked", "Switched"),
+    Operation(
+        "get", "/v1/models/trail", "model_trail", "Who switched, why refused", "admin", ("limit",), "", "ModelTrail"
+    ),
+    Operation("get", "/v1/fairness", "fairness", "Who is shown, who is served", "admin", answer="FairnessFound"),
+    Operation("post", "/v1/fairness/run", "fairness_run", "Count it", "admin", (), "FairnessRun", "FairnessStarted"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),

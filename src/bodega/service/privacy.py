@@ -219,11 +219,15 @@ def _operating(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/v1/shoppers/{user_id:str}", opt=ADMIN, name="shopper")
     async def shopper(request: Http) -> ASGIResponse:
-        return told(await asyncio.to_thread(export, shop.privacy, shopper_id(request)))
+        name, by = shopper_id(request), who(desk, request)
+        await asyncio.to_thread(shop.office.people.note, by, "export", ("user", name))
+        return told(await asyncio.to_thread(export, shop.privacy, name))
 
     @delete("/v1/shoppers/{user_id:str}", opt=ADMIN, name="shopper_forget", status_code=200)
     async def forget(request: Http) -> ASGIResponse:
-        return told(await asyncio.to_thread(shop.erasures.forget, shopper_id(request)))
+        name, by = shopper_id(request), who(desk, request)
+        await asyncio.to_thread(shop.office.people.note, by, "forget", ("user", name))
+        return told(await asyncio.to_thread(shop.erasures.forget, name))
 
     @get("/v1/erasures", opt=ADMIN, name="erasures")
     async def erasures(request: Http) -> ASGIResponse:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import base64
 import secrets
+import shutil
+import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import msgspec
@@ -19,7 +22,9 @@ import numpy as np
 from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
 from bodega.engine.front import Front, Helped, Offers, Variant, Variants
+from bodega.engine.gallery import Gallery
 from bodega.engine.knowledge import Knowledge
+from bodega.engine.office import Office
 from bodega.engine.photo import Photos, Sight
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.relations import Connection, Related, Relations
@@ -152,6 +157,11 @@ class CannedShop:
         self.front = CannedFront(self.stores)
         self.photos = Photos(Sight(CannedEyes, lambda _: np.zeros((1, 1, 3), np.uint8)), lambda _: PICTURE)
         """Any bytes are a photo, and all photos are alike."""
+        self.gallery: Gallery | None = None
+        home = mkdtemp(prefix="canned-")
+        weakref.finalize(self, shutil.rmtree, home, ignore_errors=True)
+        self.office = Office(self, Path(home))
+        """Jobs, trails and looks are real, in a folder of their own; there is no engine and no snapshot."""
         self.asked: list[Request] = []
         self.completed: list[Request] = []
         """What was asked to be completed, by whom."""
@@ -248,6 +258,10 @@ class CannedShop:
 
     def published(self) -> str:
         return "canned"
+
+    def rollback(self, snapshot: str = "") -> str:
+        """Whatever is asked for is served."""
+        return snapshot or "canned"
 
     def restock(self) -> None:
         return None

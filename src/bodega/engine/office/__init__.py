@@ -11,6 +11,8 @@ Nothing here is read or computed until it is asked for. Cost when unused: none. 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bodega.engine.office.clinic import Clinic
 from bodega.engine.office.fairness import Fairness
 from bodega.engine.office.models import Models
@@ -22,11 +24,12 @@ __all__ = ["Clinic", "Fairness", "Models", "Office", "OfficeShop", "People", "Tr
 
 
 class Office:
-    """The back office of one shop."""
+    """The back office of one shop. What it writes lies in `folder`/office (default: the shop's folder)."""
 
-    def __init__(self, shop: OfficeShop) -> None:
-        self.trail = Trail(shop.folder)
-        self.clinic = Clinic(shop)
+    def __init__(self, shop: OfficeShop, folder: Path | None = None) -> None:
+        home = shop.folder if folder is None else folder
+        self.trail = Trail(home)
+        self.clinic = Clinic(shop, home)
         self.people = People(shop, self.trail)
-        self.models = Models(shop, self.trail)
-        self.fairness = Fairness(shop)
+        self.models = Models(shop, self.trail, home)
+        self.fairness = Fairness(shop, home)

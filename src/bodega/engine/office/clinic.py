@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -82,9 +83,9 @@ class Offenders(msgspec.Struct, frozen=True):
 class Clinic:
     """The catalog's doctor, for a console."""
 
-    def __init__(self, shop: OfficeShop) -> None:
+    def __init__(self, shop: OfficeShop, home: Path) -> None:
         self._shop = shop
-        self._job = Job(shop.folder, "clinic", Examined)
+        self._job = Job(home, "clinic", Examined)
 
     def state(self) -> JobState:
         return self._job.state()

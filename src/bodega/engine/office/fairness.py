@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -77,9 +78,9 @@ class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
 class Fairness:
     """Exposure and quality of one shop, for a console."""
 
-    def __init__(self, shop: OfficeShop) -> None:
+    def __init__(self, shop: OfficeShop, home: Path) -> None:
         self._shop = shop
-        self._job = Job(shop.folder, "fairness", FairnessReport)
+        self._job = Job(home, "fairness", FairnessReport)
 
     def state(self) -> JobState:
         return self._job.state()

@@ -95,8 +95,9 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
 class Models:
     """The snapshots of one shop, for a console."""
 
-    def __init__(self, shop: OfficeShop, trail: Trail) -> None:
+    def __init__(self, shop: OfficeShop, trail: Trail, home: Path) -> None:
         self._shop = shop
+        self._home = home
         self._trail = trail
 
     def lines(self) -> list[SnapshotLine]:
@@ -128,7 +129,7 @@ class Models:
         name = self._named(snapshot, infos)
         if not name:
             return EmbeddingMap(snapshot="", source="")
-        kept = kept_map(self._shop.folder, name, source) if source else None
+        kept = kept_map(self._home, name, source) if source else None
         if kept is not None:
             return kept
         engine = engine_of(self._shop)
@@ -140,7 +141,7 @@ class Models:
                 got=name,
                 next="promote it first, or look at the served one",
             )
-        return map_of(self._shop.folder, engine, source)
+        return map_of(self._home, engine, source)
 
     def switch(self, snapshot: str, *, seen: str, who: str) -> TrailLine:
         """Serve this snapshot. `seen`: the one that was served when this was decided.
