@@ -33,8 +33,9 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes the one
 def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: tuple[str, ...] = ()) -> None:
     """Serve until stopped. Raises PortInUse before anything of a running server is touched.
 
-    `shoppers` are ids that the storefront offers to shop as, for demonstrations.
+    `shoppers` are ids that the storefront offers to shop as, for demonstrations; these are told of the console, too.
     """
+    from bodega.cli.console import announce
     from bodega.service import create_app, run
     from bodega.service.server import listening
 
@@ -43,11 +44,17 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: 
     key = _storefront_key(shop, f"storefront at {host}:{port}") if storefront else ""
     handlers = [*(_storefront(shop, key, shoppers) if storefront else []), *_console(shop)]
     name = escape(shop.settings.name)
+
+    def started(url: str) -> None:
+        show.stderr.print(f"[green]{name}[/] answers at [bold]{url}[/] (stop with Ctrl+C)")
+        if shoppers:
+            announce(shop, url)
+
     run(
         create_app(shop, handlers=handlers, host=host),
         host=host,
         port=port,
-        started=lambda url: show.stderr.print(f"[green]{name}[/] answers at [bold]{url}[/] (stop with Ctrl+C)"),
+        started=started,
         renew=shop.reload,
     )
 

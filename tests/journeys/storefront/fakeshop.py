@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import uvicorn
-from litestar import Litestar, Request, Response, get, post
+from litestar import Litestar, Request, Response, delete, get, post
 
 from bodega.web.storefront import StorefrontOptions, storefront_handlers
 
@@ -143,6 +143,14 @@ class FakeShop:
     """Query -> what its page says beside its hits: `understood`, `relaxed`, `banners`, `redirect`, `related`."""
     reviews: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Item -> its reviews, as the service tells them."""
+    related: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Item -> {relation: ids of items}."""
+    consent: dict[str, bool] = field(default_factory=dict)
+    """What was said of each purpose."""
+    sorts: list[str] = field(default_factory=lambda: ["relevance", "price_up", "price_down", "newest", "-rating"])
+    gpc: bool = False
+    erased: list[str] = field(default_factory=list)
+    """Tokens whose bearers asked to be forgotten."""
     slow_events: float = 0.0
     """Seconds until events are acknowledged (and known)."""
 
@@ -173,6 +181,61 @@ class FakeShop:
             "total": len(found),
             "reviews": found[start : start + k],
         }
+
+    def variants(self, item_id: str) -> dict[str, Any]:
+        """The items of its group, as the service tells them."""
+        item = self.by_id(item_id) or {}
+        group = item.get("group")
+        all_of_it = [each for each in self.items if group and each.get("group") == group] or [item]
+        axes: dict[str, list[str]] = {}
+        for each in all_of_it:
+            for name, value in each.get("options", {}).items():
+                axes.setdefault(name, []).extend([value] if value not in axes.get(name, []) else [])
+        told = [
+            {
+                "item": each["id"],
+                "title": each["title"],
+                "options": each.get("options", {}),
+                "available": each.get("availability") != "out_of_stock",
+                "document": each,
+            }
+            for each in all_of_it
+        ]
+        return {"item": item_id, "group": group or "", "axes": axes, "variants": told}
+
+    def relations(self, item_id: str) -> dict[str, Any]:
+        found = {
+            name: [{"item": one, "title": "", "strength": 1.0, "document": self.by_id(one)} for one in ids]
+            for name, ids in self.related.get(item_id, {}).items()
+        }
+        return {"item": item_id, "title": "", "relations": found, "traits": []}
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "name": "Corner Bodega",
+            "language": "en",
+            "currency": "USD",
+            "sorts": self.sorts,
+            "relations": bool(self.related),
+            "reviews": bool(self.reviews),
+            "variants": any(item.get("group") for item in self.items),
+            "gpc": self.gpc,
+        }
+
+    def held(self) -> dict[str, Any]:
+        return {"personalisation": True, "learning": True, **self.consent, "said": sorted(self.consent)}
+
+    def kept(self, token: str) -> dict[str, Any]:
+        session = token.removeprefix("token of ")
+        mine = [event for event in self.events if event.get("session") == session]
+        return {"user": "", "ids": [], "visits": [session], "consent": self.held(), "events": mine, "reviews": []}
+
+    def erase(self, token: str) -> dict[str, Any]:
+        session = token.removeprefix("token of ")
+        gone = [event for event in self.events if event.get("session") == session]
+        self.events[:] = [event for event in self.events if event.get("session") != session]
+        self.erased.append(token)
+        return {"id": "receipt-1", "time": "2026-01-02T10:00:00Z", "removed": {"events": len(gone)}, "signature": "x"}
 
     def clicked(self, session: str) -> list[str]:
         wanted = ("click", "view", "cart")
@@ -411,17 +474,6 @@ def handlers(shop: FakeShop) -> list[Any]:
         ask = await request.json()
         return answer(f"recommend/{ask['place']}", ask, lambda: shop.recommend(ask))
 
-    @post("/v1/events")
-    async def events(request: Http) -> Response[Any]:
-        batch = (await request.json())["events"]
-        await asyncio.sleep(shop.slow_events)
-
-        def accept() -> dict[str, int]:
-            shop.events.extend(batch)
-            return {"accepted": len(batch)}
-
-        return answer("events", {"headers": dict(request.headers)}, accept)
-
     @get("/v1/suggest")
     async def suggest(request: Http) -> Response[Any]:
         ask = dict(request.query_params)
@@ -440,6 +492,10 @@ def handlers(shop: FakeShop) -> list[Any]:
         if kind in ("similar", "together"):
             around = {**ask, "place": kind, "items": [item_id], "k": int(ask.get("k", 20))}
             return answer(kind, ask, lambda: shop.recommend(around))
+        if kind == "variants":
+            return answer(kind, ask, lambda: shop.variants(item_id))
+        if kind == "relations":
+            return answer(kind, ask, lambda: shop.relations(item_id))
         if kind == "reviews":
             return answer(kind, ask, lambda: shop.reviewed(item_id, ask))
         found = shop.by_id(item_id)
@@ -447,7 +503,64 @@ def handlers(shop: FakeShop) -> list[Any]:
             return Response({"title": "UnknownItem", "status": 404}, status_code=404)
         return answer("item", ask, lambda: found)
 
-    return [search, recommend, events, suggest, facets, item]
+    return [search, recommend, suggest, facets, item, *people(shop)]
+
+
+def people(shop: FakeShop) -> list[Any]:
+    """What belongs to visitors: consent, what is kept of them, reviews."""
+    answer = partial(_answered, shop)
+
+    @post("/v1/events")
+    async def events(request: Http) -> Response[Any]:
+        batch = (await request.json())["events"]
+        await asyncio.sleep(shop.slow_events)
+
+        def accept() -> dict[str, int]:
+            shop.events.extend(batch)
+            return {"accepted": len(batch)}
+
+        return answer("events", {"headers": dict(request.headers)}, accept)
+
+    @get("/v1/about")
+    async def about() -> Response[Any]:
+        return answer("about", {}, shop.about)
+
+    @get("/v1/consent")
+    async def consent(request: Http) -> Response[Any]:
+        return answer("consent", dict(request.query_params), shop.held)
+
+    @post("/v1/consent")
+    async def say(request: Http) -> Response[Any]:
+        said = await request.json()
+        shop.consent.update(said["purposes"])
+        return answer("consent", said, shop.held)
+
+    @get("/v1/me")
+    async def me(request: Http) -> Response[Any]:
+        return answer("me", {}, lambda: shop.kept(request.headers["x-shopper-token"]))
+
+    @delete("/v1/me", status_code=200)
+    async def forget(request: Http) -> Response[Any]:
+        return answer("me", {}, lambda: shop.erase(request.headers["x-shopper-token"]))
+
+    @post("/v1/reviews")
+    async def write(request: Http) -> Response[Any]:
+        rows = (await request.json())["reviews"]
+        for row in rows:
+            held = shop.reviews.setdefault(row["item"], [])
+            held.append(
+                {"id": f"w{len(held)}", "title": "", "text": "", "time": None, "verified": False, "helpful": 0, **row}
+            )
+        return answer("reviews", rows[0], lambda: {"accepted": len(rows), "dead": [], "withheld": 0})
+
+    @post("/v1/reviews/helpful")
+    async def helpful(request: Http) -> Response[Any]:
+        said = await request.json()
+        one = next(each for held in shop.reviews.values() for each in held if each["id"] == said["id"])
+        one["helpful"] += 1 if said["helped"] else -1
+        return answer("helpful", said, lambda: {"id": said["id"], "helpful": one["helpful"], "counted": True})
+
+    return [events, about, consent, say, me, forget, write, helpful]
 
 
 class Running:
@@ -456,7 +569,10 @@ class Running:
     def __init__(self, shop: FakeShop, options: StorefrontOptions | None = None) -> None:
         self.shop = shop
         options = options or StorefrontOptions(
-            api_key="bodega_test_key", shop_name="Corner Bodega", shoppers=("household-17",)
+            api_key="bodega_test_key",
+            shop_name="Corner Bodega",
+            shoppers=("household-17",),
+            token=lambda visit: f"token of {visit}",
         )
         app = Litestar([*handlers(shop), *storefront_handlers(options)], openapi_config=None)
         self._server = uvicorn.Server(

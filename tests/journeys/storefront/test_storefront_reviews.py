@@ -44,7 +44,7 @@ def test_what_people_say_is_shown_filtered_and_paged(visit: Any, site: str, shop
     assert page.locator(".review").count() == 5
     assert page.locator(".bar-row").count() == 5
     assert page.locator(".aspects li").count() == 1
-    page.get_by_role("button", name="Show more").click()
+    page.locator(".reviews").get_by_role("button", name="Show more").click()
     expect(page.locator(".review")).to_have_count(10)
     page.locator(".bar-row").nth(3).click()  # two stars
     expect(page.locator(".review")).to_have_count(3)
@@ -54,13 +54,26 @@ def test_what_people_say_is_shown_filtered_and_paged(visit: Any, site: str, shop
     expect(page.locator(".review .marks").first).to_have_attribute("aria-label", "1 of 5 stars")
 
 
-def test_a_product_without_reviews_says_nothing_of_them(visit: Any, site: str, shop: Any) -> None:
+def test_the_first_review_is_written_and_helps_somebody(visit: Any, site: str, shop: Any) -> None:
+    expect = pytest.importorskip("playwright.sync_api").expect
     page = visit(f"{site}/item/p1")
-    page.wait_for_selector("main[data-ready]")
-    assert page.locator(".reviews").is_hidden()
-    page = visit(f"{site}/item/p1?lang=zh")
-    page.wait_for_selector("main[data-ready]")
-    assert page.locator(".reviews").is_hidden()
+    section = page.locator(".reviews")
+    expect(section).to_contain_text("Yours would be the first")
+    section.get_by_role("button", name="Write a review").click()
+    section.get_by_label("4 of 5 stars").check(force=True)
+    section.get_by_label("What should others know?").fill("Creamy <b>indeed</b>")
+    section.get_by_role("button", name="Send the review").click()
+    expect(page.locator(".review .text")).to_have_text("Creamy <b>indeed</b>")
+    assert [row["stars"] for row in shop.reviews["p1"]] == [4]
+    assert "user" not in shop.reviews["p1"][0], "a guest's review is nobody's"
+    vote = page.locator(".helpful")
+    vote.click()
+    expect(vote).to_have_attribute("aria-pressed", "true")
+    expect(vote).to_contain_text("(1)")
+    page.reload()
+    vote.click()
+    expect(vote).to_have_attribute("aria-pressed", "false")
+    assert shop.reviews["p1"][0]["helpful"] == 0
 
 
 def test_hostile_reviews_are_only_text(visit: Any, site: str, shop: Any) -> None:
@@ -72,7 +85,7 @@ def test_hostile_reviews_are_only_text(visit: Any, site: str, shop: Any) -> None
     page = visit(f"{site}/item/p2?lang=zh")
     page.wait_for_selector(".reviews:not([hidden])")
     for shown in range(10, len(texts) + 5, 5):
-        page.locator(".reviews .button.plain").click()
+        page.locator(".reviews").get_by_role("button", name="显示更多").click()
         expect(page.locator(".review")).to_have_count(min(shown, len(texts)))
     assert page.evaluate(known.CHECK) == []
     assert sorted(page.locator(".review strong").all_text_contents()) == sorted(texts)

@@ -7,13 +7,16 @@ rendered once a language when the server starts; a request only picks bytes.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.enums import MediaType
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 
 from bodega.errors import BadSettings
@@ -45,6 +48,10 @@ HEADERS = {
 }
 
 
+VISIT = re.compile(r"s-[0-9a-f]{24}")
+"""Ids of visits as the shop front's own pages make them: 96 random bits, which nobody guesses."""
+
+
 @dataclass(frozen=True, slots=True)
 class StorefrontOptions:
     """What a shop decides about its front.
@@ -61,6 +68,8 @@ class StorefrontOptions:
     currency: str = "USD"
     facets: tuple[str, ...] = ("category", "brand", "price")
     shoppers: tuple[str, ...] = ()
+    token: Callable[[str], str] | None = None
+    """Makes a token for the guest of a visit, with which its page reads and erases what is kept of it."""
     api: str = "/v1"
     """Where the HTTP API lives, on this very host."""
 
@@ -80,7 +89,7 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
     pages = {language: render(facts, language, assets) for language in LANGUAGES}
 
     @get(
-        ["/", "/search", "/basket", "/item/{item_id:path}"],
+        ["/", "/search", "/basket", "/privacy", "/item/{item_id:path}"],
         include_in_schema=False,
         sync_to_thread=False,
         opt={"public": True},
@@ -122,7 +131,25 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
             return Response(asset.squeezed, media_type=asset.type, headers=headers)
         return Response(asset.body, media_type=asset.type, headers=headers)
 
-    return [page, static]
+    @post(
+        "/storefront/token",
+        include_in_schema=False,
+        opt={"public": True},
+        name="storefront_token",
+        status_code=200,
+    )
+    async def token(request: Request[object, object, State]) -> Response[bytes]:
+        """What lets this browser see and erase its own visit. Whoever knows the 96 random bits of a visit's id is that
+        browser; they stand in no page, no cookie and no log of ours."""
+        visit = _visit_in(await request.body())
+        if options.token is None or not visit:
+            raise NotFoundException(detail="this shop front gives no tokens for such a visit")
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise PermissionDeniedException(detail="only the shop front's own pages may ask for a token")
+        body = json.dumps({"token": options.token(visit)}).encode()
+        return Response(body, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
+
+    return [page, static, token]
 
 
 def _check(options: StorefrontOptions) -> None:
@@ -150,6 +177,16 @@ def _check(options: StorefrontOptions) -> None:
             got=options.api,
             next="serve the pages and the API from one host",
         )
+
+
+def _visit_in(body: bytes) -> str:
+    """The visit that a body names, as our own pages make them; "" for anything else."""
+    try:
+        said = json.loads(body[:1_000])
+    except ValueError:
+        return ""
+    visit = said.get("session") if isinstance(said, dict) else None
+    return visit if isinstance(visit, str) and VISIT.fullmatch(visit) else ""
 
 
 def _cookie(language: str) -> str:

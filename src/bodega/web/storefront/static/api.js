@@ -48,7 +48,7 @@ function asking(ask) {
 /** @param {any} page @returns {Page} */
 const tidy = (page) => ({ ...page, facets: page.facets || [], degraded: page.degraded || [], hits: (page.hits || []).map((/** @type {any} */ hit) => ({ why: [], ...hit })) });
 
-/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string, verbatim?: boolean, image?: string}} ask @param {AbortSignal} [signal] */
+/** @param {{query: string, k?: number, offset?: number, filters?: Filter[], facets?: string[], sort?: string, sort_by?: string, verbatim?: boolean, image?: string}} ask @param {AbortSignal} [signal] */
 export async function search(ask, signal) {
   await settled();
   return tidy(await call("/search", { ...who(), ...ask }, signal));
@@ -76,6 +76,32 @@ export async function facetValues({ query, field, text, filters, verbatim, image
   }
   const answer = await call(`/facets?${address}`, undefined, signal);
   return answer?.facet || { field, values: [] };
+}
+
+/** What others are to it, from the shop's knowledge of what hangs together: {upgrade: [item, ...]}. The answer's own id stands
+ * for the request that lists were shown by. @param {string} id @returns {Promise<{request_id: string, relations: Record<string, Item[]>}>} */
+export async function relations(id) {
+  const answer = await send(`/items/${encodeURIComponent(id)}/relations?k=12`);
+  const told = await answer.json().catch(() => null);
+  if (!answer.ok) throw new ApiError(answer.status, told);
+  const found = Object.entries(told?.relations || {}).map(([name, all]) => [name, all.map((/** @type {any} */ each) => each.document)]);
+  return { request_id: answer.headers.get("X-Request-Id") || "", relations: Object.fromEntries(found) };
+}
+
+/** @typedef {{item: string, title: string, options: Record<string, string>, available: boolean, document: Item}} Variant */
+/** A product in all its variants. @param {string} id @returns {Promise<{item: string, group: string, axes: Record<string, string[]>, variants: Variant[]}>} */
+export const variants = (id) => call(`/items/${encodeURIComponent(id)}/variants`);
+
+/** @typedef {{sorts: string[], relations: boolean, reviews: boolean, variants: boolean, gpc: boolean}} Offers */
+/** @type {Promise<Offers> | undefined} */
+let offered;
+/** What this shop can do; asked once a visit to it. @returns {Promise<Offers>} */
+export function offers() {
+  offered ??= call("/about").catch(() => {
+    offered = undefined;
+    return { sorts: ["relevance", "price_up", "price_down"], relations: false, reviews: false, variants: false, gpc: false };
+  });
+  return offered;
 }
 
 /** @param {string} id @returns {Promise<Item>} */

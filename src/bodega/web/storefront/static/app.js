@@ -1,8 +1,10 @@
-/** Where are we? Four addresses, one page each; links inside the shop change the page without loading it again. */
+/** Where are we? Five addresses, one page each; links inside the shop change the page without loading it again. */
 import { byId, facts, h, announce } from "./dom.js";
 import { basketPage } from "./basket.js";
 import { home } from "./home.js";
+import { impersonal } from "./impersonal.js";
 import { photoSearch } from "./photo.js";
+import { privacyPage } from "./privacy.js";
 import { product } from "./product.js";
 import { results } from "./results.js";
 import { searchBox } from "./search-box.js";
@@ -20,6 +22,7 @@ let box;
 function pageFor(url) {
   if (url.pathname === "/search") return results;
   if (url.pathname === "/basket") return basketPage;
+  if (url.pathname === "/privacy") return privacyPage;
   return url.pathname.startsWith("/item/") ? product : home;
 }
 
@@ -108,5 +111,6 @@ arrive();
 box = searchBox(navigate);
 photoSearch(navigate);
 youPanel(() => show({ scroll: scrollY, focus: false }));
+impersonal(() => show({ scroll: scrollY, focus: false }));
 badge();
 show({ focus: false, scroll: history.state?.scroll || 0 });

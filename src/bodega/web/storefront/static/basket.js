@@ -1,12 +1,14 @@
-/** What will be bought? The basket with its sum, a demonstration check-out, and what would complete it. */
+/** What will be bought? The basket with its sum, what would complete it, and a demonstration check-out that records
+ * each purchase with the list that it came from. */
 import { item as load, recommend } from "./api.js";
 import { available, itemUrl, titleOf } from "./card.js";
 import { h, icon, toast } from "./dom.js";
 import { record } from "./events.js";
 import { drawing, picture } from "./picture.js";
 import { stepper } from "./product.js";
+import { recentRail } from "./rails.js";
 import { shelf } from "./shelf.js";
-import { basket, basketCount, emptyBasket, setBasket } from "./state.js";
+import { basket, basketCount, emptyBasket, randomId, setBasket } from "./state.js";
 import { money, t } from "./words.js";
 
 /** @typedef {import("./state.js").Item} Item */
@@ -15,15 +17,25 @@ import { money, t } from "./words.js";
 export async function basketPage(main) {
   const complete = shelf({ name: "basket", title: t("list.basket"), note: () => t("note.basket"), ask: () => recommend({ place: "basket", items: basket().map((line) => line.item.id), k: 12 }) });
   const popular = shelf({ name: "popular", title: t("list.popular"), note: () => t("note.popular"), ask: () => recommend({ place: "popular", k: 12 }) });
+  const seen = recentRail();
   const body = h("div", {});
-  main.replaceChildren(h("div", { class: "wrap" }, h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, t("basket"))), body, complete, popular));
+  main.replaceChildren(h("div", { class: "wrap" }, h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, t("basket"))), body, complete, popular, seen));
+  seen.load();
 
   let shown = "";
+  /** The confirmation of what was just ordered. @type {HTMLElement | null} */
+  let ordered = null;
+  const done = (/** @type {HTMLElement} */ said) => {
+    ordered = said;
+    emptyBasket(); // which draws
+    body.querySelector("h2")?.focus();
+  };
   /** @param {boolean} [again] also ask for the list below again */
   async function draw(again = true) {
     if (!body.isConnected && shown) return;
     const lines = basket();
-    body.replaceChildren(lines.length ? full(lines, draw) : nothing());
+    body.replaceChildren(lines.length ? full(lines, done) : ordered || nothing());
+    ordered = null;
     const ids = lines.map((line) => line.item.id).join("\n");
     complete.hidden = !lines.length;
     popular.hidden = Boolean(lines.length);
@@ -51,8 +63,10 @@ async function refresh() {
   }
 }
 
-/** @param {{item: Item, n: number}[]} lines @param {(again?: boolean) => void} draw */
-function full(lines, draw) {
+/** @typedef {{item: Item, n: number, from?: import("./state.js").From}} Line */
+
+/** @param {Line[]} lines @param {(said: HTMLElement) => void} done */
+function full(lines, done) {
   /** A sum for each currency: pounds and euros do not add up. @type {Map<string | undefined, number>} */
   const sums = new Map();
   for (const { item, n } of lines) sums.set(item.currency, (sums.get(item.currency) || 0) + (item.price || 0) * n);
@@ -65,14 +79,15 @@ function full(lines, draw) {
     h("aside", { class: "sum", "aria-label": t("sum") }, h("h2", {}, t("sum")),
       h("p", { class: "total" }, h("span", {}, t("total", { n: basketCount() })), h("span", { class: "price" }, sum)),
       h("p", { class: "soft small" }, t("demo_only")),
-      h("button", { class: "button", type: "button", onclick: () => checkOut(lines, draw) }, icon("check"), t("check_out"))));
+      h("button", { class: "button", type: "button", onclick: (/** @type {any} */ event) => { event.currentTarget.disabled = true; checkOut(lines, sum, done); } }, icon("check"), t("check_out"))));
 }
 
-/** @param {{item: Item, n: number}[]} lines @param {(again?: boolean) => void} draw */
-async function checkOut(lines, draw) {
-  await record(...lines.map(({ item, n }) => ({ type: "purchase", item: item.id, quantity: n, place: "basket", ...(item.price != null ? { price: item.price } : {}), ...(item.currency ? { currency: item.currency } : {}) })));
-  emptyBasket();
-  draw();
+/** A purchase is the merit of the list that each product came from. @param {Line[]} lines @param {string} sum @param {(said: HTMLElement) => void} done */
+async function checkOut(lines, sum, done) {
+  const order = randomId().slice(0, 8).toUpperCase();
+  await record(...lines.map(({ item, n, from }) => ({ type: "purchase", item: item.id, quantity: n, ...(from?.place ? from : { place: "basket" }), ...(item.price != null ? { price: item.price } : {}), ...(item.currency ? { currency: item.currency } : {}) })));
+  done(h("div", { class: "ordered" }, icon("check"), h("h2", { tabindex: "-1" }, t("thanks")), h("p", {}, t("order_number", { id: order })),
+    h("ul", {}, lines.map(({ item, n }) => h("li", {}, `${n} × ${titleOf(item)}`))), h("p", { class: "total" }, h("strong", {}, sum)), h("p", { class: "soft small" }, t("demo_only")), h("a", { class: "button", href: "/" }, t("to_home"))));
   toast(t("thanks"));
 }
 

@@ -1,17 +1,21 @@
 /**
- * What does one product look like in a list? Picture, brand, title, price, add to basket, and "why this?".
- * The title is the link and covers the card; the two buttons lie above it. A click is recorded before the page changes.
+ * What does one product look like in a list? Picture, brand, title, stars, price, add to basket (or choose a variant), "why
+ * this?" and "not interested". The title is the link and covers the card; the buttons lie above it. A click is recorded
+ * before the page changes, and remembered: what is bought of it later is the merit of this list.
  */
+import { turnAway, turnAwayButton } from "./dismiss.js";
 import { h, icon, toast } from "./dom.js";
 import { record, watch } from "./events.js";
 import { picture } from "./picture.js";
 import { addClick, inBasket, setBasket } from "./state.js";
-import { fieldName, has, money, t } from "./words.js";
+import { fieldName, has, money, number, t } from "./words.js";
+import { choosePanel } from "./variants.js";
 import { whyButton } from "./why.js";
 
 /** @typedef {import("./api.js").Hit} Hit */
 /** @typedef {import("./state.js").Item} Item */
-/** @typedef {{place: string, request_id?: string, query?: string, fresh?: boolean, heading?: string, ondismiss?: (hit: Hit, card: HTMLElement) => void}} Around */
+/** @typedef {{place: string, request_id?: string, query?: string, fresh?: boolean, heading?: string, variants?: boolean,
+ *   changed?: (card: HTMLElement, back: boolean) => void}} Around  `changed`: it was turned away, or came back */
 
 /** @param {Item} item */
 export const available = (item) => !["out_of_stock", "discontinued"].includes(item.availability || "") && item.stock !== 0;
@@ -24,7 +28,7 @@ export const titleOf = (item) => (item.title || item.id).replace(/(\d) (\p{L}{1,
 
 /** Put one more into the basket and say so. @param {Item} item @param {Partial<import("./events.js").Happening>} [from] @param {number} [n] */
 export function addToBasket(item, from = {}, n = 1) {
-  setBasket(item, inBasket(item.id) + n);
+  setBasket(item, inBasket(item.id) + n, from);
   toast(t("added", { title: titleOf(item) }));
   return record({ type: "cart", item: item.id, quantity: n, ...(item.price != null ? { price: item.price } : {}), ...(item.currency ? { currency: item.currency } : {}), ...from });
 }
@@ -33,6 +37,13 @@ export function addToBasket(item, from = {}, n = 1) {
 export function kindLabel(item) {
   const kind = item.kind && item.kind !== "product" ? item.kind : "";
   return kind ? h("span", { class: "kind-label" }, has(`kind.${kind}`) ? t(`kind.${kind}`) : fieldName(kind)) : null;
+}
+
+/** The stars of a product that has some. @param {Item} item */
+function stars(item) {
+  const value = Number(item.attributes?.rating);
+  if (!(value > 0 && value <= 5)) return null;
+  return h("span", { class: "rated", role: "img", "aria-label": t("stars_of", { n: value }) }, "★ ", number(Math.round(value * 10) / 10));
 }
 
 /** @param {Hit} hit @param {Around} around */
@@ -47,14 +58,19 @@ export function card(hit, around) {
     add.setAttribute("aria-label", count() ? t("add_more", { title: titleOf(item), n: count() }) : t("add_named", { title: titleOf(item) }));
   };
   show();
+  const many = Boolean(item.group && Object.keys(item.options || {}).length);
+  const choose = h("button", { class: "round choose", type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": "variant-panel", "aria-label": t("choose_named", { title: titleOf(item) }), title: t("choose_variant"),
+    onclick: () => choosePanel(item, choose, from, show) }, icon("swap"));
+  const away = () => turnAway(hit, from, el, around.changed);
   const el = h("article", { class: "card", "data-item": item.id },
     picture(item),
     h("div", { class: "body" },
-      h("p", { class: "brand" }, kindLabel(item), item.brand || ""),
-      h(around.heading || "h3", { class: "title", title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
-      hit.why.length || around.ondismiss ? whyButton(hit, () => around.ondismiss?.(hit, el)) : null,
-      h("div", { class: "foot-row" }, h("span", { class: "price" }, money(item.price, item.currency)), available(item) ? add : null)),
-    available(item) ? around.fresh && h("span", { class: "flag" }, t("new_here")) : h("span", { class: "flag gone" }, t("sold_out")));
+      h("p", { class: "brand" }, stars(item), kindLabel(item), item.brand || ""),
+      h(around.heading || "h3", { class: "title", title: titleOf(item) }, h("a", { href: itemUrl(item), onclick: () => { addClick(item, from); record({ type: "click", item: item.id, ...from }); } }, titleOf(item))),
+      whyButton(hit, away),
+      h("div", { class: "foot-row" }, h("span", { class: "price" }, money(item.price, item.currency)), many ? choose : null, available(item) ? add : null)),
+    available(item) ? around.fresh && h("span", { class: "flag" }, t("new_here")) : h("span", { class: "flag gone" }, t("sold_out")),
+    turnAwayButton(hit, away));
   watch(el, { type: "impression", item: item.id, ...from });
   return el;
 }

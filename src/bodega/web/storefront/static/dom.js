@@ -53,6 +53,9 @@ const ICONS = {
   tag: "M4 4h8l8 8-8 8-8-8zM8.500 8.500h.01",
   spark: "M12 3l2.200 6.200L20.500 12l-6.300 2.400L12 21l-2.200-6.600L3.500 12l6.300-2.800z",
   camera: "M4 8h3l2-3h6l2 3h3a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1zM12 10a3.500 3.500 0 1 0 0 7 3.500 3.500 0 0 0 0-7z",
+  undo: "M9 7H4V2M4.500 7A9 9 0 1 1 4 15",
+  swap: "M4 8h13l-3-3M20 16H7l3 3",
+  shield: "M12 3l8 3v6c0 5-3.500 8-8 9-4.500-1-8-4-8-9V6z",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15 9.500h.01",
   bin: "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13",
 };
@@ -68,15 +71,23 @@ export function announce(text) {
 }
 
 let hiding = 0;
+/** Runs when the message goes. @type {(() => void) | undefined} */
+let gone;
 
-/** A short message at the bottom, announced too. @param {string} text */
-export function toast(text) {
+/** A short message at the bottom, announced too; with something to press (`act`) it stays longer, and as long as it has the
+ * focus. `end` runs when it goes without. @param {string} text @param {{label: string, act: () => void, end: () => void}} [choice] */
+export function toast(text, choice) {
   const box = byId("toast");
-  box.replaceChildren(icon("check"), text);
+  const before = gone;
+  gone = choice?.end;
+  before?.();
+  const press = choice && h("button", { class: "link", type: "button", onclick: () => { gone = undefined; hide(); choice.act(); } }, choice.label);
+  box.replaceChildren(icon("check"), h("span", { "aria-hidden": "true" }, text), press || "");
   box.hidden = false;
-  announce(text);
-  clearTimeout(hiding);
-  hiding = window.setTimeout(() => (box.hidden = true), 2600);
+  announce(choice ? `${text} ${choice.label}` : text);
+  const hide = () => { box.hidden = true; const end = gone; gone = undefined; end?.(); };
+  const wait = () => { clearTimeout(hiding); hiding = window.setTimeout(() => (box.contains(document.activeElement) ? wait() : hide()), choice ? 7000 : 2600); };
+  wait();
 }
 
 /** Waits for a pause of `ms` before it runs. @param {(...a: any[]) => void} run @param {number} ms */

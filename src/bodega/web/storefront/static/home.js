@@ -1,7 +1,9 @@
-/** What would you like today? Departments, and the lists: for you, buy again, trending, popular, each saying why. */
+/** What would you like today? Departments, and the lists: for you, because you looked at something, buy again, looked at
+ * before, trending, new, popular; each says why, and none repeats what stands above it. */
 import { recommend, search } from "./api.js";
 import { h } from "./dom.js";
 import { departmentPicture, picture } from "./picture.js";
+import { becauseRail, newRail, recentRail } from "./rails.js";
 import { shelf } from "./shelf.js";
 import { clicks, personal, user } from "./state.js";
 import { t } from "./words.js";
@@ -52,11 +54,13 @@ export async function home(main) {
     shelf({ name: place, title: t(`list.${place}`), ask: () => recommend({ place, k: more.without ? 40 : 18 }), ...more });
   const lists = [
     make("home", { title: t(personal() ? "list.home" : "list.home_off"), note: becauseOf, mark: true, keep: true, without: elsewhere("repeat") }),
+    clicks().length ? becauseRail(elsewhere("repeat", "home")) : null,
     make("repeat", { note: () => t("note.repeat") }),
-    make("recent", { least: 4, note: () => t("note.recent") }),
-    make("trending", { note: () => t("note.trending"), without: elsewhere("repeat", "home") }),
-    make("popular", { note: () => t("note.popular"), without: elsewhere("repeat", "home", "trending") }),
-  ].filter((list) => personal() || !["repeat", "recent"].includes(list.dataset.list));
+    clicks().length > 3 ? recentRail("", 4) : null,
+    make("trending", { note: () => t("note.trending"), without: elsewhere("repeat", "home", "because") }),
+    newRail(elsewhere("repeat", "home", "because", "trending")),
+    make("popular", { note: () => t("note.popular"), without: elsewhere("repeat", "home", "because", "trending", "new") }),
+  ].filter((list) => list && (personal() || !["repeat", "because"].includes(String(list.dataset.list))));
   main.replaceChildren(
     h("section", { class: "hero", "aria-labelledby": "hello" }, h("div", { class: "wrap" }, h("h1", { id: "hello", tabindex: "-1" }, t(`hello.${part}`)), h("p", {}, t("hello_more")), departments())),
     h("div", { class: "wrap" }, ...lists));

@@ -1,12 +1,14 @@
-/** What exactly is it? Pictures, price, availability, attributes, and what is like it or goes with it. */
+/** What exactly is it? Pictures, price, availability, variants, attributes, reviews, and what is like it or goes with it. */
 import { ApiError, around, item as load, recommend } from "./api.js";
-import { addToBasket, available, titleOf } from "./card.js";
+import { addToBasket, available, itemUrl, titleOf } from "./card.js";
 import { h, icon } from "./dom.js";
 import { record } from "./events.js";
 import { drawing, picture } from "./picture.js";
 import { reviews } from "./reviews.js";
+import { recentRail, relationRails } from "./rails.js";
 import { shelf } from "./shelf.js";
-import { addClick } from "./state.js";
+import { addClick, origin } from "./state.js";
+import { variantPicker } from "./variants.js";
 import { fieldName, has, money, t, valueText } from "./words.js";
 
 /** @typedef {import("./state.js").Item} Item */
@@ -68,8 +70,8 @@ function crumbs(item) {
     path.map((name, n) => h("li", {}, h("a", { href: `/search?${new URLSearchParams({ "f.category": path.slice(0, n + 1).join(" > ") })}` }, name)))));
 }
 
-/** @param {HTMLElement} main @param {URL} url */
-export async function product(main, url) {
+/** @param {HTMLElement} main @param {URL} url @param {(to: string, how?: {replace?: boolean, keep?: boolean}) => void} go */
+export async function product(main, url, go) {
   const id = decodeURIComponent(url.pathname.slice("/item/".length));
   /** @type {Item} */
   let item;
@@ -80,22 +82,28 @@ export async function product(main, url) {
     return missing(main);
   }
   addClick(item);
-  record({ type: "view", item: id });
+  // What led here: a list's click of the last day. A view and what follows are its merit.
+  const from = origin(id);
+  record({ type: "view", item: id, ...from });
   let n = 1;
-  const buy = h("button", { class: "button", type: "button", disabled: !available(item), onclick: () => addToBasket(item, { place: "item" }, n) }, icon("plus"), available(item) ? t("add") : t("sold_out"));
+  const buy = h("button", { class: "button", type: "button", disabled: !available(item), onclick: () => addToBasket(item, from?.request_id ? from : { place: "item" }, n) }, icon("plus"), available(item) ? t("add") : t("sold_out"));
   const said = reviews(id);
   const similar = shelf({ name: "similar", title: t("list.similar"), ask: () => around(id, "similar", 16) });
   const together = shelf({ name: "together", title: t("list.together"), note: () => t("note.together"), ask: () => around(id, "together", 16) });
+  const choose = variantPicker(item, (other) => { addClick(other, from); go(itemUrl(other), { replace: true, keep: true }); });
+  const related = relationRails(id);
+  const seen = recentRail(id, 2);
   main.replaceChildren(h("div", { class: "wrap" }, crumbs(item),
     h("article", { class: "product" }, stage(item),
       h("div", { class: "facts" }, item.brand ? h("a", { class: "brand", href: `/search?${new URLSearchParams({ "f.brand": item.brand })}` }, item.brand) : null,
         h("h1", { tabindex: "-1" }, titleOf(item)),
         h("p", { class: "price" }, money(item.price, item.currency) || t("no_price")),
         stock(item),
+        choose,
         h("div", { class: "buy" }, available(item) ? stepper(1, (now) => (n = now), titleOf(item)) : null, buy),
         description(item), attributes(item))),
-    said, similar, together));
-  await Promise.all([said.load(), similar.load(), together.load()]);
+    together, related, similar, said, seen));
+  await Promise.all([choose.load(), said.load(), similar.load(), together.load(), seen.load(), ...related.map((rail) => rail.load())]);
   return titleOf(item);
 }
 

@@ -1,25 +1,26 @@
 /**
- * What did the shop find? Results with facets, chips, sort and "show more"; what was searched instead; and a page that still
+ * What did the shop find? Results with facets, chips, sort and "show more" (`more.js`); what was searched instead; and a page that still
  * offers something when nothing was found. The address holds the whole state, so that back, reload and links work.
  */
-import { facetValues, recommend, search } from "./api.js";
+import { facetValues, offers, recommend, search } from "./api.js";
 import { announce, facts, h, icon } from "./dom.js";
 import { card, ghosts } from "./card.js";
 import { asFilters, chips, facetPanel, readChoices, writeChoices } from "./facets.js";
 import { record } from "./events.js";
 import { departments } from "./home.js";
+import { more, MOST, STEP } from "./more.js";
 import { photoChip, photoOf } from "./photo.js";
 import { drawing } from "./picture.js";
+import { recentRail } from "./rails.js";
 import { reading, related, spoken } from "./reading.js";
 import { shelf } from "./shelf.js";
-import { addSearch } from "./state.js";
-import { number, t } from "./words.js";
+import { addSearch, dismissed } from "./state.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./facets.js").Choices} Choices */
 
-const STEP = 24;
-const MOST = 192;
-const SORTS = ["relevance", "price_up", "price_down", "newest"];
+/** As the shop calls them, and as they read. */
+const SORTS = { relevance: "relevance", price_up: "price_up", price_down: "price_down", newest: "newest", "-rating": "rating" };
 let recorded = "";
 /** Redirects followed since a page was shown: rules may send in circles. */
 let leaps = 0;
@@ -29,7 +30,8 @@ const MOST_LEAPS = 3;
 export async function results(main, url, go) {
   const params = url.searchParams;
   const query = (params.get("q") || "").trim();
-  const sort = SORTS.includes(params.get("sort") || "") ? String(params.get("sort")) : "relevance";
+  const { sorts } = await offers();
+  const sort = sorts.includes(params.get("sort") || "") ? String(params.get("sort")) : "relevance";
   const exact = params.get("exact") === "1";
   const choices = readChoices(params);
   const wanted = Math.min(MOST, Math.max(STEP, Number(params.get("n")) || STEP));
@@ -44,7 +46,7 @@ export async function results(main, url, go) {
   const fields = [...new Set([...facts.facets, ...Object.keys(choices), "*"])];
   const photo = photoOf(params.get("photo") || "");
   const asked = { query, filters: asFilters(choices), ...(exact ? { verbatim: true } : {}), ...(photo ? { image: photo.image } : {}) };
-  const ask = (/** @type {any} */ more) => search({ ...asked, sort, ...more });
+  const ask = (/** @type {any} */ more) => search({ ...asked, ...(sort.startsWith("-") ? { sort_by: sort } : { sort }), ...more });
   const find = (/** @type {string} */ field, /** @type {string} */ text, /** @type {AbortSignal} */ signal) => facetValues({ ...asked, field, text }, signal);
   const page = await ask({ k: wanted, facets: fields }).finally(() => main.removeAttribute("aria-busy"));
   if (query && recorded !== query) {
@@ -54,12 +56,12 @@ export async function results(main, url, go) {
   }
   if (page.redirect && !exact && leaps < MOST_LEAPS && leave(page.redirect, url, go)) return query;
   leaps = 0;
-  draw(main, { page, query, exact, sort, choices, params, change, go, ask, find, photo });
+  draw(main, { page, query, exact, sort, sorts, choices, params, change, go, ask, find, photo });
   return query || (photo ? t("photo.results") : "") || titleOf(choices) || t("all_products");
 }
 
 /** Pages that are drawn here; any other address is loaded. */
-const OURS = /^\/($|search$|basket$|item\/)/;
+const OURS = /^\/($|search$|basket$|privacy$|item\/)/;
 
 /** A rule of the shop sends this query elsewhere: a path of this host, or a whole http(s) address; nothing else is followed.
  * Says whether it went. @param {string} to @param {URL} from @param {(url: string, how?: any) => void} go */
@@ -90,13 +92,13 @@ function focused(main) {
 }
 
 /** @param {HTMLElement} main @param {any} state */
-function draw(main, { page, query, exact, sort, choices, params, change, go, ask, find, photo }) {
+function draw(main, { page, query, exact, sort, sorts, choices, params, change, go, ask, find, photo }) {
   const useful = page.facets.filter((/** @type {any} */ facet) => choices[facet.field] || (facet.values?.length || 0) > 1 || (facet.low != null && facet.low < facet.high));
   const panel = h("div", { class: "facets", role: "region", "aria-label": t("filters") }, facetPanel(useful, choices, change, find));
   const title = photo ? t(query ? "photo.results_and" : "photo.results", { query }) : query ? t("results_for", { query }) : titleOf(choices) || t("all_products");
   const resort = (/** @type {any} */ event) => { const to = new URLSearchParams(params); to.set("sort", event.target.value); to.delete("n"); go(`/search?${to}`, { keep: true }); };
   const sorter = h("label", { class: "sort" }, h("span", {}, t("sort")), h("select", { "aria-label": t("sort"), "data-key": "sort", onchange: resort },
-    SORTS.map((name) => h("option", { value: name, selected: name === sort }, t(`sort.${name}`)))));
+    Object.entries(SORTS).filter(([name]) => sorts.includes(name)).map(([name, said]) => h("option", { value: name, selected: name === sort }, t(`sort.${said}`)))));
   const chosen = asFilters(choices).length;
   const read = { page, query, exact, params, go };
   const body = h("div", { class: "found" },
@@ -108,7 +110,7 @@ function draw(main, { page, query, exact, sort, choices, params, change, go, ask
     page.hits.length ? list(page, query, params, ask) : nothing(query, chosen, change),
     related(page));
   const before = focused(main), scrolled = (opened || main).querySelector(".facets")?.scrollTop || 0;
-  main.replaceChildren(h("div", { class: useful.length ? "wrap results" : "wrap page-title" }, useful.length ? panel : null, body), page.hits.length ? "" : rescue());
+  main.replaceChildren(h("div", { class: useful.length ? "wrap results" : "wrap page-title" }, useful.length ? panel : null, body), page.hits.length ? "" : rescue(), seen());
   if (opened) refill(panel, page.total);
   panel.scrollTop = scrolled;
   if (before.inside && !before.key) main.querySelector("h1")?.focus({ preventScroll: true });
@@ -118,34 +120,10 @@ function draw(main, { page, query, exact, sort, choices, params, change, go, ask
 
 /** @param {any} page @param {string} query @param {URLSearchParams} params @param {(more: any) => Promise<any>} ask */
 function list(page, query, params, ask) {
-  const draw = (/** @type {any} */ from) => from.hits.map((/** @type {any} */ hit) => card(hit, { place: from.place || "search", request_id: from.request_id, query, heading: "h2" }));
+  const out = new Set(dismissed());
+  const draw = (/** @type {any} */ from) => from.hits.filter((/** @type {any} */ hit) => !out.has(hit.id)).map((/** @type {any} */ hit) => card(hit, { place: from.place || "search", request_id: from.request_id, query, heading: "h2" }));
   const grid = h("div", { class: "grid", id: "results", role: "group", "aria-label": t("results") }, draw(page));
-  const more = h("div", { class: "more" });
-  const shown = () => grid.children.length;
-  const footer = () => {
-    if (shown() >= page.total) return more.replaceChildren(page.total > STEP ? t("shown_all", { n: shown() }) : "");
-    const bar = h("i", {});
-    bar.style.setProperty("--share", String(shown() / page.total));
-    const button = h("button", { class: "button plain", type: "button", onclick: async () => {
-      button.disabled = true;
-      const at = shown();
-      try {
-        const next = await ask({ k: STEP, offset: at });
-        grid.append(...draw(next));
-        if (!next.hits.length) page.total = at;
-      } catch {
-        button.disabled = false;
-        return announce(t("list_failed"));
-      }
-      params.set("n", String(shown()));
-      history.replaceState(history.state, "", `/search?${params}`);
-      footer();
-      grid.children[at]?.querySelector("a")?.focus();
-    } }, t("show_more"));
-    more.replaceChildren(h("span", {}, t("shown_of", { shown: number(shown()), total: number(page.total) })), h("span", { class: "meter", "aria-hidden": "true" }, bar), button);
-  };
-  footer();
-  return [grid, more];
+  return [grid, more({ page, params, ask, draw, grid })];
 }
 
 /** @param {string} query @param {number} chosen @param {(choices: Choices) => void} change */
@@ -153,6 +131,13 @@ function nothing(query, chosen, change) {
   return h("div", { class: "empty" }, drawing("groceries", { hue: 70, ground: 75, accent: 24 }),
     h("h1", { tabindex: "-1" }, query ? t("nothing_for", { query }) : t("nothing")), h("p", {}, t(chosen ? "nothing_filters" : "nothing_more")),
     chosen ? h("button", { class: "button", type: "button", onclick: () => change({}) }, t("clear_all")) : null);
+}
+
+/** What was looked at before, below whatever was found. */
+function seen() {
+  const rail = recentRail();
+  rail.load();
+  return h("div", { class: "wrap" }, rail);
 }
 
 /** Something to go on with. */

@@ -1,9 +1,10 @@
 /**
  * What do people say who have it? Stars with their histogram, aspects with bars and a quote of either side, the most
- * telling sentences, and the reviews themselves, sorted and page by page. Stays away where nobody wrote anything.
+ * telling sentences, the reviews themselves, sorted and page by page, and a form for one's own.
  */
 import { call } from "./api.js";
 import { announce, h, icon } from "./dom.js";
+import { helpfulButton, reviewForm } from "./reviewing.js";
 import { fieldName, has, number, t } from "./words.js";
 
 /** @typedef {{text: string, review: string, polarity?: number, aspects?: string[], stars?: number}} Quote */
@@ -69,7 +70,7 @@ function one(review) {
     h("p", {}, review.stars != null ? marks(review.stars) : null, review.title ? h("strong", {}, review.title) : null),
     review.text ? h("p", { class: "text" }, review.text) : null,
     h("p", { class: "soft small" }, date, review.verified ? h("span", { class: "verified" }, icon("check"), t("bought_here")) : null,
-      review.helpful > 0 ? h("span", {}, t("helped", { n: review.helpful })) : null));
+      review.id ? helpfulButton(review) : null));
 }
 
 /** The section of a product's page; hidden until there is something to say. @param {string} id of the item */
@@ -113,7 +114,12 @@ export function reviews(id) {
 
   const load = async () => {
     const told = await ask(0).catch(() => null);
-    if (!told?.stats?.count) return;
+    if (!told) return;
+    if (!told.stats?.count) {
+      section.replaceChildren(h("h2", { id: "reviews-title", tabindex: "-1" }, t("reviews")), h("p", { class: "soft" }, t("no_reviews")), reviewForm(id, load));
+      section.hidden = false;
+      return;
+    }
     const sayings = (told.summary || []).slice(0, SHOWN);
     const aspects = (told.aspects || []).slice(0, SHOWN);
     section.replaceChildren(h("h2", { id: "reviews-title", tabindex: "-1" }, t("reviews")),
@@ -121,7 +127,7 @@ export function reviews(id) {
         sayings.length ? h("div", { class: "sayings" }, h("h3", {}, t("reviews_say")), sayings.map((quote) => h("p", {}, said(quote)))) : null),
       aspects.length ? h("ul", { class: "aspects" }, aspects.map(line)) : null,
       told.origin === "lexicon" ? h("p", { class: "soft small" }, t("judged_by_words")) : null,
-      h("div", { class: "review-bar" }, chosen, sort), list, h("p", {}, more));
+      h("div", { class: "review-bar" }, chosen, sort), list, h("p", {}, more), reviewForm(id, load));
     section.hidden = false;
     put(told);
   };

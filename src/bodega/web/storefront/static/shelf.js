@@ -1,16 +1,15 @@
 /**
- * One list of recommended products, with a title that says why. It scrolls sideways, asks again after "not interested",
- * marks what is new since the last visit to it, and stays away when it has nothing to offer.
+ * One list of recommended products, with a title that says why. It scrolls sideways, moves up what stands behind
+ * after "not interested", marks what is new since the last visit to it, and stays away when it has nothing to offer.
  */
-import { h, icon, announce } from "./dom.js";
-import { card, ghosts, titleOf } from "./card.js";
-import { record } from "./events.js";
-import { addDismissed, clicks, dismissed, lastShown, personal, setShown } from "./state.js";
+import { h, icon } from "./dom.js";
+import { card, ghosts } from "./card.js";
+import { clicks, dismissed, lastShown, setShown } from "./state.js";
 import { has, t } from "./words.js";
 
 /** @typedef {import("./api.js").Page} Page */
 /** @typedef {{name: string, title: string, note?: (page: Page) => any, ask: () => Promise<Page>, mark?: boolean,
- *   without?: () => Set<string>, keep?: boolean, least?: number}} Options */
+ *   without?: () => Set<string>, strict?: boolean, keep?: boolean, least?: number}} Options  `strict`: rather short than showing again */
 
 const LONGEST = 18;
 
@@ -54,32 +53,31 @@ export function shelf(options) {
       console.info(`list ${options.name}:`, error);
       return [];
     }
-    const out = new Set(personal() ? [] : dismissed());
+    const out = new Set(dismissed());
     const elsewhere = options.without?.() || new Set();
     const wanted = page.hits.filter((hit) => !out.has(hit.id));
     const unseen = wanted.filter((hit) => !elsewhere.has(hit.id));
-    const hits = (unseen.length >= 5 ? unseen : wanted).slice(0, LONGEST);
+    const some = unseen.length >= 5 || options.strict ? unseen : wanted;
+    const hits = some.slice(0, LONGEST), spare = some.slice(LONGEST);
     const before = new Set(lastShown(options.name));
     section.hidden = hits.length < (options.least || 1) && !options.keep;
     note.replaceChildren(...[options.note?.(page) ?? basis(page)].flat());
-    row.replaceChildren(...hits.map((hit) => card(hit, { place: page.place || options.name, request_id: page.request_id, ondismiss: dismiss,
-      fresh: Boolean(options.mark && before.size && !before.has(hit.id) && clicks().length) })));
-    if (!hits.length) row.append(h("p", { class: "notice" }, t("list_empty")));
+    /** @type {Map<HTMLElement, HTMLElement>} what moved up for what went */
+    const moved = new Map();
+    /** @param {HTMLElement} el @param {boolean} back */
+    const changed = (el, back) => {
+      const hit = back ? undefined : spare.shift();
+      if (hit) moved.set(el, row.appendChild(make(hit)));
+      else if (back) moved.get(el)?.remove();
+      ends();
+    };
+    const make = (/** @type {import("./api.js").Hit} */ hit) => card(hit, { place: page.place || options.name, request_id: page.request_id, changed,
+      fresh: Boolean(options.mark && before.size && !before.has(hit.id) && clicks().length) });
+    row.replaceChildren(...hits.map(make));
+    if (!hits.length && !section.hidden) row.append(h("p", { class: "notice" }, t("list_empty")));
     if (options.mark) setShown(options.name, hits.map((hit) => hit.id));
     ends();
     return section.hidden ? [] : hits.map((hit) => hit.id);
   };
-
-  /** @param {import("./api.js").Hit} hit @param {HTMLElement} el */
-  async function dismiss(hit, el) {
-    el.classList.add("leaving");
-    addDismissed(hit.id);
-    const at = [...row.children].indexOf(el);
-    await Promise.all([record({ type: "dismiss", item: hit.id, place: options.name, position: hit.position }), new Promise((done) => setTimeout(done, 220))]);
-    await section.load();
-    announce(t("dismissed", { title: titleOf(hit.document) }));
-    const next = row.children[Math.min(at, row.children.length - 1)]?.querySelector("a") || section.querySelector("h2");
-    next?.focus({ preventScroll: true });
-  }
   return section;
 }

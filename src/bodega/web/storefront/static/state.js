@@ -59,15 +59,18 @@ const slim = ({ id, kind, title, brand, category, price, currency, images, attri
   id, kind, title, brand, category, price, currency, images: images?.slice(0, 1), attributes, availability, stock,
 });
 
-/** @returns {{item: Item, n: number}[]} */
+/** Where in which list something was met. @typedef {{place?: string, position?: number, request_id?: string, query?: string}} From */
+
+/** @returns {{item: Item, n: number, from?: From}[]} */
 export const basket = () => [].concat(read("basket", [])).filter((/** @type {any} */ line) => line?.item?.id && line.n > 0);
 export const basketCount = () => basket().reduce((sum, line) => sum + line.n, 0);
 
-/** Set how many of an item are in the basket; 0 removes it. @param {Item} item @param {number} n */
-export function setBasket(item, n) {
+/** Set how many of an item are in the basket; 0 removes it. It stays the merit of the list that it first came from.
+ * @param {Item} item @param {number} n @param {From} [from] */
+export function setBasket(item, n, from) {
   const lines = basket();
   const at = lines.findIndex((line) => line.item.id === item.id);
-  const line = { item: slim(item), n: Math.min(99, n) };
+  const line = { item: slim(item), n: Math.min(99, n), from: lines[at]?.from || from };
   if (at < 0) lines.push(line);
   else lines[at] = line;
   write("basket", lines.filter((each) => each.n > 0));
@@ -77,11 +80,18 @@ export function setBasket(item, n) {
 export const inBasket = (id) => basket().find((line) => line.item.id === id)?.n || 0;
 export const emptyBasket = () => write("basket", []);
 
-/** @returns {{item: Item, time: number}[]} newest first */
+/** @returns {{item: Item, time: number, from?: From}[]} newest first */
 export const clicks = () => [].concat(read("clicks", [])).filter((/** @type {any} */ each) => each?.item?.id);
-/** @param {Item} item */
-export const addClick = (item) =>
-  write("clicks", [{ item: slim(item), time: Date.now() }, ...clicks().filter((each) => each.item.id !== item.id)].slice(0, 12));
+/** @param {Item} item @param {From} [from] the list it was clicked in; without one, what was known before */
+export const addClick = (item, from = origin(item.id)) =>
+  write("clicks", [{ item: slim(item), time: Date.now(), from }, ...clicks().filter((each) => each.item.id !== item.id)].slice(0, 20));
+
+const DAY = 86_400_000;
+/** The list that led to a product within a day: what is bought of it is that list's merit. @param {string} id @returns {From | undefined} */
+export function origin(id) {
+  const click = clicks().find((each) => each.item.id === id);
+  return click && Date.now() - click.time < DAY ? click.from : undefined;
+}
 
 /** @returns {string[]} */
 export const searches = () => [].concat(read("searches", [])).filter((/** @type {any} */ each) => typeof each === "string");
@@ -91,7 +101,14 @@ export const addSearch = (query) => write("searches", [query, ...searches().filt
 /** @returns {string[]} */
 export const dismissed = () => [].concat(read("dismissed", []));
 /** @param {string} id */
-export const addDismissed = (id) => write("dismissed", [...dismissed(), id].slice(-200));
+export const addDismissed = (id) => write("dismissed", [...dismissed().filter((each) => each !== id), id].slice(-200));
+/** @param {string} id */
+export const dropDismissed = (id) => write("dismissed", dismissed().filter((each) => each !== id));
+
+/** Reviews this visitor found helpful. @returns {string[]} */
+export const voted = () => [].concat(read("voted", []));
+/** @param {string} id @param {boolean} on */
+export const setVoted = (id, on) => write("voted", [...voted().filter((each) => each !== id), ...(on ? [id] : [])].slice(-200));
 
 /** What a list showed last time, so that new products can be marked. @param {string} list @returns {string[]} */
 export const lastShown = (list) => [].concat(read("shown", {})[list] || []);
@@ -100,7 +117,7 @@ export const setShown = (list, ids) => write("shown", { ...read("shown", {}), [l
 
 /** Forget this visitor: a new session that nobody knows. The basket stays. */
 export function forget() {
-  for (const key of ["user", "clicks", "searches", "dismissed", "shown"]) write(key, Array.isArray(read(key, "")) ? [] : "");
+  for (const key of ["user", "clicks", "searches", "dismissed", "shown", "voted"]) write(key, Array.isArray(read(key, "")) ? [] : "");
   write("shown", {});
   write("session", `s-${randomId()}`);
 }

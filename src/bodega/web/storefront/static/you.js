@@ -32,6 +32,7 @@ export function youPanel(again) {
       seen.length ? h("ul", {}, seen.slice(0, 6).map(({ item, time }) => h("li", {}, h("a", { class: "seen", href: itemUrl(item) }, picture(item), h("span", {}, titleOf(item)), h("time", { datetime: new Date(time).toISOString() }, ago(time)))))) : h("p", { class: "soft" }, t("no_clicks")),
       h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: personal(), id: "personal", onchange: (/** @type {any} */ event) => { setPersonal(event.target.checked); again(); fill(); byId("personal")?.focus(); } }), h("span", {}, t("personal"), h("br"), h("span", { class: "soft small" }, t("personal_more")))),
       who.length ? h("label", { class: "field" }, t("shop_as"), h("select", { onchange: (/** @type {any} */ event) => { setUser(event.target.value); again(); } }, h("option", { value: "", selected: !user() }, t("guest")), who.map((id) => h("option", { value: id, selected: id === user() }, id)))) : null,
+      h("p", {}, h("a", { class: "link", href: "/privacy" }, t("privacy"))),
       h("button", { class: "link", type: "button", onclick: () => { forget(); panel.hidePopover(); toast(t("forgotten")); again(); } }, t("forget")));
   }
 
