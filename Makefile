@@ -100,7 +100,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "Bodega needs Python 3.11 or newer; '$(PYTHON)' is not. Next: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): a minute or two"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,vectors,encoders,minilm,tagger,llm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,console,dev,vectors,encoders,minilm,tagger,llm]'
 	touch $@
 
 # What only training needs (torch alone is hundreds of MB): the tests and `bodega bench ... --models all` use it, the demo

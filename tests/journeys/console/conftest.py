@@ -226,12 +226,18 @@ class Seat:
         self._contexts.append(opened)
         page = opened.new_page()
         page.set_default_timeout(10_000)
-        page.on("console", lambda told: told.type in ("error", "warning") and self.complaints.append(told.text))
+        page.on("console", lambda told: told.type in ("error", "warning") and self.complain(told))
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         own = (self.desk.url, "blob:", "data:")
         page.on("request", lambda asked: asked.url.startswith(own) or self.foreign.append(asked.url))
         return page
+
+    def complain(self, told: Any) -> None:
+        """Note what the browser's console says, with the address that it speaks of."""
+        text = f"{told.text} {told.location.get('url', '')}".strip()
+        if "/v1/live" not in text:  # a stream of events that ends with its page is no news
+            self.complaints.append(text)
 
     def sign_in(self, page: Any) -> None:
         """Put the cookie of a session into the page's context, without the form."""
