@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bodega.engine.experiments_arms import Dial, checked_arms, dials, touched
+from bodega.engine.experiments_planning import Asked, Planned, checked_metrics, known_metric, planned_for
+from bodega.engine.experiments_reading import Tried, log_of, tried
 from bodega.engine.experiments_serving import LOGGER, Serving, Taken
 from bodega.engine.hearing import Kind
 from bodega.errors import Conflict
@@ -65,6 +67,17 @@ class Experiments(Serving):
         """
         return self._moved(self._store.move(experiment, "finished", who=who, why=why, promoted=promoted))
 
+    def read(self, experiment: str, *, brief: bool = False) -> Tried:
+        """What it says now. `brief`: without its course and its segments. Raises BadRequest (404)."""
+        kept = self.get(experiment)
+        log = log_of(self._around.stores, self._around.privacy)
+        return tried(kept, log, self._around.settings.experiments.before_days, brief=brief)
+
+    def plan(self, metric: str = "purchases", *, asked: Asked | None = None) -> Planned:
+        """How many shoppers and days it takes to find lifts of a metric. Raises BadRequest for an unknown metric."""
+        known_metric(metric, "metric")
+        return planned_for(log_of(self._around.stores, self._around.privacy), metric, asked or Asked())
+
     def delete(self, experiment: str, *, who: str) -> None:
         """Remove a draft. Raises BadRequest (404), Conflict."""
         if not self._store.delete(experiment, who=who):
@@ -83,7 +96,8 @@ class Experiments(Serving):
         return kept
 
     def _checked(self, experiment: Experiment) -> None:
-        snapshots = [info.id for info in self._snapshots.infos()]
+        checked_metrics(experiment)
+        snapshots = [*(info.id for info in self._snapshots.infos()), *self._snapshots.beside()]
         checked_arms(experiment, self._around.settings, self._sources(), snapshots)
 
     def _apart(self, mine: Experiment, other: Experiment) -> None:

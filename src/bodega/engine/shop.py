@@ -28,15 +28,18 @@ from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, sin
 from bodega.engine.erasure import Erasures
 from bodega.engine.experiments import Experiments, Taken
 from bodega.engine.experiments_promoting import promoted
+from bodega.engine.experiments_reading import log_of
 from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
+from bodega.engine.insights import insight_of
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.judged import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.loop import Loop, LoopDoors
+from bodega.engine.loop_contest import Interleaved
 from bodega.engine.office import Office
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, line_of, patiently
@@ -119,6 +122,8 @@ class Shop(Asks):
         """Keeps one line a page that was answered."""
         self.answering.buried = self.privacy.is_buried
         self.answering.agreed = lambda shown: bool(self.privacy.taught([shown]))
+        self.insight = insight_of(self)
+        """What happens in the shop, by day, live and by query."""
         self._parts = parts
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
@@ -151,11 +156,13 @@ class Shop(Asks):
             )
         )
         """Who says how well items answer queries, and what is made of it."""
-        self.loop = Loop(LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.share))
-        """The shop learns by itself, and serves what proved itself."""
         self.experiments = Experiments(self, self._snapshots, parts)
         """What is compared on shoppers, and which arm a page is answered by."""
         self.experiments.line = line
+        looped = LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.share)
+        contest = Interleaved(lambda: self.experiments, lambda: log_of(stores, self.privacy), settings.loop)
+        self.loop = Loop(replace(looped, contest=contest))
+        """The shop learns by itself, and serves what proved itself."""
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -298,6 +305,7 @@ class Shop(Asks):
             self.trials.observe(events)
         fresh, durable = list(self.privacy.taught(fresh)), fresh
         self.experiments.observe(durable, fresh)
+        self.insight.observe(fresh)
         if self._catching is not None:
             self._catching.observe(fresh)
         if self._arriving is not None:
@@ -352,6 +360,7 @@ class Shop(Asks):
             self.shoppers.forget(users=users, sessions=sessions)
         else:
             self.shoppers.forget_all()
+        self.insight.forget()
         self.answering.flush(2.0)  # a line that was judged before somebody was forgotten lies in the store, then
         self.steering.forget()
         if self.trials is not None:
@@ -581,6 +590,7 @@ class Shop(Asks):
 
     def close(self) -> None:
         self.answering.close()
+        self.insight.close()
         self.experiments.close()
         if self.trials is not None:
             self.trials.close()

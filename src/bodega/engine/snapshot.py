@@ -219,6 +219,12 @@ class Snapshots:
                 found[entry.id] = SnapshotInfo(entry.id, entry.time, entry.id == pointer.current, size, manifest.facts)
         return [*found.values()]
 
+    def beside(self) -> list[str]:
+        """Snapshots in this folder that were never pointed at: candidates (`workshop`)."""
+        pointer = self._pointer()
+        known = {entry.id for entry in pointer.history} if pointer is not None else set()
+        return sorted(path.parent.name for path in self.folder.glob(f"*/{MANIFEST}") if path.parent.name not in known)
+
     def rollback(self, name: str = "") -> str:
         """Serve `name` again (default: the snapshot before the current one), after verifying it."""
         known = [info.id for info in self.infos()]

@@ -21,7 +21,7 @@ from bodega.engine.learn import Knows, LearnReport, Opened, Parts, learn, open_l
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES
 from bodega.engine.shelf import Shelf
-from bodega.engine.snapshot import MANIFEST, SnapshotInfo, Snapshots
+from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.errors import NotLearned
 from bodega.events.gathering import People
 from bodega.protocols import CatalogStore, EventRows, EventStore, Progress
@@ -199,8 +199,7 @@ class Workshop:
 
     def drop(self, name: str) -> None:
         """Delete a candidate that nobody is going to be served from; a published snapshot stays."""
-        published = {info.id for info in self.infos()}
-        if name and name not in published and (self._snapshots.folder / name / MANIFEST).exists():
+        if name in self._snapshots.beside():
             shutil.rmtree(self._snapshots.folder / name, ignore_errors=True)
 
 
