@@ -1,7 +1,7 @@
 """Make the documentation site: `python docs/make_site.py` (or `make docs`) writes site/, or fails on a broken link.
 
-One text serves GitHub and the site, and nothing is written twice. The pages are first laid out in `build/pages` as any
-generator of sites reads them, then one is run over that folder; a test opens the result in a browser. Laying out means:
+One text serves GitHub and the site, and nothing is written twice. The pages are first laid out in a folder as any
+generator of sites reads them, then one is run over it; a test opens the result in a browser. Laying out means:
 
 * the pages of the project's root (README, ARCHITECTURE ...) join, README as the first page; links between them and
   `docs/` keep working in both places; a link to a file that is no page becomes the file's name;
@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-BUILD = ROOT / "build"
 MADE = "images/made"
 NAMES = {ROOT / "README.md": "index.md", ROOT / "README.zh.md": "index.zh.md", DOCS / "index.md": "pages.md"}
 """Pages that are called otherwise on the site: a folder shows its README first, a site its index."""
@@ -141,17 +141,29 @@ def cut_chinese(index: Path) -> None:
     index.write_text(json.dumps(told, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
 
-def main() -> int:
-    folder = BUILD / "pages"
-    lay_out(folder)
+def generate(pages_folder: Path) -> int:
+    """Run the generator over pages that are laid out: 0 when nothing is wrong with them."""
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", "mkdocs.yml"]
-    done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603 - a fixed command
-    if done.returncode == 0:
-        cut_chinese(folder / "site" / "search.json")
-        shutil.rmtree(ROOT / "site", ignore_errors=True)
-        shutil.move(folder / "site", ROOT / "site")
-    return done.returncode
+    return subprocess.run(command, cwd=pages_folder, check=False).returncode  # noqa: S603 - a fixed command
+
+
+def build(folder: Path) -> int:
+    """Write `folder/site`; returns 0, or what the generator says of a broken page."""
+    pages_folder = folder / "pages"
+    lay_out(pages_folder)
+    status = generate(pages_folder)
+    if status == 0:
+        cut_chinese(pages_folder / "site" / "search.json")
+        shutil.rmtree(folder / "site", ignore_errors=True)
+        shutil.move(pages_folder / "site", folder / "site")
+    shutil.rmtree(pages_folder)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".site-") as work:
+        result = build(Path(work))
+        if result == 0:
+            shutil.rmtree(ROOT / "site", ignore_errors=True)
+            shutil.move(Path(work) / "site", ROOT / "site")
+    sys.exit(result)
