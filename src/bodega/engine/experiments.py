@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bodega.engine.experiments_arms import Dial, checked_arms, dials, touched
+from bodega.engine.experiments_guard import Guard
 from bodega.engine.experiments_planning import Asked, Planned, checked_metrics, known_metric, planned_for
 from bodega.engine.experiments_reading import Tried, log_of, tried
-from bodega.engine.experiments_serving import LOGGER, Serving, Taken
+from bodega.engine.experiments_serving import LOGGER, Around, Serving, Taken
 from bodega.engine.hearing import Kind
+from bodega.engine.learn import Parts
+from bodega.engine.snapshot import Snapshots
 from bodega.errors import Conflict
 from bodega.evaluation.experiments.conducting import no_experiment
 from bodega.schema.experiments import Experiment, ExperimentChange, KeptExperiment
@@ -27,6 +30,11 @@ __all__ = ["Experiments", "Taken"]
 
 class Experiments(Serving):
     """The experiments of one shop. Safe from several threads."""
+
+    def __init__(self, around: Around, snapshots: Snapshots, parts: Parts) -> None:
+        super().__init__(around, snapshots, parts)
+        self.guard = Guard(self, around.folder, around.settings)
+        """Stops what does harm; whoever keeps the shop running gives it its turns."""
 
     def get(self, experiment: str) -> KeptExperiment:
         """Raises BadRequest (404) when there is none."""

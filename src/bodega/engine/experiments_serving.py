@@ -19,6 +19,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from bodega.engine.answer import Engine
@@ -60,6 +61,7 @@ Turned = tuple[tuple[str, str], ...]
 class Around(Protocol):
     """What the experiments of a shop stand in; `Shop` fits."""
 
+    folder: Path
     settings: Settings
     privacy: Privacy
     rules: Rules
