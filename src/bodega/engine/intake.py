@@ -27,6 +27,7 @@ from bodega.engine.trials import DecisionStore
 from bodega.errors import UnknownItem
 from bodega.events import EventOptions, import_events
 from bodega.events.people import PeopleStore
+from bodega.insight.attribution import Logbook
 from bodega.protocols import (
     Along,
     AnswerStore,
@@ -72,6 +73,8 @@ class Stores(Protocol):
     def facts(self) -> FactStore: ...
     @property
     def answers(self) -> AnswerStore: ...
+    @property
+    def logbook(self) -> Logbook: ...
     @property
     def decisions(self) -> DecisionStore: ...
     @property

@@ -20,13 +20,16 @@ from bodega.service.border import AGENT, APPLICATION, KEY, shaped
 from bodega.service.console import console_handlers
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.doctor import doctor_handlers
+from bodega.service.experiments import experiment_handlers
 from bodega.service.explaining import explaining_handlers
 from bodega.service.fairness import fairness_handlers
 from bodega.service.front import front_handlers
 from bodega.service.gate import Gate
 from bodega.service.guard import guard_of
+from bodega.service.insight import insight_handlers
 from bodega.service.inspecting import inspecting_handlers
 from bodega.service.intake import Intake, intake_handlers
+from bodega.service.judgments import judgment_handlers
 from bodega.service.knowledge import knowledge_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.models import model_handlers
@@ -61,8 +64,10 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *intake_handlers(desk, intake),
             *algolia_handlers(desk, intake),
             *rule_handlers(desk),
+            *experiment_handlers(desk),
             *knowledge_handlers(desk),
             *explaining_handlers(desk),
+            *insight_handlers(desk),
             *inspecting_handlers(desk),
             *relation_handlers(desk),
             *photo_handlers(desk),
@@ -74,6 +79,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *model_handlers(desk),
             *fairness_handlers(desk),
             *front_handlers(desk),
+            *judgment_handlers(desk),
             *operate_handlers(desk, document(shop.settings.name)),
             *handlers,
         ],

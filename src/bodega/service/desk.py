@@ -12,14 +12,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from bodega.engine.deadline import Clock
 from bodega.engine.erasure import Erasures
+from bodega.engine.experiments import Experiments
 from bodega.engine.front import Helped, Offers, Variants
+from bodega.engine.insights import Insight
+from bodega.engine.judged import Judgments
 from bodega.engine.knowledge import Knowledge
+from bodega.engine.loop_state import AuditLine, LoopState
 from bodega.engine.office import Office
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
@@ -66,6 +70,24 @@ class Reads(Protocol):
         ...
 
 
+class Loops(Protocol):
+    """How the shop learns by itself; `bodega.engine.loop.Loop` fits."""
+
+    error: str
+
+    @property
+    def switch(self) -> Literal["human", "auto"]: ...
+    @property
+    def state(self) -> LoopState: ...
+    @property
+    def running(self) -> bool: ...
+    def trail(self, limit: int = 100) -> list[AuditLine]: ...
+    def measured(self) -> dict[str, Any]: ...
+    def start(self) -> bool: ...
+    def approve(self, who: str) -> LoopState: ...
+    def reject(self, who: str, why: str = "") -> LoopState: ...
+
+
 class SnapshotLine(Protocol):
     @property
     def id(self) -> str: ...
@@ -103,7 +125,15 @@ class ShopLike(Protocol):
     @property
     def steering(self) -> Steers: ...
     @property
+    def experiments(self) -> Experiments: ...
+    @property
     def knowledge(self) -> Knowledge: ...
+    @property
+    def judgments(self) -> Judgments: ...
+    @property
+    def loop(self) -> Loops: ...
+    @property
+    def insight(self) -> Insight: ...
     @property
     def privacy(self) -> Privacy: ...
     @property

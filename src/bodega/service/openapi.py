@@ -19,11 +19,15 @@ from bodega.service import asking
 from bodega.service.console import CONSOLE_TYPES
 from bodega.service.described import describe
 from bodega.service.doctor import DOCTOR_TYPES, OFFENDERS, TWINS
+from bodega.service.experiments import EXPERIMENT_TYPES
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.fairness import FAIRNESS_TYPES
 from bodega.service.front import FRONT_TYPES
 from bodega.service.inspecting import INSPECT_TYPES
+from bodega.service.insight import DAILY, INSIGHT_TYPES, LIVE, QUERIES, TODAY
 from bodega.service.intake import Ids
+from bodega.service.judgments import JUDGMENT_TYPES
+from bodega.service.judgments import LISTED as JUDGED
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.models import MAPPED, MODEL_TYPES
 from bodega.service.photos import FORM, Seen
@@ -167,6 +171,7 @@ PLAIN = (
 TYPES = (
     *PLAIN,
     *RULE_TYPES,
+    *EXPERIMENT_TYPES,
     *FACT_TYPES,
     *WHY_NOT_TYPES,
     *INSPECT_TYPES,
@@ -179,6 +184,8 @@ TYPES = (
     *FAIRNESS_TYPES,
     *FRONT_TYPES,
     *CONSOLE_TYPES,
+    *JUDGMENT_TYPES,
+    *INSIGHT_TYPES,
     AlgoliaAsked,
     AlgoliaTold,
     AlgoliaError,
@@ -217,6 +224,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "to": ("Another item: how the two hang together, in words.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "order": ("Order of reviews.", {"type": "string", "enum": ["newest", "helpful", "highest", "lowest"]}),
     "stars": ("Only reviews of so many stars; 0: all.", {"type": "integer", "minimum": 0, "maximum": 5}),
+    "origin": ("Only judges of this kind.", {"type": "string", "enum": ["human", "clicks", "llm"]}),
+    "judge": ("Only this judge.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
     "attribute": ("Only facts of this column.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "value": ("Only facts with this value.", {"type": "string", "maxLength": asking.ID_LIMIT}),
@@ -226,8 +235,18 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "conflicts": ("true: only facts that contradict the shop; false: only others.", {"type": "boolean"}),
     "after": ("`next` of the page before.", {"type": "string"}),
     "part": ("A part of the score; all: the whole.", {"type": "string", "maxLength": 40}),
-    "by": ("What they share: title, picture.", {"type": "string", "enum": ["title", "picture"]}),
-    "kind": ("A shopper with an id, or a guest by the visit.", {"type": "string", "enum": ["user", "session"]}),
+    "by": (
+        "What they share (title, picture), or what days are parted by (place, position, source, hour).",
+        {"type": "string", "enum": ["title", "picture", "place", "position", "source", "hour", ""]},
+    ),
+    "kind": (
+        "A shopper with an id, or a guest by the visit (user, session); which queries (top, rising, failing).",
+        {"type": "string", "enum": ["user", "session", "top", "rising", "failing"]},
+    ),
+    "days": ("So many days.", {"type": "integer", "minimum": 1, "maximum": 731}),
+    "day": ("A day, YYYY-MM-DD in UTC; default: today.", {"type": "string", "format": "date"}),
+    "until": ("The last day, YYYY-MM-DD in UTC.", {"type": "string", "format": "date"}),
+    "minutes": ("So many minutes.", {"type": "integer", "minimum": 1, "maximum": 120}),
     "snapshot": ("Id of a snapshot; default: the served one.", {"type": "string", "maxLength": 64}),
     "source": ("A source with item vectors.", {"type": "string", "maxLength": 40}),
     "limit": ("At most so many.", {"type": "integer", "minimum": 0, "maximum": 1000}),
@@ -275,6 +294,8 @@ PHOTO = "photo"
 """A body that is no JSON: the bytes of a photo, or a form with one."""
 TRAIL = ("rule", "limit", "before")
 TOKEN = ("X-Shopper-Token",)
+PLAN = ("metric", "lift", "arms", "share", "power", "days")
+TRIED = "/v1/experiments/{experiment_id}"
 
 OPERATIONS = (
     Operation("get", "/v1/search", "search", "Search", "search", asking.SEARCH, answer="Page"),
@@ -325,6 +346,26 @@ OPERATIONS = (
     Operation("post", FACET_VALUES, "algolia_facet_values", "Facet values", "search", (), ASKED, TOLD),
     Operation("get", "/1/indexes/{index}/{object}", "algolia_object", "One record", "search", answer=TOLD),
     Operation("post", "/1/events", "algolia_events", "Clicks, conversions, views", "events", (), ASKED, TOLD),
+    Operation("get", "/v1/judgments", "judgments", "Who says what", "admin", JUDGED, "", "JudgmentList"),
+    Operation("post", "/v1/judgments", "judgments_say", "Judge", "admin", (), "JudgmentsSaid", "JudgmentsTaken"),
+    Operation("get", "/v1/judgments/progress", "judgments_progress", "How far it is", "admin", answer="JudgingTold"),
+    Operation(
+        "get", "/v1/judgments/queue", "judgments_queue", "Worth judging", "admin", ("limit",), "", "JudgmentQueue"
+    ),
+    Operation(
+        "post", "/v1/judgments/delete", "judgments_delete", "Take it back", "admin", (), "JudgmentUnsaid", "Deleted"
+    ),
+    Operation("post", "/v1/judgments/clicks", "judgments_clicks", "Grade the clicks", "admin", answer="ClickReport"),
+    Operation(
+        "get", "/v1/judgments/reports", "judgments_reports", "The last nights", "admin", ("limit",), "", "ReportList"
+    ),
+    Operation(
+        "post", "/v1/judgments/report", "judgments_report", "Did search get worse?", "admin", answer="RelevanceReport"
+    ),
+    Operation("get", "/v1/loop", "loop", "How far the loop is", "admin", answer="LoopTold"),
+    Operation("post", "/v1/loop/run", "loop_run", "Let it go on", "admin", answer="LoopTold"),
+    Operation("post", "/v1/loop/approve", "loop_approve", "Serve the candidate", "admin", answer="LoopTold"),
+    Operation("post", "/v1/loop/reject", "loop_reject", "Drop the candidate", "admin", (), "LoopRejected", "LoopTold"),
     Operation("get", "/v1/rules", "rules", "All merchandising rules", "admin", answer="RuleList"),
     Operation("post", "/v1/rules", "rule_create", "Add a rule", "admin", (), "Rule", "Rule"),
     Operation("get", "/v1/rules/{rule_id}", "rule", "One rule", "admin", answer="Rule"),
@@ -334,6 +375,32 @@ OPERATIONS = (
         "post", "/v1/rules/preview", "rules_preview", "What would it change?", "admin", (), "PreviewAsked", "Preview"
     ),
     Operation("get", "/v1/rules/audit", "rules_audit", "Who changed what", "admin", TRAIL, answer="RuleTrail"),
+    Operation("get", "/v1/experiments", "experiments", "All experiments", "admin", answer="ExperimentList"),
+    Operation(
+        "get", "/v1/experiments/dials", "experiment_dials", "What may arms turn?", "admin", answer="ExperimentDials"
+    ),
+    Operation("get", "/v1/experiments/plan", "experiment_plan", "How long will it take?", "admin", PLAN, "", "Planned"),
+    Operation(
+        "get",
+        "/v1/experiments/audit",
+        "experiment_audit",
+        "Who did what, and why",
+        "admin",
+        ("experiment", "limit", "before"),
+        answer="ExperimentTrail",
+    ),
+    Operation("get", TRIED, "experiment", "One experiment", "admin", answer="KeptExperiment"),
+    Operation("put", TRIED, "experiment_put", "Write a draft", "admin", ("version",), "Experiment", "KeptExperiment"),
+    Operation("delete", TRIED, "experiment_delete", "Delete a draft", "admin", answer="Deleted"),
+    Operation("get", f"{TRIED}/reading", "experiment_reading", "What it says now", "admin", ("brief",), "", "Tried"),
+    Operation(
+        "post", f"{TRIED}/start", "experiment_start", "Start it", "admin", (), "ExperimentMove", "KeptExperiment"
+    ),
+    Operation("post", f"{TRIED}/stop", "experiment_stop", "Stop it", "admin", (), "ExperimentMove", "KeptExperiment"),
+    Operation(
+        "post", f"{TRIED}/finish", "experiment_finish", "End it, perhaps promote an arm", "admin", (),
+        "ExperimentMove", "KeptExperiment",
+    ),  # fmt: skip
     Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
     Operation("get", "/v1/knowledge", "knowledge", "Mined facts", "admin", FACTS_PARAMETERS, answer="FactPage"),
     Operation("get", "/v1/knowledge/counts", "knowledge_counts", "Facts by attribute", "admin", answer="FactCounts"),
@@ -391,6 +458,13 @@ OPERATIONS = (
     ),
     Operation("get", "/v1/fairness", "fairness", "Who is shown, who is served", "admin", answer="FairnessFound"),
     Operation("post", "/v1/fairness/run", "fairness_run", "Count it", "admin", (), "FairnessRun", "FairnessStarted"),
+    Operation("get", "/v1/metrics/today", "metrics_today", "One day so far", "admin", TODAY, "", "TodayReport"),
+    Operation("get", "/v1/metrics/daily", "metrics_daily", "Day by day", "admin", DAILY, "", "DailyReport"),
+    Operation("get", "/v1/metrics/live", "metrics_live", "The last minutes", "admin", LIVE, "", "LiveReport"),
+    Operation(
+        "get", "/v1/metrics/queries", "metrics_queries", "What is searched", "admin", QUERIES, "", "QueriesReport"
+    ),
+    Operation("get", "/v1/live", "live_stream", "Live numbers, as server-sent events", "admin"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),
@@ -493,6 +567,7 @@ def _in_path(name: str) -> dict[str, Any]:
     longest = asking.NAME_LIMIT if name == "user_id" else asking.ID_LIMIT
     schema = {"type": "string", "minLength": 1, "maxLength": longest}
     meaning = {"item_id": "The item's id", "object": "The item's id", "facet": "A field", "index": "Name of the index"}
+    meaning |= {"experiment_id": "The experiment's id"}
     meaning |= {"file": "A path inside of the folder of pictures"}
     meaning |= {"rule_id": "The rule's id", "user_id": "The shopper's id", "erasure_id": "Number of the receipt"}
     return {

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bodega.errors import BadSettings, PortInUse
 from bodega.service.guard import is_loopback
+from bodega.service.live import STREAM
 from bodega.service.telemetry import LOGGER, log_to
 
 GRACE = 10
@@ -61,6 +62,8 @@ class _Prompt(HttpToolsProtocol):
         """The server stops. Whoever just connected is on his way to ask: closed now, what he sent would be answered by
         a reset, and another worker could not take it up. He is given a second, and one answer."""
         if self._asked:
+            if not self.transport.is_closing() and self.scope.get("path") == STREAM:
+                self.transport.close()  # its answer never ends by itself
             super().shutdown()
         elif not self._leaving:
             self._leaving = True

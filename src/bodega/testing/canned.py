@@ -23,6 +23,7 @@ from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
 from bodega.engine.front import Front, Helped, Offers, Variant, Variants
 from bodega.engine.gallery import Gallery
+from bodega.engine.insights import Insight, Sources
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.office import Office
 from bodega.engine.photo import Photos, Sight
@@ -43,6 +44,7 @@ from bodega.schema.table import category_paths
 from bodega.settings import Settings
 from bodega.testing.canned_steering import CannedSteering
 from bodega.testing.fakes import MemoryKeys, MemoryStores
+from bodega.testing.looping import CannedLoop, canned_judgments
 
 
 class CannedCatalog:
@@ -162,6 +164,15 @@ class CannedShop:
         weakref.finalize(self, shutil.rmtree, home, ignore_errors=True)
         self.office = Office(self, Path(home))
         """Jobs, trails and looks are real, in a folder of their own; there is no engine and no snapshot."""
+        self.insight = Insight(Sources(self.stores.logbook, self.settings))
+        """Counts for real what is in memory."""
+        self.judgments = canned_judgments(
+            Path(home),
+            self.stores,
+            self.settings,
+            lambda query, k: self.answer(Request(place="search", query=query, k=k)).ids,
+        )
+        self.loop = CannedLoop(Path(home))
         self.asked: list[Request] = []
         self.completed: list[Request] = []
         """What was asked to be completed, by whom."""

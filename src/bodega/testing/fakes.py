@@ -28,6 +28,7 @@ from bodega.testing.answers import MemoryAnswers
 from bodega.testing.experiments import MemoryExperiments
 from bodega.testing.facts import MemoryFacts
 from bodega.testing.judgments import MemoryJudgments
+from bodega.testing.logbook import Counted, MemoryLogbook
 from bodega.testing.people import MemoryPeople
 from bodega.testing.reviews import MemoryReviews
 
@@ -365,6 +366,7 @@ class MemoryStores:
     reviews: MemoryReviews = field(default_factory=MemoryReviews)
     facts: MemoryFacts = field(default_factory=MemoryFacts)
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
+    counted: Counted = field(default_factory=dict)
     experiments: MemoryExperiments = field(default_factory=MemoryExperiments)
     judgments: MemoryJudgments = field(default_factory=MemoryJudgments)
 
@@ -376,6 +378,11 @@ class MemoryStores:
         self.facts.touch = self.catalog.touch
         self.experiments.answers = self.answers.scan
         self.experiments.events = lambda: list(self.events._events.values())
+
+    @property
+    def logbook(self) -> MemoryLogbook:
+        """What counts are made of."""
+        return MemoryLogbook(self.answers, lambda: list(self.events._events.values()), self.counted)
 
     def close(self) -> None:
         """Nothing to close."""

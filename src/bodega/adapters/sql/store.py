@@ -22,6 +22,7 @@ from bodega.adapters.sql.facts import SqlFacts
 from bodega.adapters.sql.judgments import SqlJudgments
 from bodega.adapters.sql.keys import SqlKeys
 from bodega.adapters.sql.letters import SqlLetters
+from bodega.adapters.sql.logbook import SqlLogbook
 from bodega.adapters.sql.migrate import migrate
 from bodega.adapters.sql.people import SqlPeople
 from bodega.adapters.sql.reviews import SqlReviews
@@ -70,6 +71,11 @@ class SqlStore:
     def answers(self) -> SqlAnswers:
         """What was answered, one line a page."""
         return SqlAnswers(self.database)
+
+    @property
+    def logbook(self) -> SqlLogbook:
+        """What counts are made of, and where they are kept."""
+        return SqlLogbook(self.database)
 
     @property
     def people(self) -> SqlPeople:
