@@ -18,6 +18,7 @@ from litestar.response.base import ASGIResponse
 
 from bodega.engine.access import make_token
 from bodega.schema import Item, Review, read_rule
+from bodega.schema.experiments import Experiment
 from bodega.service import keys as keys_module
 from bodega.service.app import create_app
 from bodega.service.openapi import OPERATIONS, Operation
@@ -48,6 +49,10 @@ BODIES |= {"rule_create": PIN, "rule_put": PIN, "rules_preview": {"rule": PIN, "
 BODIES |= {"inspect": {"request": {"query": "shoe"}}, "fixes": {"query": "shoe"}, "fixes_preview": {"rule": PIN}}
 BODIES |= {"doctor_run": {"sample": 0}, "fairness_run": {"days": 7}}
 BODIES |= {"model_switch": {"snapshot": "canned", "seen": "canned"}}
+BODIES |= {"judgments_say": {"judgments": [{"query": "shoe", "item": "1", "grade": 3}]}, "loop_reject": {"why": "no"}}
+BODIES |= {"judgments_delete": {"query": "shoe", "item": "1"}}
+TRY: dict[str, object] = {"id": "t", "arms": [{"name": "a"}, {"name": "b", "settings": {"dials.rules": False}}]}
+BODIES |= {"experiment_put": TRY, "experiment_start": {}, "experiment_stop": {"why": "x"}, "experiment_finish": {}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
 
@@ -92,12 +97,25 @@ class Door:
         if each.name == "photo":
             how, headers = {"content": b"a photo"}, headers | {"Content-Type": "image/jpeg"}
         index = "*" if each.name == "algolia_queries" else "products"
-        named = {"user_id": "nobody", "erasure_id": self.erasure, "file": "a.png"}
+        trial = self.experiment(each) if each.name.startswith("experiment") else ""
+        if each.name == "experiment_put":
+            how = {"json": {**TRY, "id": trial}}
+        named = {"experiment_id": trial, "user_id": "nobody", "erasure_id": self.erasure, "file": "a.png"}
         path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule, **named)
         if each.path == "/v1/me":
             headers |= {"X-Shopper-Token": make_token(self.shop.privacy.secrets, "nobody")}
         path += "?field=brand" if each.name == "facet_values" else ""
         return self(each.method.upper(), path, headers=headers, **how)
+
+    def experiment(self, each: Operation) -> str:
+        """The id of an experiment of its own, in the state that the operation needs."""
+        name = f"t{len(self.shop.experiments.list())}"
+        drafted = msgspec.convert({**TRY, "id": name, "layer": name}, Experiment)
+        if each.name != "experiment_put":
+            self.shop.experiments.put(drafted, who="test")
+        if each.name in ("experiment_stop", "experiment_finish"):
+            self.shop.stores.experiments.move(name, "running", who="test")
+        return name
 
     def rule(self, each: Operation) -> str:
         """The id of a rule that is there, changed a moment ago; for a PUT, of one that is not."""

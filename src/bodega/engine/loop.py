@@ -15,11 +15,13 @@ served all the while. Cost: that of `learn` and the gate. Not for: what to learn
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict, Unpack
+from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 import msgspec
 import numpy as np
@@ -29,13 +31,15 @@ from bodega.engine.loop_attack import Attack, accounts_behind
 from bodega.engine.loop_gate import GateReport, Weighing, weigh
 from bodega.engine.loop_state import AuditLine, ContestReading, LoopBook, LoopState
 from bodega.engine.workshop import Workshop
-from bodega.errors import Conflict, SnapshotCorrupt
+from bodega.errors import BodegaError, Conflict, SnapshotCorrupt
 from bodega.evaluation import Window
 from bodega.events import build_log
 from bodega.protocols import EventStore, NoProgress, Progress
 from bodega.settings import Settings
 
 DAY = 86_400.0
+MEASURED = "bench.json"
+LOGGER = logging.getLogger("bodega.loop")
 Switch = Literal["human", "auto"]
 
 
@@ -83,6 +87,9 @@ class Loop:
     def __init__(self, doors: LoopDoors) -> None:
         self._doors = doors
         self._book = LoopBook(doors.folder)
+        self._thread: threading.Thread | None = None
+        self.error = ""
+        """Why the last run that `start` began ended early."""
 
     @property
     def switch(self) -> Switch:
@@ -110,6 +117,39 @@ class Loop:
                 if state.step == before:  # it waits: for evidence, or for a person
                     break
             return self._book.put(state)
+
+    def start(self) -> bool:
+        """Go on beside everything else; False where this process is at it already. `error` says what stopped it."""
+        if self.running:
+            return False
+        self.error = ""
+
+        def work() -> None:
+            try:
+                self.run()
+            except BodegaError as error:
+                self.error = f"{error.what}; next: {error.next}" if error.next else error.what
+            except Exception as error:
+                LOGGER.error("the loop stopped", exc_info=error)
+                self.error = f"it failed ({type(error).__name__}); the log says more"
+
+        self._thread = threading.Thread(target=work, name="loop", daemon=True)
+        self._thread.start()
+        return True
+
+    @property
+    def running(self) -> bool:
+        """Is this process at it?"""
+        return self._thread is not None and self._thread.is_alive()
+
+    def measured(self) -> dict[str, Any]:
+        """What `bodega bench loop --shop` kept in this folder; empty where it never ran."""
+        try:
+            raw = (self._book.folder / MEASURED).read_bytes()
+            found: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return {}
+        return found
 
     def approve(self, who: str) -> LoopState:
         """Let the waiting candidate be served. Raises Conflict where none waits."""

@@ -23,8 +23,8 @@ from bodega.service.experiments import EXPERIMENT_TYPES
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.fairness import FAIRNESS_TYPES
 from bodega.service.front import FRONT_TYPES
-from bodega.service.inspecting import INSPECT_TYPES
 from bodega.service.insight import DAILY, INSIGHT_TYPES, LIVE, QUERIES, TODAY
+from bodega.service.inspecting import INSPECT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.judgments import JUDGMENT_TYPES
 from bodega.service.judgments import LISTED as JUDGED
@@ -227,6 +227,13 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "origin": ("Only judges of this kind.", {"type": "string", "enum": ["human", "clicks", "llm"]}),
     "judge": ("Only this judge.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
+    "experiment": ("Id of an experiment.", {"type": "string", "maxLength": 100}),
+    "metric": ("What decides: purchases, revenue, clicks ...", {"type": "string", "maxLength": 100}),
+    "lift": ("The lift to be found: .02 is two percent.", {"type": "number", "minimum": 0, "maximum": 10}),
+    "arms": ("Number of arms.", {"type": "integer", "minimum": 2, "maximum": 20}),
+    "share": ("Part of the shoppers that takes part.", {"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+    "power": ("Chance to find it.", {"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
+    "brief": ("true: without its course and its segments.", {"type": "boolean"}),
     "attribute": ("Only facts of this column.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "value": ("Only facts with this value.", {"type": "string", "maxLength": asking.ID_LIMIT}),
     "status": ("Only these.", {"type": "string", "enum": ["mined", "accepted", "rejected"]}),

@@ -21,11 +21,14 @@ import numpy as np
 
 from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
+from bodega.engine.experiments import Experiments
 from bodega.engine.front import Front, Helped, Offers, Variant, Variants
 from bodega.engine.gallery import Gallery
+from bodega.engine.hearing import Kind
 from bodega.engine.insights import Insight, Sources
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.office import Office
+from bodega.engine.online import Shoppers
 from bodega.engine.photo import Photos, Sight
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.relations import Connection, Related, Relations
@@ -122,6 +125,31 @@ class CannedFront:
         return self._front.helpful(review, voter, helped=helped)
 
 
+class _Nowhere:
+    """What the experiments of a canned shop stand in: its stores and no engine."""
+
+    learned = False
+    trials = None
+
+    def __init__(self, shop: CannedShop) -> None:
+        self.folder, self.settings, self.privacy = shop.folder, shop.settings, shop.privacy
+        self.rules, self.stores = shop.rules, shop.stores
+        self.shoppers = Shoppers(lambda *_: [], limit=1)
+
+    @property
+    def engine(self) -> Engine:
+        raise NotLearned("this shop has no engine", where="canned")
+
+    def told(self, kind: Kind, body: bytes = b"") -> None:
+        """Nobody is there to be told."""
+
+    def turn(self, turned: Mapping[str, float | str | bool]) -> None:
+        """Nothing turns."""
+
+    def rollback(self, snapshot: str = "") -> str:
+        return snapshot
+
+
 class CannedShop:
     """Fits wherever the HTTP service asks for a shop.
 
@@ -159,6 +187,8 @@ class CannedShop:
         self.front = CannedFront(self.stores)
         self.photos = Photos(Sight(CannedEyes, lambda _: np.zeros((1, 1, 3), np.uint8)), lambda _: PICTURE)
         """Any bytes are a photo, and all photos are alike."""
+        self.experiments = Experiments(_Nowhere(self), Snapshots(folder / "no snapshots"), None)
+        """Kept, audited and read for real; nobody is answered by an arm, as there is no engine."""
         self.gallery: Gallery | None = None
         home = mkdtemp(prefix="canned-")
         weakref.finalize(self, shutil.rmtree, home, ignore_errors=True)
