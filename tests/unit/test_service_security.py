@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +18,9 @@ from litestar import get
 from litestar.response.base import ASGIResponse
 
 from bodega.engine.access import make_token
-from bodega.schema import Item, Review, read_rule
+from bodega.engine.configuring import Configuring
+from bodega.engine.mending import letter_id
+from bodega.schema import DeadLetter, Item, Review, read_rule
 from bodega.schema.experiments import Experiment
 from bodega.service import keys as keys_module
 from bodega.service.app import create_app
@@ -53,6 +56,8 @@ BODIES |= {"judgments_say": {"judgments": [{"query": "shoe", "item": "1", "grade
 BODIES |= {"judgments_delete": {"query": "shoe", "item": "1"}}
 TRY: dict[str, object] = {"id": "t", "arms": [{"name": "a"}, {"name": "b", "settings": {"dials.rules": False}}]}
 BODIES |= {"experiment_put": TRY, "experiment_start": {}, "experiment_stop": {"why": "x"}, "experiment_finish": {}}
+BODIES |= {"settings_check": {}, "settings_put": {}, "letters_mend": {}, "letters_retry": {}}
+BODIES |= {"letters_drop": {"kind": "review"}, "key_create": {"label": "till", "scopes": ["search"]}}
 ITEMS = [Item(id=str(number), title=f"Shoe {number}") for number in range(5)]
 HOLDERS = ("nobody", "garbage", "revoked", "search", "events", "search+events", "admin")
 
@@ -94,6 +99,8 @@ class Door:
         rule = self.rule(each)
         body = {"change": self.shop.rules.changes()} if each.name == "rules_undo" else BODIES.get(each.name)
         how = {} if body is None else {"json": body}
+        body = self.desk_body(each, body)
+        how = {} if body is None else {"json": body}
         if each.name == "photo":
             how, headers = {"content": b"a photo"}, headers | {"Content-Type": "image/jpeg"}
         index = "*" if each.name == "algolia_queries" else "products"
@@ -101,6 +108,9 @@ class Door:
         if each.name == "experiment_put":
             how = {"json": {**TRY, "id": trial}}
         named = {"experiment_id": trial, "user_id": "nobody", "erasure_id": self.erasure, "file": "a.png"}
+        if each.name == "key_revoke":
+            self.shop.keys.create("gone soon", ["search"])
+            named["key_id"] = self.shop.keys.list()[-1].id
         path = each.path.format(item_id="1", object="1", facet="brand", index=index, rule_id=rule, **named)
         if each.path == "/v1/me":
             headers |= {"X-Shopper-Token": make_token(self.shop.privacy.secrets, "nobody")}
@@ -109,13 +119,29 @@ class Door:
 
     def experiment(self, each: Operation) -> str:
         """The id of an experiment of its own, in the state that the operation needs."""
-        name = f"t{len(self.shop.experiments.list())}"
+        held = self.shop.stores.experiments
+        for running in held.list():
+            if running.state == "running":
+                held.move(running.id, "stopped", who="test")
+        name = f"t{len(held.list())}"
         drafted = msgspec.convert({**TRY, "id": name, "layer": name}, Experiment)
         if each.name != "experiment_put":
             self.shop.experiments.put(drafted, who="test")
         if each.name in ("experiment_stop", "experiment_finish"):
-            self.shop.stores.experiments.move(name, "running", who="test")
+            held.move(name, "running", who="test")
         return name
+
+    def desk_body(self, each: Operation, body: object) -> object:
+        """What must fit to what is there at this moment: the version of the settings, a letter to be mended."""
+        if each.name in ("settings_check", "settings_put"):
+            version = Configuring(self.shop.folder).held().version
+            return {"changes": {"name": f"Shop {version}"}, "version": version}
+        if each.name == "letters_mend":
+            letter = DeadLetter(kind="event", reason="unknown_type", message="?", raw="{}")
+            self.shop.stores.dead.put([letter])
+            held = self.shop.stores.dead.list(kind="event", reason="unknown_type")[0]
+            return {"id": letter_id(held), "row": {"type": "view", "item": "1", "user": "u", "time": time.time()}}
+        return body
 
     def rule(self, each: Operation) -> str:
         """The id of a rule that is there, changed a moment ago; for a PUT, of one that is not."""

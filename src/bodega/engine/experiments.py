@@ -31,7 +31,7 @@ __all__ = ["Experiments", "Taken"]
 class Experiments(Serving):
     """The experiments of one shop. Safe from several threads."""
 
-    def __init__(self, around: Around, snapshots: Snapshots, parts: Parts) -> None:
+    def __init__(self, around: Around, snapshots: Snapshots, parts: Parts | None) -> None:
         super().__init__(around, snapshots, parts)
         self.guard = Guard(self, around.folder, around.settings)
         """Stops what does harm; whoever keeps the shop running gives it its turns."""
@@ -91,6 +91,10 @@ class Experiments(Serving):
         if not self._store.delete(experiment, who=who):
             raise no_experiment(experiment)
         self.refresh()
+
+    def changes(self) -> int:
+        """The number of the newest change: equal while nothing changed."""
+        return self._store.cursor()
 
     def history(self, *, experiment: str = "", limit: int = 50, before: int = 0) -> Sequence[ExperimentChange]:
         """The audit trail, newest first."""

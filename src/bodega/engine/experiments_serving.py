@@ -38,7 +38,7 @@ from bodega.engine.privacy import Privacy
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.trials import Trials
-from bodega.errors import BodegaError
+from bodega.errors import BodegaError, NotLearned
 from bodega.evaluation.experiments import assigned
 from bodega.protocols import ExperimentStore
 from bodega.schema import Event, Page, Request
@@ -99,7 +99,7 @@ class Taken:
 class Serving:
     """Which arm answers a page. Safe from several threads."""
 
-    def __init__(self, around: Around, snapshots: Snapshots, parts: Parts) -> None:
+    def __init__(self, around: Around, snapshots: Snapshots, parts: Parts | None) -> None:
         self._around = around
         self._snapshots = snapshots
         self._parts = parts
@@ -335,6 +335,8 @@ class Serving:
         """Open a snapshot and let its experiments run; on a thread of its own."""
         around = self._around
         try:
+            if self._parts is None:
+                raise NotLearned("this shop has no models", where=name)
             beside = Beside(name, self._snapshots, self._parts)
             beside.follow(around.stores.events, around.privacy, around.shoppers, around.settings)
             beside.restock(around.stores.catalog)

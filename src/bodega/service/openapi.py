@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
+from bodega.engine.meanings import describe
 from bodega.schema import Completion, Event, Facet, Item, Page, Request
 from bodega.service import asking
+from bodega.service.configuring import SETTINGS_TYPES
 from bodega.service.console import CONSOLE_TYPES
-from bodega.service.described import describe
 from bodega.service.doctor import DOCTOR_TYPES, OFFENDERS, TWINS
 from bodega.service.experiments import EXPERIMENT_TYPES
 from bodega.service.explaining import WHY_NOT_TYPES
@@ -28,8 +29,11 @@ from bodega.service.inspecting import INSPECT_TYPES
 from bodega.service.intake import Ids
 from bodega.service.judgments import JUDGMENT_TYPES
 from bodega.service.judgments import LISTED as JUDGED
+from bodega.service.keyring import AUDITED, KEY_TYPES
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.models import MAPPED, MODEL_TYPES
+from bodega.service.letters import LETTER_TYPES
+from bodega.service.letters import LISTED as LETTERS_LISTED
 from bodega.service.photos import FORM, Seen
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
@@ -184,6 +188,9 @@ TYPES = (
     *FAIRNESS_TYPES,
     *FRONT_TYPES,
     *CONSOLE_TYPES,
+    *SETTINGS_TYPES,
+    *LETTER_TYPES,
+    *KEY_TYPES,
     *JUDGMENT_TYPES,
     *INSIGHT_TYPES,
     AlgoliaAsked,
@@ -226,6 +233,11 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "stars": ("Only reviews of so many stars; 0: all.", {"type": "integer", "minimum": 0, "maximum": 5}),
     "origin": ("Only judges of this kind.", {"type": "string", "enum": ["human", "clicks", "llm"]}),
     "judge": ("Only this judge.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
+    "reason": ("Only letters with this reason.", {"type": "string", "maxLength": 100}),
+    "area": (
+        "Only this part of the shop.",
+        {"type": "string", "enum": ["keys", "settings", "rules", "experiments", "privacy"]},
+    ),
     "rule": ("Id of a rule.", {"type": "string", "maxLength": 64}),
     "experiment": ("Id of an experiment.", {"type": "string", "maxLength": 100}),
     "metric": ("What decides: purchases, revenue, clicks ...", {"type": "string", "maxLength": 100}),
@@ -405,9 +417,8 @@ OPERATIONS = (
     ),
     Operation("post", f"{TRIED}/stop", "experiment_stop", "Stop it", "admin", (), "ExperimentMove", "KeptExperiment"),
     Operation(
-        "post", f"{TRIED}/finish", "experiment_finish", "End it, perhaps promote an arm", "admin", (),
-        "ExperimentMove", "KeptExperiment",
-    ),  # fmt: skip
+        "post", f"{TRIED}/finish", "experiment_finish", "End it", "admin", (), "ExperimentMove", "KeptExperiment"
+    ),
     Operation("post", "/v1/rules/undo", "rules_undo", "Take a change back", "admin", (), "UndoAsked", "RuleChange"),
     Operation("get", "/v1/knowledge", "knowledge", "Mined facts", "admin", FACTS_PARAMETERS, answer="FactPage"),
     Operation("get", "/v1/knowledge/counts", "knowledge_counts", "Facts by attribute", "admin", answer="FactCounts"),
@@ -472,6 +483,28 @@ OPERATIONS = (
         "get", "/v1/metrics/queries", "metrics_queries", "What is searched", "admin", QUERIES, "", "QueriesReport"
     ),
     Operation("get", "/v1/live", "live_stream", "Live numbers, as server-sent events", "admin"),
+    Operation("get", "/v1/settings", "settings", "What can be set, and is", "admin", answer="Held"),
+    Operation(
+        "post",
+        "/v1/settings/check",
+        "settings_check",
+        "What would it change?",
+        "admin",
+        (),
+        "SettingsChanged",
+        "Considered",
+    ),
+    Operation("put", "/v1/settings", "settings_put", "Change settings", "admin", (), "SettingsChanged", "Considered"),
+    Operation("get", "/v1/letters", "letters", "Rows without use", "admin", LETTERS_LISTED, answer="LetterPage"),
+    Operation("post", "/v1/letters/mend", "letters_mend", "Mend a row", "admin", (), "LetterMended", "LettersLeft"),
+    Operation("post", "/v1/letters/retry", "letters_retry", "Try again", "admin", (), "LettersRetried", "LettersLeft"),
+    Operation("post", "/v1/letters/drop", "letters_drop", "Throw away", "admin", (), "LettersDropped", "LettersLeft"),
+    Operation("get", "/v1/keys", "keys", "All keys, never their texts", "admin", answer="KeyList"),
+    Operation(
+        "post", "/v1/keys", "key_create", "Make a key; its text is told once", "admin", (), "KeyAsked", "KeyMade"
+    ),
+    Operation("delete", "/v1/keys/{key_id}", "key_revoke", "Refuse a key from now on", "admin", answer="KeyRevoked"),
+    Operation("get", "/v1/audit", "audit", "Who changed what, in all parts", "admin", AUDITED, answer="AuditTrail"),
     Operation("get", "/livez", "livez", "Is the process alive? Touches nothing", answer="Alive"),
     Operation("get", "/readyz", "readyz", "Can it answer? Asks the store and the snapshot", answer="Ready"),
     Operation("get", "/metrics", "metrics", "Prometheus series", "admin"),
@@ -575,6 +608,7 @@ def _in_path(name: str) -> dict[str, Any]:
     schema = {"type": "string", "minLength": 1, "maxLength": longest}
     meaning = {"item_id": "The item's id", "object": "The item's id", "facet": "A field", "index": "Name of the index"}
     meaning |= {"experiment_id": "The experiment's id"}
+    meaning |= {"key_id": "The key's id"}
     meaning |= {"file": "A path inside of the folder of pictures"}
     meaning |= {"rule_id": "The rule's id", "user_id": "The shopper's id", "erasure_id": "Number of the receipt"}
     return {

@@ -101,6 +101,7 @@ class Watch:
             self._shop.catch_up()
             self._shop.restock()
             self._shop.erasures.daily()
+            self._shop.experiments.guard.turn()
         except BodegaError as error:
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
         except Exception as error:

@@ -10,11 +10,11 @@ import base64
 import secrets
 import shutil
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
 from bodega.engine.experiments import Experiments
+from bodega.engine.experiments_serving import Around
 from bodega.engine.front import Front, Helped, Offers, Variant, Variants
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Kind
@@ -35,6 +36,7 @@ from bodega.engine.relations import Connection, Related, Relations
 from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.snapshot import Snapshots
+from bodega.engine.trials import Trials
 from bodega.engine.why_not import WhyNot
 from bodega.errors import NotLearned, UnknownItem
 from bodega.events.border import Border
@@ -129,12 +131,12 @@ class _Nowhere:
     """What the experiments of a canned shop stand in: its stores and no engine."""
 
     learned = False
-    trials = None
+    trials: Trials | None = None
 
     def __init__(self, shop: CannedShop) -> None:
         self.folder, self.settings, self.privacy = shop.folder, shop.settings, shop.privacy
         self.rules, self.stores = shop.rules, shop.stores
-        self.shoppers = Shoppers(lambda *_: [], limit=1)
+        self.shoppers = Shoppers(shop.privacy.steps, limit=1)
 
     @property
     def engine(self) -> Engine:
@@ -187,7 +189,7 @@ class CannedShop:
         self.front = CannedFront(self.stores)
         self.photos = Photos(Sight(CannedEyes, lambda _: np.zeros((1, 1, 3), np.uint8)), lambda _: PICTURE)
         """Any bytes are a photo, and all photos are alike."""
-        self.experiments = Experiments(_Nowhere(self), Snapshots(folder / "no snapshots"), None)
+        self.experiments = Experiments(cast("Around", _Nowhere(self)), Snapshots(folder / "no snapshots"), None)
         """Kept, audited and read for real; nobody is answered by an arm, as there is no engine."""
         self.gallery: Gallery | None = None
         home = mkdtemp(prefix="canned-")
