@@ -42,7 +42,7 @@ def run_server(shop: Shop, *, host: str, port: int, storefront: bool, shoppers: 
     listening(host, port).close()
     shop.reload()
     key = _storefront_key(shop, f"storefront at {host}:{port}") if storefront else ""
-    handlers = [*(_storefront(shop, key, shoppers) if storefront else []), *_console(shop)]
+    handlers = [*(_storefront(shop, key, shoppers) if storefront else []), *_console(shop), *_client()]
     name = escape(shop.settings.name)
 
     def started(url: str) -> None:
@@ -109,7 +109,7 @@ def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool
         with shop_at(folder) as shop:
             shop.join(open_news(Path(given.news)))
             shop.reload(opened)
-            handlers = _storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []
+            handlers = [*(_storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []), *_client()]
             handlers += _console(shop)
             app = create_app(shop, handlers=handlers, host=host)
             run(app, host=host, listener=given.listener, started=lambda _: answers(), renew=shop.reload)
@@ -123,6 +123,13 @@ def _storefront_key(shop: Shop, label: str) -> str:
         if info.label == label and not info.revoked:
             shop.keys.revoke(info.id)
     return shop.keys.create(label, ("search", "events"))
+
+
+def _client() -> list[HTTPRouteHandler]:
+    """The scripts for pages that are there already."""
+    from bodega.web.client import client_handlers
+
+    return client_handlers()
 
 
 def _storefront(shop: Shop, key: str, shoppers: tuple[str, ...]) -> list[HTTPRouteHandler]:
