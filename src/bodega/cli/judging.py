@@ -33,7 +33,7 @@ def clicks(
     as_json: AsJson = False,
 ) -> None:
     """Grade what shoppers clicked, places taken out; pairs with thin evidence get no grade."""
-    with shop_at(shop) as opened, show.progress(quiet=as_json) as said:
+    with shop_at(shop) as opened, show.Bars() as said:
         found = opened.judgments.from_clicks(model, said)
     if as_json:
         show.json(found)
@@ -79,7 +79,7 @@ def llm(
     as_json: AsJson = False,
 ) -> None:
     """Let a language model judge the most asked queries. It counts only once it agrees with people or clicks."""
-    with shop_at(shop) as opened, show.progress(quiet=as_json) as said:
+    with shop_at(shop) as opened, show.Bars() as said:
         told = opened.judgments.ask(limit, progress=said)
     if as_json:
         show.json(told)
@@ -111,7 +111,7 @@ def agreement(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
 @judge.command("report", epilog="Example: `bodega judge report --shop my-shop`   (exit code 1: surely worse)")
 def report(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """Does the served snapshot answer judged queries worse than the one before? Plain words (BM25) beside it."""
-    with shop_at(shop) as opened, show.progress(quiet=as_json) as said:
+    with shop_at(shop) as opened, show.Bars() as said:
         found = opened.judgments.report(said)
     if as_json:
         show.json(found)

@@ -24,7 +24,7 @@ app.add_typer(loop, name="loop", rich_help_panel="Learn and ask")
 @loop.command("run", epilog="Example: `bodega loop run --shop my-shop`   (from a timer: docs/loop.md)")
 def run(shop: ShopFolder = HERE, as_json: AsJson = False) -> None:
     """Go as far as possible: it stops where shoppers or a person must speak. Exit code 1: a candidate was rejected."""
-    with shop_at(shop) as opened, show.progress(quiet=as_json) as said:
+    with shop_at(shop) as opened, show.Bars() as said:
         state = opened.loop.run(said)
     _told(state, as_json)
     if state.step == "idle" and state.outcome.startswith("rejected"):
