@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from bodega.adapters.sql import SqlStore
-from bodega.testing.checks import CATALOG_CHECKS, EVENT_CHECKS, EXPERIMENT_CHECKS, LETTER_CHECKS, RULE_CHECKS
+from bodega.testing.checks import (
+    ANSWER_CHECKS,
+    CATALOG_CHECKS,
+    EVENT_CHECKS,
+    EXPERIMENT_CHECKS,
+    LETTER_CHECKS,
+    RULE_CHECKS,
+)
 
 
 @pytest.fixture
@@ -34,6 +41,11 @@ def test_postgres_letters(check, sql):
 @pytest.mark.parametrize("check", EXPERIMENT_CHECKS, ids=lambda check: check.__name__)
 def test_postgres_experiments(check, sql):
     check(sql.experiments)
+
+
+@pytest.mark.parametrize("check", ANSWER_CHECKS, ids=lambda check: check.__name__)
+def test_postgres_answers(check, sql):
+    check(sql.answers)
 
 
 @pytest.mark.parametrize("check", RULE_CHECKS, ids=lambda check: check.__name__)

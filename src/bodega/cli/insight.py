@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -54,8 +55,8 @@ def metrics(
     to_csv: Annotated[Path | None, typer.Option("--csv", help="Write rows into this file (-: to the screen).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pages and what came of them, counted day by day: click and purchase rates with 95 % intervals, zero results,
-    degraded answers; or the queries that people ask most, more than before, or in vain."""
+    """Pages and what came of them, counted day by day: zero results, click and purchase rates (with 95 % intervals in
+    `--json`), revenue; or the queries that people ask most, more than before, or in vain."""
     from bodega.insight.reports import plain
 
     with shop_at(shop) as opened, show.console.status("counting"):
@@ -77,10 +78,10 @@ def metrics(
 def _show_days(report: DailyReport) -> None:
     whole = report.whole
     title = f"{report.since} to {report.until}" + (f", {report.place}" if report.place is not None else "")
-    table = Table(title=title, title_justify="left")
-    table.add_column(report.by)
-    for column in ("pages", "a day", "zero", "degraded", "clicked", "bought", "purchases", "revenue", "unattributed"):
-        table.add_column(column, justify="left" if column == "a day" else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(report.by, no_wrap=True)
+    for column in ("pages", "a day", "zero", "clicked", "bought", "sold", "revenue"):
+        table.add_column(column, justify="left" if column == "a day" else "right", no_wrap=True)
     for line in report.totals:
         table.add_row(
             escape(line.key) or "[dim]unattributed[/]", *_cells(line.figures, _spark(_per_day(report, line.key)))
@@ -88,6 +89,8 @@ def _show_days(report: DailyReport) -> None:
     table.add_section()
     table.add_row("all", *_cells(whole, _spark([day.whole.answers or _wanted(day.whole) for day in report.days])))
     show.console.print(table)
+    if whole.unattributed:
+        show.console.print(f"[dim]{whole.unattributed:,} wanted items could not be put down to any list[/]")
     if not whole.answers:
         show.console.print(
             "[dim]no page was logged in these days: events alone say nothing of zero results and rates. "
@@ -114,22 +117,21 @@ def _cells(figures: Figures, spark: str) -> tuple[str, ...]:
         f"{figures.answers:,}",
         spark,
         _rate(figures.zero_rate),
-        _rate(figures.degraded_rate),
         _rate(figures.click_rate),
         _rate(figures.purchase_rate),
         f"{figures.purchases:,}",
-        f"{figures.revenue:,.2f}",
-        f"{figures.unattributed:,}",
+        f"{figures.revenue:,.0f}",
     )
 
 
 def _rate(rate: Rate | None) -> str:
-    return "" if rate is None else f"{rate.value:.1%} [dim]{rate.low:.1%}-{rate.high:.1%}[/]"
+    """The share alone: a table of 80 characters has no room for the interval, which `--json` tells."""
+    return "" if rate is None else f"{rate.value:.1%}"
 
 
 def _spark(values: Sequence[int]) -> str:
-    """At most four weeks, one bar a day."""
-    values = values[-28:]
+    """At most two weeks, one bar a day."""
+    values = values[-14:]
     most = max(values, default=0)
     return "".join(BARS[round(value / most * (len(BARS) - 1))] if most else BARS[0] for value in values)
 

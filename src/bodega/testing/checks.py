@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bodega.protocols import (
+    AnswerStore,
     CatalogStore,
     DeadLetterBox,
     Encoder,
@@ -28,6 +29,7 @@ from bodega.protocols import (
     RuleStore,
     Source,
 )
+from bodega.testing._answer_checks import ANSWER_CHECKS
 from bodega.testing._broken import ContractBroken
 from bodega.testing._encoder_checks import ENCODER_CHECKS, KNOWN, EncoderCase
 from bodega.testing._experiment_checks import EXPERIMENT_CHECKS
@@ -38,6 +40,7 @@ from bodega.testing._store_checks import CATALOG_CHECKS, EVENT_CHECKS, LETTER_CH
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 
 __all__ = [
+    "ANSWER_CHECKS",
     "CATALOG_CHECKS",
     "ENCODER_CHECKS",
     "EVENT_CHECKS",
@@ -49,6 +52,7 @@ __all__ = [
     "ContractBroken",
     "EncoderCase",
     "SourceCase",
+    "check_answer_store",
     "check_catalog_store",
     "check_dead_letter_box",
     "check_encoder",
@@ -115,6 +119,13 @@ def check_review_store(make: Callable[[], ReviewStore]) -> None:
 def check_experiment_store(make: Callable[[], ExperimentStore]) -> None:
     """Run every promise of `protocols.ExperimentStore`; `make` gives a new, empty one. Raises ContractBroken."""
     for check in EXPERIMENT_CHECKS:
+        with _closing(make()) as store:
+            check(store)
+
+
+def check_answer_store(make: Callable[[], AnswerStore]) -> None:
+    """Run every promise of `protocols.AnswerStore`; `make` gives a new, empty one. Raises ContractBroken."""
+    for check in ANSWER_CHECKS:
         with _closing(make()) as store:
             check(store)
 

@@ -13,7 +13,6 @@ from bodega.schema import EVENT_CODES, Event
 from bodega.schema.answers import Answered
 from bodega.testing.answers import MemoryAnswers
 
-
 Counted = dict[int, tuple[Mark, list[Cell]]]
 """{day: its mark and counts}."""
 
