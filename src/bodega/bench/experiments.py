@@ -10,7 +10,7 @@
                   find the better with power .8, by A/B test and by each way to credit clicks; `speedup`: their ratio
 
 Intervals: Wilson's for rates, bootstrap over pages for the ratio. Cost: two CPU minutes. Not for: a real shop's own
-experiments, whose verdicts `bodega experiment show` prints.
+experiments, whose verdicts `bodega experiment read` prints.
 """
 
 from __future__ import annotations

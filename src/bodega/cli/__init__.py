@@ -32,6 +32,7 @@ from bodega.cli import (
     running,
     show,
     streaming,
+    trying,
     tuning,
 )
 from bodega.cli.root import app
@@ -58,6 +59,7 @@ COMMANDS = (
     privacy,
     drift,
     insight,
+    trying,
     judging,
     loop,
     graph,
