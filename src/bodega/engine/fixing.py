@@ -99,6 +99,10 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     next: tuple[NextQuery, ...]
     chosen: tuple[ChosenItem, ...]
     fixes: tuple[Fix, ...]
+    bought: float = 0.0
+    """Pieces bought after it."""
+    revenue: float = 0.0
+    """What these cost, in the catalog's prices."""
     withheld: bool = False
     """Too few people asked it to tell what they did."""
 
@@ -119,6 +123,7 @@ def story(made: Mending, query: str) -> Story:
     """What became of a query, and what may mend it."""
     asked = made.log.of(query)
     told = len(asked.people) >= made.people
+    sold = _sold(made, asked) if told else (0.0, 0.0)
     return Story(
         query=query,
         days=made.log.days,
@@ -131,8 +136,21 @@ def story(made: Mending, query: str) -> Story:
         next=_next(made, asked) if told else (),
         chosen=_chosen(made, asked) if told else (),
         fixes=_fixes(made, asked, query, told=told),
+        bought=sold[0],
+        revenue=sold[1],
         withheld=not told and bool(asked.visits),
     )
+
+
+def _sold(made: Mending, asked: Asked) -> tuple[float, float]:
+    """(pieces bought after the query, what they cost)."""
+    pieces: dict[str, float] = {}
+    for chosen in asked.visits.values():
+        for each in chosen.values():
+            pieces[each.item] = pieces.get(each.item, 0.0) + each.bought
+    held = {name: made.item(name) for name, count in pieces.items() if count}
+    prices = {name: item.price or 0.0 for name, item in held.items() if item is not None}
+    return sum(pieces.values()), round(sum(pieces[name] * price for name, price in prices.items()), 2)
 
 
 def _next(made: Mending, asked: Asked) -> tuple[NextQuery, ...]:

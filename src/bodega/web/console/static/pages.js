@@ -9,6 +9,13 @@
 export const PAGES = [
   { path: "today", module: "./pages/today.js", title: "today.title", group: "watch", icon: "today" },
   { path: "first", module: "./pages/first.js", title: "first.title", group: "watch", icon: "first" },
+  { path: "search", module: "./pages/search.js", title: "search.title", group: "find", icon: "search" },
+  { path: "inspect", module: "./pages/inspect.js", title: "inspect.title", group: "find", icon: "inspect" },
+  { path: "rules", module: "./pages/rules.js", title: "rules.title", group: "find", icon: "rules" },
+  { path: "doctor", module: "./pages/doctor.js", title: "doctor.title", group: "find", icon: "doctor" },
+  { path: "shoppers", module: "./pages/shoppers.js", title: "shoppers.title", group: "learn", icon: "people" },
+  { path: "models", module: "./pages/models.js", title: "models.title", group: "learn", icon: "models" },
+  { path: "fairness", module: "./pages/fairness.js", title: "fairness.title", group: "prove", icon: "fairness" },
   { path: "letters", module: "./pages/letters.js", title: "letters.title", group: "run", icon: "letters" },
   { path: "keys", module: "./pages/keys.js", title: "keys.title", group: "run", icon: "keys" },
   { path: "settings", module: "./pages/settings.js", title: "settings.title", group: "run", icon: "settings" },
