@@ -94,6 +94,7 @@ class Door:
         return self.runner.run(self.http.request(method, url, **how))
 
     def ask(self, each: Operation, holder: str, header: str = "Authorization") -> httpx.Response:
+        self.http.cookies.clear()  # who signed in to the console a moment ago is somebody else
         key = self.keys[holder]
         headers = {} if not key else {header: f"Bearer {key}" if header == "Authorization" else key}
         rule = self.rule(each)

@@ -17,6 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from bodega.service.algolia.handlers import algolia_handlers
 from bodega.service.border import AGENT, APPLICATION, KEY, shaped
+from bodega.service.configuring import settings_handlers
 from bodega.service.console import console_handlers
 from bodega.service.desk import Desk, ShopLike, visit_of
 from bodega.service.doctor import doctor_handlers
@@ -30,7 +31,9 @@ from bodega.service.insight import insight_handlers
 from bodega.service.inspecting import inspecting_handlers
 from bodega.service.intake import Intake, intake_handlers
 from bodega.service.judgments import judgment_handlers
+from bodega.service.keyring import key_handlers
 from bodega.service.knowledge import knowledge_handlers
+from bodega.service.letters import letter_handlers
 from bodega.service.lists import list_handlers
 from bodega.service.models import model_handlers
 from bodega.service.openapi import document
@@ -74,6 +77,9 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
             *privacy_handlers(desk),
             *review_handlers(desk),
             *console_handlers(desk),
+            *settings_handlers(desk),
+            *letter_handlers(desk),
+            *key_handlers(desk),
             *doctor_handlers(desk),
             *shoppers_handlers(desk),
             *model_handlers(desk),

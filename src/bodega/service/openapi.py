@@ -31,9 +31,9 @@ from bodega.service.judgments import JUDGMENT_TYPES
 from bodega.service.judgments import LISTED as JUDGED
 from bodega.service.keyring import AUDITED, KEY_TYPES
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
-from bodega.service.models import MAPPED, MODEL_TYPES
 from bodega.service.letters import LETTER_TYPES
 from bodega.service.letters import LISTED as LETTERS_LISTED
+from bodega.service.models import MAPPED, MODEL_TYPES
 from bodega.service.photos import FORM, Seen
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
