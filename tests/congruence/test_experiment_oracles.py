@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 
 from bodega.evaluation.experiments import Moments, adjusted, by_segment, plan, sample_ratio
+from bodega.evaluation.experiments.once import welch
 from bodega.evaluation.experiments.power import found
 
 pytest.importorskip("statsmodels", reason="statsmodels is installed for tests only")
@@ -68,3 +70,12 @@ def test_many_segments_are_corrected_as_others_do():
     theirs = dict(zip(raw, multipletests(list(raw.values()), method="fdr_bh")[1], strict=True))
     ours = {each.segment: each.p for each in by_segment(values).effects}
     assert ours == pytest.approx(theirs)
+
+
+def test_what_is_read_once_is_scipys_welch(rng):
+    arm, control = rng.gamma(1.0, 2.0, 90), rng.gamma(1.2, 2.0, 140)
+    ours, oracle = welch(arm, control, 0.1), ttest_ind(arm, control, equal_var=False)
+    bounds = oracle.confidence_interval(0.9)
+    np.testing.assert_allclose([ours.p, ours.low, ours.high], [oracle.pvalue, bounds.low, bounds.high], rtol=1e-9)
+    same = np.ones(40)
+    assert (welch(same, same).low, welch(same, same).p) == (-np.inf, 1.0), "equal values say nothing"

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, false_discovery_control, ttest_ind
+from scipy.stats import chi2, false_discovery_control
 
+from bodega.evaluation.experiments.once import welch
 from bodega.schema.arrays import Doubles
 
 FEWEST = 30
@@ -46,15 +47,12 @@ def by_segment(values: Mapping[str, tuple[Doubles, Doubles]], alpha: float = 0.0
     rows = {name: pair for name, pair in values.items() if min(map(len, pair)) >= FEWEST}
     if not rows:
         return Segments((), 1.0)
-    tests = {name: ttest_ind(arm, control, equal_var=False) for name, (arm, control) in rows.items()}
-    raw = np.nan_to_num([float(test.pvalue) for test in tests.values()], nan=1.0)
-    level = 1 - alpha / len(rows)
-    found = []
-    for (name, test), p in zip(tests.items(), false_discovery_control(raw), strict=True):
-        arm, control = rows[name]
-        bounds = test.confidence_interval(level)
-        gap = float(arm.mean() - control.mean())
-        found.append(SegmentEffect(name, gap, float(bounds.low), float(bounds.high), float(p), len(arm) + len(control)))
+    tests = {name: welch(arm, control, alpha / len(rows)) for name, (arm, control) in rows.items()}
+    corrected = false_discovery_control([test.p for test in tests.values()])
+    found = [
+        SegmentEffect(name, test.difference, test.low, test.high, float(p), len(rows[name][0]) + len(rows[name][1]))
+        for (name, test), p in zip(tests.items(), corrected, strict=True)
+    ]
     return Segments(tuple(sorted(found, key=lambda each: (each.p, each.segment))), _varies(list(rows.values())))
 
 

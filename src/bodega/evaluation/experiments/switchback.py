@@ -9,9 +9,9 @@ Source: Bojinov, Simchi-Levi & Zhao, "Design and analysis of switchback experime
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import ttest_ind
 
 from bodega.evaluation.experiments.anytime import Effect
+from bodega.evaluation.experiments.once import welch
 from bodega.schema.arrays import Doubles, Flags, Longs
 
 FEWEST = 5
@@ -33,5 +33,5 @@ def switchback(means: Doubles, treated: Flags, alpha: float = 0.05) -> Effect:
     base = float(control.mean()) if len(control) else 0.0
     if min(len(arm), len(control)) < FEWEST:
         return Effect(float(arm.mean()) - base if len(arm) else 0.0, -np.inf, np.inf, base, len(means))
-    bounds = ttest_ind(arm, control, equal_var=False).confidence_interval(1 - alpha)
-    return Effect(float(arm.mean()) - base, float(bounds.low), float(bounds.high), base, len(means))
+    found = welch(arm, control, alpha)
+    return Effect(found.difference, found.low, found.high, base, len(means))
