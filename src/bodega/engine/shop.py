@@ -53,7 +53,7 @@ from bodega.engine.reviews import Reviews, load_opinions
 from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
-from bodega.engine.steering import Around, Steering
+from bodega.engine.steering import Steering, around
 from bodega.engine.trials import Trials, shown_to
 from bodega.engine.vitals import dependencies, vitals
 from bodega.engine.warming import ask_around
@@ -128,16 +128,7 @@ class Shop(Asks):
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
         """Forget somebody, and prove it."""
-        self.steering = Steering(
-            Around(
-                engine=lambda: self.engine,
-                asked=lambda request: self.photographed(self.privacy.asked(request)),
-                book=lambda: self.rules.book,
-                events=lambda since: self.privacy.learnable(stores.events.scan(since=since)),
-                synonyms=self.synonyms,
-                people=settings.understand.people,
-            )
-        )
+        self.steering = Steering(around(self))
         """How pages come about, and what rules would have done."""
         people = self.privacy.people
         taught = (parts, self._taught)

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -30,6 +30,9 @@ from bodega.protocols import EventRows
 from bodega.ranking.rules import RuleBook
 from bodega.schema import Item, Request, Rule, checked_rule
 from bodega.understanding.query.synonyms import Proposal
+
+if TYPE_CHECKING:
+    from bodega.engine.shop import Shop
 
 QUERIES_LIMIT = 100
 PAGE = 100
@@ -51,6 +54,18 @@ class Around:
     synonyms: Callable[[], Sequence[Proposal]]
     people: int
     """Different people who must have asked a query before it is told."""
+
+
+def around(shop: Shop) -> Around:
+    """What a shop gives for this: each is asked anew, as engine and rules are replaced while it is open."""
+    return Around(
+        engine=lambda: shop.engine,
+        asked=lambda request: shop.photographed(shop.privacy.asked(request)),
+        book=lambda: shop.rules.book,
+        events=lambda since: shop.privacy.learnable(shop.stores.events.scan(since=since)),
+        synonyms=shop.synonyms,
+        people=shop.settings.understand.people,
+    )
 
 
 class Steers(Protocol):

@@ -69,7 +69,7 @@ function listed(report, kind, route) {
   if (!report.asked) return card("", empty(t("search.empty"), t("search.empty_why"), "bodega console"));
   const rate = (/** @type {string} */ key) => ({ key, title: t(`search.${key}`), kind: "number", width: 140, value: (/** @type {any} */ row) => row[key] / row.asked, cell: (/** @type {any} */ row) => percent(row[key] / row.asked) });
   const columns = [
-    { key: "query", title: t("search.query"), grow: 3, cell: (/** @type {any} */ row) => h("a", { href: route.link({ q: row.query, fix: "" }), class: "query" }, row.query) },
+    { key: "query", title: t("search.query"), width: 230, cell: (/** @type {any} */ row) => h("a", { href: route.link({ q: row.query, fix: "" }), class: "query" }, row.query) },
     { key: "asked", title: t("search.asked"), kind: "number", width: 110 },
     { key: "people", title: t("search.people"), kind: "number", width: 110 },
     { key: "share", title: t("search.share"), kind: "number", width: 150, cell: (/** @type {any} */ row) => h("span", { class: "row" }, h("span", { class: "grow" }, meter(row.share, most(report), t("search.share"))), percent(row.share)) },
