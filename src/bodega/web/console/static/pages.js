@@ -16,6 +16,8 @@ export const PAGES = [
   { path: "shoppers", module: "./pages/shoppers.js", title: "shoppers.title", group: "learn", icon: "people" },
   { path: "models", module: "./pages/models.js", title: "models.title", group: "learn", icon: "models" },
   { path: "fairness", module: "./pages/fairness.js", title: "fairness.title", group: "prove", icon: "fairness" },
+  { path: "judgments", module: "./pages/judgments.js", title: "judgments.title", group: "prove", icon: "judgments" },
+  { path: "loop", module: "./pages/loop.js", title: "loop.title", group: "prove", icon: "loop" },
   { path: "letters", module: "./pages/letters.js", title: "letters.title", group: "run", icon: "letters" },
   { path: "keys", module: "./pages/keys.js", title: "keys.title", group: "run", icon: "keys" },
   { path: "settings", module: "./pages/settings.js", title: "settings.title", group: "run", icon: "settings" },
