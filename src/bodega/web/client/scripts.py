@@ -23,7 +23,7 @@ from litestar.handlers import HTTPRouteHandler
 
 FLOATING = "v1"
 """The address that always serves today's files."""
-TYPES = {".d.ts": "text/plain; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+TYPES = {".d.ts": "text/plain", ".js": "text/javascript"}
 CLIENT, ELEMENTS = "bodega.js", "bodega-elements.js"
 
 

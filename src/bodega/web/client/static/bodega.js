@@ -15,6 +15,7 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 export class BodegaError extends Error {
   constructor(status, problem) {
     super(problem?.detail || problem?.title || `HTTP ${status}`);
+    this.name = "BodegaError";
     this.status = status;
     this.problem = problem;
   }
