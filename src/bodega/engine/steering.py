@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -24,15 +24,16 @@ from bodega.engine.drifting import since_of
 from bodega.engine.effect import Effect, Measuring, effect
 from bodega.engine.fixing import Mending, Story, story
 from bodega.engine.inspecting import InspectAsked, Inspection, inspect, wanted
+from bodega.engine.intake import Stores
+from bodega.engine.privacy import Privacy
+from bodega.engine.rulebooks import Rules
 from bodega.engine.searched import FRESH, SearchLogs
 from bodega.errors import BadRequest
 from bodega.protocols import EventRows
 from bodega.ranking.rules import RuleBook
 from bodega.schema import Item, Request, Rule, checked_rule
+from bodega.settings import Settings
 from bodega.understanding.query.synonyms import Proposal
-
-if TYPE_CHECKING:
-    from bodega.engine.shop import Shop
 
 QUERIES_LIMIT = 100
 PAGE = 100
@@ -56,7 +57,21 @@ class Around:
     """Different people who must have asked a query before it is told."""
 
 
-def around(shop: Shop) -> Around:
+class Steered(Protocol):
+    """The part of a shop that this needs; `engine.shop.Shop` fits."""
+
+    settings: Settings
+    privacy: Privacy
+    rules: Rules
+    stores: Stores
+
+    @property
+    def engine(self) -> Engine: ...
+    def photographed(self, request: Request) -> Request: ...
+    def synonyms(self) -> Sequence[Proposal]: ...
+
+
+def around(shop: Steered) -> Around:
     """What a shop gives for this: each is asked anew, as engine and rules are replaced while it is open."""
     return Around(
         engine=lambda: shop.engine,
