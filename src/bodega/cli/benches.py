@@ -158,6 +158,34 @@ def experiments(
     run_and_show(lambda progress: run(ExperimentsOptions(runs=runs, pages=pages, seed=seed), progress), as_json)
 
 
+@bench.command(epilog="Example: `bodega bench loop --seeds 5 --json`")
+def loop(
+    seeds: Annotated[int, typer.Option(help="Worlds that are lived through.", min=1, max=100)] = 5,
+    weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 4,
+    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 120,
+    shop: Annotated[
+        Path | None, typer.Option("--shop", "-s", help="Keep the figures there, for the console's page *Loop*.")
+    ] = None,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Does a shop that learns by itself get better, is a bad candidate stopped? Beside frozen, ungated, the truth."""
+    from bodega.bench.loop import LoopOptions, kept, plotted, run
+    from bodega.wiring import open_shop
+
+    options = LoopOptions(seeds=seeds, weeks=weeks, pages=pages, seed=seed)
+
+    def lived(progress: Progress) -> BenchResult:
+        found = run(options, open_shop, progress)
+        if shop is not None:
+            kept(found, shop)
+        if not as_json:
+            show.console.print(plotted(found))
+        return found
+
+    run_and_show(lived, as_json)
+
+
 @bench.command(epilog="Example: `bodega bench personal --json`")
 def personal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="the installed package")] = None,
@@ -247,4 +275,20 @@ def stores(
     from bodega.bench.stores import StoreOptions, run
 
     options = StoreOptions(events=events, vectors=vectors, seed=seed)
+    run_and_show(lambda progress: run(options, progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench console --shop demo-shop --json`")
+def console(
+    shop: Annotated[Path, typer.Option(help="Folder of a learned shop.")] = Path("demo-shop"),
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Visits of each page.")] = 5,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this page (today, search, ...); may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every page of the console in Chromium: time to first content, errors, accessibility (axe-core)."""
+    from bodega.bench.console import ConsoleOptions, run
+
+    options = ConsoleOptions(shop=shop, repeats=repeats, only=tuple(only or ()))
     run_and_show(lambda progress: run(options, progress), as_json)

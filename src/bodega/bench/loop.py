@@ -1,0 +1,291 @@
+"""Does a shop that learns by itself get better, and is a bad candidate stopped? Weeks of simulated shoppers.
+
+Four ways to run the same generated shop, each with its own shoppers, whose true tastes are known:
+
+    frozen     what was learned at the start is served for good (new events are counted beside it, as always)
+    ungated    learns every day, and serves whatever it learned
+    loop       `shop.loop` runs every day, unattended: judge, learn, gate, contest, promote or reject
+    oracle     the best list there is for each shopper, by the truth
+
+Two accidents befall `ungated` and `loop` alike: on one day the labels that are learned from are shuffled (a broken
+import), on another forty fake accounts push the four least liked items. Utility is the expected clicks of a page,
+without noise. Cost: about a minute a seed on one core. Not for: claims about real shops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import numpy as np
+from scipy.stats import t as student
+
+from bodega.bench._loop_world import Bazaar, DraftedContest, Shuffled, settled
+from bodega.bench.result import BenchResult
+from bodega.engine.loop import MEASURED, Loop, LoopDoors
+from bodega.engine.loop_state import FOLDER
+from bodega.engine.shop import Shop
+from bodega.protocols import NoProgress, Progress
+from bodega.schema.arrays import Doubles
+from bodega.testing.world import WorldSpec, make_world
+
+SETTINGS = """
+[answers]
+log = false
+[understand]
+encoder = "none"
+teacher = "none"
+people = 3
+[learn]
+taught_cases = 0
+validation_days = 5
+test_days = 3
+[judgments]
+queries = 10
+[loop]
+approve = "auto"
+hold_days = 3
+margin = 0.1
+contest_pages = 300
+contest_days = 7
+"""
+ARMS = ("frozen", "ungated", "loop")
+LETTERS = {"frozen": ".", "ungated": "u", "loop": "L"}
+LAST = 7
+"""Days at the end that the figures are of."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOptions:
+    """How large, how long, how often."""
+
+    seeds: int = 5
+    seed: int = 7
+    weeks: int = 4
+    pages: int = 120
+    """Pages a day."""
+    items: int = 120
+    shoppers: int = 100
+    past: float = 10.0
+    """Days of the log that the shop starts from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lived:
+    """One seed: utility of each day {arm: (days,)}, what became of the accidents."""
+
+    utility: dict[str, Doubles]
+    pushed: dict[str, Doubles]
+    oracle: float
+    promoted: int
+    rejected: int
+    shuffled_stopped: bool
+    attack_stopped: bool
+    outcomes: tuple[str, ...]
+
+
+def run(options: LoopOptions, opened: Callable[[Path], Shop], progress: Progress | None = None) -> BenchResult:
+    """All seeds. `opened` opens a folder as a shop."""
+    began, said = time.perf_counter(), progress or NoProgress()
+    days = 7 * options.weeks
+    said.start("live", options.seeds * days * len(ARMS))
+    lived = [_lived(replace(options, seed=options.seed + number), opened, said) for number in range(options.seeds)]
+    said.finish()
+    figures, intervals = _figures(lived)
+    series = {name: np.mean([each.utility[name] for each in lived], axis=0).round(4).tolist() for name in ARMS}
+    ends = {name: _spread(np.array([each.utility[name] for each in lived])) for name in ARMS}
+    return BenchResult(
+        bench="loop",
+        data="generated world, simulated shoppers",
+        seconds=round(time.perf_counter() - began, 1),
+        figures=figures,
+        intervals=intervals,
+        facts={
+            "seed": options.seed,
+            "seeds": options.seeds,
+            "days": days,
+            "pages": options.pages,
+            "series": series | {"oracle": [round(float(np.mean([each.oracle for each in lived])), 4)] * days},
+            "spread": ends,
+            "shuffled_on": shuffled_on(days),
+            "attack_on": attack_on(days),
+            "outcomes": [list(each.outcomes) for each in lived],
+        },
+        notes=(
+            f"utility: expected clicks a page over the last {LAST} days; gains are relative to `frozen`, same seed",
+            "gate.*: part of seeds in which the candidate of that accident was not promoted",
+            "pushed.*: part of the places that the attack's items got in the week after it",
+        ),
+    )
+
+
+def kept(result: BenchResult, folder: Path) -> Path:
+    """Keep the figures in a shop's folder, where the console's page *Loop* draws them."""
+    own = folder / FOLDER
+    own.mkdir(parents=True, exist_ok=True)
+    (own / MEASURED).write_bytes(msgspec.json.encode(result))
+    return own / MEASURED
+
+
+def plotted(result: BenchResult, rows: int = 12) -> str:
+    """Utility by day as a plot of characters: one letter a way to run the shop, the higher the better."""
+    series = {name: values for name, values in result.facts["series"].items() if name != "oracle"}
+    low, high = min(map(min, series.values())), max(map(max, series.values()))
+    days = len(series["loop"])
+    cells = [[" "] * days for _ in range(rows)]
+    for name, values in series.items():
+        for day, value in enumerate(values):
+            row = rows - 1 - round((value - low) / max(high - low, 1e-9) * (rows - 1))
+            cells[row][day] = LETTERS[name]
+    marks = [" "] * days
+    marks[result.facts["shuffled_on"]], marks[result.facts["attack_on"]] = "s", "a"
+    lines = [f"{high - (high - low) * n / (rows - 1):6.3f} |{''.join(row)}" for n, row in enumerate(cells)]
+    foot = f"{'':6} +{''.join(marks)}   s: labels are shuffled, a: an attack"
+    legend = ", ".join(f"{letter} {name}" for name, letter in LETTERS.items())
+    return "\n".join([f"expected clicks a page, by day: {legend}", *lines, foot])
+
+
+def shuffled_on(days: int) -> int:
+    """The day whose learning goes wrong."""
+    return round(0.4 * days)
+
+
+def attack_on(days: int) -> int:
+    """The day of the fake accounts."""
+    return round(0.65 * days)
+
+
+def _lived(options: LoopOptions, opened: Callable[[Path], Shop], said: Progress) -> Lived:
+    spec = WorldSpec(n_items=options.items, n_shoppers=options.shoppers, days=options.past, seed=options.seed)
+    world, days = make_world(spec), 7 * options.weeks
+    utility, pushed, oracle, kept = {}, {}, 0.0, _Kept()
+    with TemporaryDirectory(prefix="bodega-loop-") as folder:
+        for arm in ARMS:
+            shop = settled(Path(folder) / arm, opened, world, SETTINGS)
+            with shop:
+                shop.learn()
+                bazaar = Bazaar(world, shop, np.random.default_rng([options.seed, 3]), options.pages)
+                told = _live(arm, bazaar, days, said)
+                utility[arm], pushed[arm], oracle = np.array(bazaar.utility), np.array(bazaar.pushed), bazaar.oracle()
+                kept = told if arm == "loop" else kept
+    return Lived(
+        utility, pushed, oracle, kept.promoted, kept.rejected, kept.shuffled, kept.attack, tuple(kept.outcomes)
+    )
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the loop did."""
+
+    promoted: int = 0
+    rejected: int = 0
+    shuffled: bool = False
+    attack: bool = False
+    outcomes: list[str] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self.outcomes = []
+
+
+def _live(arm: str, bazaar: Bazaar, days: int, said: Progress) -> _Kept:
+    shop, kept = bazaar.shop, _Kept()
+    clock = [bazaar.world.end]
+    loop, contest = _loop(shop, lambda: clock[0])
+    bazaar.contest = contest if arm == "loop" else None
+    spoiled = 0
+    attacked = 0
+    for day in range(days):
+        if day == attack_on(days):
+            bazaar.attack()
+        bazaar.live()
+        clock[0] = bazaar.world.end + bazaar.day * 86_400.0
+        if day == shuffled_on(days) and arm != "frozen":
+            plain = shop.workshop.events
+            shop.workshop.events = Shuffled(plain, np.random.default_rng(day))  # type: ignore[assignment]
+            spoiled = 1
+        if arm == "ungated":
+            found = shop.workshop.learn(NoProgress(), until=np.inf)
+            shop.share(found.snapshot)
+        elif arm == "loop":
+            before = loop.state
+            after = loop.run()
+            if after.run != before.run or after.step != before.step or after.outcome != before.outcome:
+                kept.outcomes.append(f"day {day}: {after.step}: {after.outcome}")
+            ended = after.step == "idle" and (before.step != "idle" or after.run != before.run)
+            kept.promoted += ended and after.outcome.startswith("promoted")
+            kept.rejected += ended and after.outcome.startswith("rejected")
+            if spoiled == 1 and after.run > before.run:
+                spoiled = 2
+                kept.shuffled = after.step == "idle" and after.outcome.startswith("rejected")
+            if day >= attack_on(days) and not attacked and after.run > before.run:
+                attacked = 1
+                kept.attack = after.step == "idle" and after.outcome.startswith("rejected")
+        if arm == "ungated" and spoiled == 1:
+            spoiled = 2
+        if spoiled == 2:
+            shop.workshop.events, spoiled = plain, 3
+        said.advance()
+    return kept
+
+
+def _loop(shop: Shop, now: Callable[[], float]) -> tuple[Loop, DraftedContest]:
+    """The shop's loop in simulated time."""
+    contest = DraftedContest(shop, shop.settings)
+    doors = LoopDoors(
+        folder=shop.folder,
+        settings=shop.settings,
+        events=shop.stores.events,
+        workshop=shop.workshop,
+        judgments=shop.judgments,
+        promote=shop.share,
+        contest=contest,
+        now=now,
+    )
+    return Loop(doors), contest
+
+
+def _figures(lived: list[Lived]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    ends = {name: np.array([each.utility[name][-LAST:].mean() for each in lived]) for name in ARMS}
+    ends["oracle"] = np.array([each.oracle for each in lived])
+    figures, intervals = {}, {}
+    for name, values in ends.items():
+        figures[f"{name}.utility"], intervals[f"{name}.utility"] = _interval(values)
+        if name != "frozen":
+            gain = values / ends["frozen"] - 1
+            figures[f"{name}.utility_gain"], intervals[f"{name}.utility_gain"] = _interval(gain)
+    over = ends["loop"] / ends["ungated"] - 1
+    figures["loop.over_ungated"], intervals["loop.over_ungated"] = _interval(over)
+    whole = {name: np.array([each.utility[name].mean() for each in lived]) for name in ARMS}
+    overall = whole["loop"] / whole["ungated"] - 1
+    figures["loop.over_ungated.whole"], intervals["loop.over_ungated.whole"] = _interval(overall)
+    worst = {
+        name: np.array([(each.utility[name] / each.utility["frozen"]).min() - 1 for each in lived]) for name in ARMS
+    }
+    for name in ("ungated", "loop"):
+        figures[f"{name}.worst_day"], intervals[f"{name}.worst_day"] = _interval(worst[name])
+    after = attack_on(len(lived[0].utility["loop"]))
+    for name in ARMS:
+        values = np.array([each.pushed[name][after : after + LAST].mean() for each in lived])
+        figures[f"pushed.{name}"], intervals[f"pushed.{name}"] = _interval(values)
+    figures["loop.promoted"] = float(np.mean([each.promoted for each in lived]))
+    figures["loop.rejected"] = float(np.mean([each.rejected for each in lived]))
+    figures["gate.shuffled_stopped"] = float(np.mean([each.shuffled_stopped for each in lived]))
+    figures["gate.attack_stopped"] = float(np.mean([each.attack_stopped for each in lived]))
+    return figures, intervals
+
+
+def _interval(values: Doubles) -> tuple[float, tuple[float, float]]:
+    """(mean over seeds, 95 % interval by Student's t)."""
+    mean, n = float(values.mean()), len(values)
+    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return mean, (mean - half, mean + half)
+
+
+def _spread(values: Doubles) -> list[list[float]]:
+    """[(low, high)] of each day over the seeds."""
+    found = [_interval(values[:, day])[1] for day in range(values.shape[1])]
+    return [[round(low, 4), round(high, 4)] for low, high in found]
