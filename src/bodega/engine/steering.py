@@ -95,7 +95,7 @@ class Steering:
     """See the top of the file."""
 
     def __init__(self, around: Around) -> None:
-        self._around = around
+        self.around = around
         self._logs = SearchLogs(self._weeks)
         self._mined: tuple[float, tuple[Proposal, ...]] = (-FRESH, ())
         self._miner: threading.Thread | None = None
@@ -103,14 +103,14 @@ class Steering:
 
     def inspect(self, asked: InspectAsked) -> Inspection:
         """Raises BadRequest, NotLearned."""
-        request = self._around.asked(wanted(asked))
-        return inspect(self._around.engine(), self._around.book(), request, asked)
+        request = self.around.asked(wanted(asked))
+        return inspect(self.around.engine(), self.around.book(), request, asked)
 
     def story(self, query: str, language: str = "") -> Story:
         """What became of a query in the last four weeks, and what may mend it. Raises BadRequest, NotLearned."""
         if not query.strip():
             raise BadRequest("there are no words", where="query", allowed="what a shopper typed", got=query)
-        engine, around = self._around.engine(), self._around
+        engine, around = self.around.engine(), self.around
         asking = Request(place="search", query=query, k=PAGE, personal=False, language=language)
         made = Mending(
             self._logs.log(), engine.answer(asking, around.book()), self._item, around.people, self._synonyms()
@@ -126,7 +126,7 @@ class Steering:
             raise BadRequest("too many queries", where="queries", allowed=f"{QUERIES_LIMIT}", got=len(queries))
         draft = checked_rule(rule)
         draft = draft if draft.id else msgspec.structs.replace(draft, id="draft")
-        engine, around = self._around.engine(), self._around
+        engine, around = self.around.engine(), self.around
         made = Measuring(engine.answer, around.book(), self._logs.log(), around.people, self._item)
         return effect(made, draft, queries)
 
@@ -136,15 +136,15 @@ class Steering:
         self._mined = (-FRESH, ())
 
     def _item(self, name: str) -> Item | None:
-        shelf = self._around.engine().shelf
+        shelf = self.around.engine().shelf
         row = shelf.row(name)
         return None if row < 0 else msgspec.json.decode(shelf.document(row), type=Item)
 
     def _weeks(self, days: int) -> Iterable[EventRows]:
         """The events of so many days before the newest one."""
-        live = self._around.engine().learned.live
+        live = self.around.engine().learned.live
         newest = live.newest if live is not None else math.nan
-        return self._around.events(since_of(newest if math.isfinite(newest) else time.time(), days, 0))
+        return self.around.events(since_of(newest if math.isfinite(newest) else time.time(), days, 0))
 
     def _synonyms(self) -> tuple[Proposal, ...]:
         """Mined beside the answer: what is not there within a second is there the next time."""
@@ -159,7 +159,7 @@ class Steering:
 
     def _mine(self) -> None:
         try:
-            self._mined = (time.monotonic(), tuple(self._around.synonyms()))
+            self._mined = (time.monotonic(), tuple(self.around.synonyms()))
         except Exception as error:
             LOGGER.error("synonyms could not be mined", exc_info=error)
             self._mined = (time.monotonic(), self._mined[1])
