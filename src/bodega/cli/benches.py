@@ -162,7 +162,7 @@ def experiments(
 def loop(
     seeds: Annotated[int, typer.Option(help="Worlds that are lived through.", min=1, max=100)] = 5,
     weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 4,
-    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 120,
+    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 100,
     shop: Annotated[
         Path | None, typer.Option("--shop", "-s", help="Keep the figures there, for the console's page *Loop*.")
     ] = None,
@@ -211,6 +211,23 @@ def serve(
     from bodega.bench.serve import ServeOptions, run
 
     options = ServeOptions(shop=shop, seconds=seconds, concurrency=concurrency)
+    run_and_show(lambda _: run(options), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench storefront --shop demo-shop --json`")
+def storefront(
+    shop: Annotated[Path, typer.Option(help="Folder of a learned shop.")] = Path("demo-shop"),
+    repeats: Annotated[int, typer.Option(help="How often every page is opened.", min=1, max=50)] = 5,
+    query: Annotated[
+        str, typer.Option(help="What is searched.", show_default="a word of the most popular product")
+    ] = "",
+    chromium: Annotated[str, typer.Option(help="The browser.", show_default="the one on the path")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """The shop front in a real browser: paints, shifts, bytes, and how long 40 interactions take."""
+    from bodega.bench.storefront import StorefrontOptions, run
+
+    options = StorefrontOptions(shop=shop, repeats=repeats, query=query, chromium=chromium)
     run_and_show(lambda _: run(options), as_json)
 
 
