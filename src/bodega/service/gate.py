@@ -32,6 +32,8 @@ CALLERS_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 MILLISECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,3})?")
 ITEMS = b"/v1/items/"
 SHOPPERS = b"/v1/shoppers/"
+SEEN = (b"state", b"timeline", b"lists", b"looks")
+"""What is asked of a shopper."""
 VERBS = (b"similar", b"together", b"relations", b"reviews", b"variants")
 UNMATCHED = "unmatched"
 REFUSALS = frozenset({429, 503, 504, 507})
@@ -142,7 +144,7 @@ class Gate:
         if raw.startswith(ITEMS):
             scope["path"] = one_segment(raw.partition(b"?")[0])
         elif raw.startswith(SHOPPERS):
-            scope["path"] = SHOPPERS.decode() + quote(_decoded(raw.partition(b"?")[0][len(SHOPPERS) :]), safe="")
+            scope["path"] = one_segment(raw.partition(b"?")[0], SHOPPERS, SEEN)
         elif spoken(scope["path"]):
             adopt(scope, raw)
 
@@ -219,8 +221,8 @@ def arrived(scope: Scope) -> Visit:
     return visit
 
 
-def one_segment(raw: bytes) -> str:
-    """/v1/items/<id>[/similar] with the id as one path segment, whatever it holds.
+def one_segment(raw: bytes, prefix: bytes = ITEMS, verbs: Sequence[bytes] = VERBS) -> str:
+    """/v1/items/<id>[/similar] with the id as one path segment, whatever it holds; the same of shoppers.
 
     An id is best sent percent-encoded; unescaped slashes are taken as part of it. The last segment is a verb when it is
     one of ours, so the item `a/similar` itself must be sent as `a%2Fsimilar`.
@@ -228,12 +230,12 @@ def one_segment(raw: bytes) -> str:
     >>> one_segment(b"/v1/items/sku/7/similar"), one_segment(b"/v1/items/sku%2Fsimilar")
     ('/v1/items/sku%2F7/similar', '/v1/items/sku%2Fsimilar')
     """
-    rest = raw[len(ITEMS) :]
+    rest = raw[len(prefix) :]
     name, slash, verb = rest.rpartition(b"/")
-    if not (slash and verb in VERBS):
+    if not (slash and verb in verbs):
         name, verb = rest, b""
     encoded = quote(_decoded(name), safe="")
-    return f"/v1/items/{encoded}" + (f"/{verb.decode()}" if verb else "")
+    return f"{prefix.decode()}{encoded}" + (f"/{verb.decode()}" if verb else "")
 
 
 def _decoded(name: bytes) -> str:
