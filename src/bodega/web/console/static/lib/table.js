@@ -102,6 +102,8 @@ export function table(options) {
         if (event.key === "Enter" && at && event.target === at) onRow(grid.getRow(at).getData(), event);
       });
     }
+    roled(inner);
+    grid.on("renderComplete", () => roled(inner));
     if (options.onSelect) grid.on("rowSelectionChanged", (/** @type {any[]} */ data) => options.onSelect?.(data));
     named(inner);
   };
@@ -168,6 +170,13 @@ function compared(one, other) {
 /** Tabulator leaves its boxes for ticking without a name. @param {any} inner */
 function named(inner) {
   for (const box of inner.querySelectorAll('input[type="checkbox"]:not([aria-label])')) box.setAttribute("aria-label", t("frame.table_tick"));
+}
+
+/** Tabulator's boxes between a grid and its rows, put in the order that readers of a screen expect. @param {any} inner */
+function roled(inner) {
+  const roles = { ".tabulator-header-contents": "presentation", ".tabulator-tableholder": "rowgroup", ".tabulator-table": "presentation", ".tabulator-footer": "rowgroup", ".tabulator-footer-contents": "row", ".tabulator-paginator": "gridcell", ".tabulator-placeholder": "row" };
+  for (const [name, role] of Object.entries(roles)) for (const each of inner.querySelectorAll(name)) each.setAttribute("role", role);
+  for (const each of inner.querySelectorAll(".tabulator-placeholder > *")) each.setAttribute("role", "gridcell");
 }
 
 /** The same rows without the library. @param {any} place @param {Options} options @param {any[]} rows */
