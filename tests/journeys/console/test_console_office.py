@@ -108,7 +108,7 @@ def test_models_stand_beside_their_baselines(examined, visit, accessible, shot):
     page = visit("models")
     served = examined.shop.published()
     expect(page.locator("#snapshots .tabulator-row")).to_contain_text(served)
-    expect(page.get_by_role("table").first).to_contain_text("popular")
+    expect(page.get_by_role("table").first).to_contain_text("Popular alone")
     accessible(page)
     shot(page, "models")
     for tab in ("Figures", "Sources", "Learning curves", "Calibration", "Gates"):
