@@ -8,6 +8,7 @@ it is refused unless `console.insecure` says otherwise. Not here: what the cooki
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,30 @@ class Session(msgspec.Struct, frozen=True):
     """When the session ends (ISO 8601, UTC); empty where no cookie stands for the key."""
 
 
-CONSOLE_TYPES = (Session,)
+class ConsoleFacts(msgspec.Struct, frozen=True):
+    """How far the shop is, in numbers: what the pages tick off and warn of."""
+
+    name: str
+    items: int
+    events: int
+    snapshot: str
+    """The served one; empty: nothing was learned yet."""
+    warnings: list[str]
+    """What an operator should know: of the last learn, of counts that ran full, of drift."""
+    changes_since_snapshot: int
+    """Items that are other than when the shop learned."""
+    changes_waiting: int
+    """Items that only the next learn can find by meaning."""
+    rules: int
+    experiments: int
+    keys: int
+    letters: int
+    """Rows in the dead letter box."""
+    storefront: bool
+    """Is a page served at `/`?"""
+
+
+CONSOLE_TYPES = (Session, ConsoleFacts)
 
 
 def console_handlers(desk: Desk) -> list[HTTPRouteHandler]:
@@ -61,7 +85,30 @@ def console_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         told = _session(desk, request, 0.0)
         return ASGIResponse(body=as_json(told), headers={"Set-Cookie": set_cookie("", 0, secure=False)})
 
-    return [sign_in, who, sign_out]
+    @get("/v1/console/facts", opt=ADMIN, name="console_facts")
+    async def facts(request: Http) -> ASGIResponse:
+        names = {route.path for route in request.app.routes}
+        return ASGIResponse(body=as_json(await asyncio.to_thread(_facts, desk, "/" in names)))
+
+    return [sign_in, who, sign_out, facts]
+
+
+def _facts(desk: Desk, storefront: bool) -> ConsoleFacts:
+    shop, health = desk.shop, desk.shop.health()
+    return ConsoleFacts(
+        name=desk.settings.name,
+        items=int(health.get("items", 0)),
+        events=int(health.get("events", 0)),
+        snapshot=str(health.get("snapshot", "")),
+        warnings=[str(each) for each in health.get("warnings", ())],
+        changes_since_snapshot=int(health.get("changes_since_snapshot", 0)),
+        changes_waiting=int(health.get("changes_waiting", 0)),
+        rules=len(shop.rules.list()),
+        experiments=len(shop.experiments.list()),
+        keys=sum(not each.revoked for each in shop.keys.list()),
+        letters=sum(shop.stores.dead.counts().values()),
+        storefront=storefront,
+    )
 
 
 def _session(desk: Desk, request: Http, end: float) -> Session:

@@ -7,7 +7,6 @@ the console at once. The trail puts together what each part of the shop writes d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -186,11 +185,18 @@ def _lines(desk: Desk, trail: Trail, area: str, limit: int) -> list[AuditLine]:
 
 
 def _experiments(desk: Desk, limit: int) -> list[AuditLine]:
-    served = getattr(desk.shop, "experiments", None)
-    lines: Sequence[Any] = served.history(limit=limit) if served is not None else ()
     return [
-        AuditLine(each.time, each.who, "experiments", each.what, each.experiment, each.before, each.after, each.id)
-        for each in lines
+        AuditLine(
+            datetime.fromtimestamp(each.time, UTC),
+            each.who,
+            "experiments",
+            each.what,
+            each.experiment,
+            each.before,
+            each.after,
+            each.id,
+        )
+        for each in desk.shop.experiments.history(limit=limit)
     ]
 
 

@@ -483,6 +483,7 @@ OPERATIONS = (
         "get", "/v1/metrics/queries", "metrics_queries", "What is searched", "admin", QUERIES, "", "QueriesReport"
     ),
     Operation("get", "/v1/live", "live_stream", "Live numbers, as server-sent events", "admin"),
+    Operation("get", "/v1/console/facts", "console_facts", "How far the shop is", "admin", answer="ConsoleFacts"),
     Operation("get", "/v1/settings", "settings", "What can be set, and is", "admin", answer="Held"),
     Operation(
         "post",
