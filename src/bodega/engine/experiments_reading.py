@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -23,7 +23,7 @@ from bodega.evaluation.experiments import Effect, Moments, compare, read
 from bodega.evaluation.experiments.adjusting import adjusted
 from bodega.evaluation.experiments.mismatch import ALARM
 from bodega.evaluation.experiments.verdict import ALPHA, PLANNED, Readings
-from bodega.insight.trying import DAY, METRICS, Gathered, Log, course, gathered, readings, segments
+from bodega.insight.trying import METRICS, Gathered, Log, course, gathered, readings, segments
 from bodega.insight.trying_lists import preferred, switched
 from bodega.schema.experiments import KeptExperiment
 
@@ -275,10 +275,10 @@ def told(effect: Effect) -> Told:
     """An effect as JSON can say it."""
     lift, low, high = effect.lift
     return Told(
-        effect.difference,
+        float(effect.difference),
         finite(effect.low),
         finite(effect.high),
-        effect.control,
+        float(effect.control),
         finite(lift),
         finite(low),
         finite(high),
@@ -286,14 +286,5 @@ def told(effect: Effect) -> Told:
 
 
 def finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def days_of(kept: KeptExperiment, now: float) -> float:
-    """For how long it has been running."""
-    return ((kept.ended or now) - kept.started) / DAY if kept.started else 0.0
-
-
-def brief(found: Tried) -> Mapping[str, float | str]:
-    """What a log line says of a reading."""
-    return {"verdict": found.verdict, "units": sum(found.units), "ratio_p": found.ratio_p}
+    """A plain number, or None where it is unknown or never."""
+    return float(value) if math.isfinite(value) else None

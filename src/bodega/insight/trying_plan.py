@@ -47,7 +47,7 @@ class Baseline:
         rate = (
             (self.came[-1] - self.came[-1 - tail]) / tail if len(self.came) > tail else self.came[-1] / len(self.came)
         )
-        return len(self.came) + (units - self.came[-1]) / rate if rate > 0 else float("inf")
+        return float(len(self.came) + (units - self.came[-1]) / rate) if rate > 0 else float("inf")
 
 
 @dataclass(frozen=True, slots=True)

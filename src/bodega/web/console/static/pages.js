@@ -15,6 +15,7 @@ export const PAGES = [
   { path: "doctor", module: "./pages/doctor.js", title: "doctor.title", group: "find", icon: "doctor" },
   { path: "shoppers", module: "./pages/shoppers.js", title: "shoppers.title", group: "learn", icon: "people" },
   { path: "models", module: "./pages/models.js", title: "models.title", group: "learn", icon: "models" },
+  { path: "experiments", module: "./pages/experiments.js", title: "experiments.title", group: "prove", icon: "experiments" },
   { path: "fairness", module: "./pages/fairness.js", title: "fairness.title", group: "prove", icon: "fairness" },
   { path: "judgments", module: "./pages/judgments.js", title: "judgments.title", group: "prove", icon: "judgments" },
   { path: "loop", module: "./pages/loop.js", title: "loop.title", group: "prove", icon: "loop" },
