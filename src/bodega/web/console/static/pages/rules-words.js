@@ -98,7 +98,8 @@ export function conflicts(rules) {
 /** Lines of a rule as JSON, keys in one order: what a diff compares. @param {Rule | null} rule */
 export function lines(rule) {
   if (!rule) return [];
-  const { version, updated, author, ...kept } = rule;
+  const { version, updated, author, when, ...rest } = rule;
+  const kept = when && Object.keys(when).length ? { ...rest, when } : rest;
   const ordered = (/** @type {any} */ value) => (Array.isArray(value) ? value.map(ordered) : value && typeof value === "object" ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, ordered(value[key])])) : value);
   return JSON.stringify(ordered(kept), null, 2).split("\n");
 }
