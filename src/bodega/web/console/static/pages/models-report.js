@@ -33,7 +33,7 @@ function figures(body, told) {
         label: place(each.place),
         rows,
         search: false,
-        sort: { key: "ndcg@10", down: true },
+        sort: { key: "ndcg_10", down: true },
         columns: [
           { key: "name", title: t("models.col_model"), grow: 2, cell: (row) => h("span", { class: "row" }, maybe(`models.row_${row.name}`, row.name), row.name === servedAs(each) ? badge(t("models.served"), "good") : null, row.name === "popular" ? badge(t("models.baseline")) : null) },
           ...METRICS.filter((name) => rows.some((row) => name in row)).map((name) => ({
