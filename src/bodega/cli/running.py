@@ -98,12 +98,13 @@ def run_team(shop: Shop, *, host: str, port: int, storefront: bool, count: int) 
 def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool) -> int:
     """Load what workers share, fork them, keep their number until the supervisor says stop; returns the exit code."""
     from bodega.service import create_app, run
-    from bodega.service.nursery import Brood
+    from bodega.service.nursery import Brood, preload
     from bodega.service.telemetry import log_to
     from bodega.wiring import open_news, open_snapshot
 
     log_to()
     opened = open_snapshot(folder)
+    preload()
 
     def work(answers: Callable[[], None]) -> None:
         with shop_at(folder) as shop:
