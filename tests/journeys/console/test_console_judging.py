@@ -121,6 +121,7 @@ def test_both_pages_fit_a_phone_in_chinese_and_the_dark(
     visit: Any, waiting: LoopBook, asked: list[str], shot: Any
 ) -> None:
     for path, name in (("loop", "loop-phone"), ("judgments", "judgments-phone")):
-        page = visit(path, width=360, height=740, locale="zh-CN", color_scheme="dark")
+        page = visit(f"{path}?lang=zh", width=360, height=740, color_scheme="dark")
+        assert page.locator("html").get_attribute("lang").startswith("zh")
         assert page.evaluate("document.documentElement.scrollWidth") <= 361
         shot(page, name)

@@ -20,10 +20,10 @@ const plainly = (reason) => maybe(`letters.reason_${reason}`, reason.replaceAll(
 
 /** @param {any} view @param {import("../app.js").Route} route */
 export async function draw(view, route) {
+  view.append(heading(t(title), t("letters.note")));
   const kind = route.params.get("kind") || "", reason = route.params.get("reason") || "";
   const page = await get("/v1/letters", { kind, reason, limit: 1000 });
   const total = page.counts.reduce((/** @type {number} */ sum, /** @type {any} */ each) => sum + each.n, 0);
-  view.append(heading(t(title), t("letters.note")));
   if (!total) {
     view.append(framed({}, empty(t("letters.none"), t("letters.none_why"), "bodega import items products.csv")));
     return;

@@ -21,10 +21,11 @@ let drafted = "";
 /** @param {any} view @param {import("../app.js").Route} route */
 export async function draw(view, route) {
   const tab = route.params.get("tab") === "history" ? "history" : "forms";
+  view.append(heading(t(title), t("settings.note")));
   const held = await get("/v1/settings");
   if (drafted !== held.version) draft.clear();
   drafted = held.version;
-  view.append(heading(t(title), t("settings.note")),
+  view.append(
     tabs([{ key: "forms", label: t("settings.forms") }, { key: "history", label: t("settings.history") }], tab, (key) => route.go({ tab: key === "forms" ? "" : key })));
   if (tab === "history") return history(view, route, held);
   const table = route.params.get("table") || "";
@@ -40,10 +41,13 @@ export async function draw(view, route) {
   const bar = h("div", { class: "save-bar", hidden: true });
   const tick = () => fill(bar, held, route);
   view.append(h("div", {}, finder), h("div", { class: "settings" }, nav, h("div", { class: "stack" },
-    shown.length ? shown.map((/** @type {any} */ each) => framed({ title: each.name ? `[${each.name}]` : t("settings.top"), note: each.about }, each.choices.filter((/** @type {Choice} */ choice) => !words || has(choice)).map((/** @type {Choice} */ choice) => setting(choice, tick)))) : framed({}, empty(t("settings.found_none"), t("settings.found_none_why"))),
+    shown.length ? shown.map((/** @type {any} */ each) => framed({ title: each.name ? `[${each.name}]` : t("settings.top"), note: prose(each.about) }, each.choices.filter((/** @type {Choice} */ choice) => !words || has(choice)).map((/** @type {Choice} */ choice) => setting(choice, tick)))) : framed({}, empty(t("settings.found_none"), t("settings.found_none_why"))),
     bar)));
   tick();
 }
+
+/** A text of the source: what stands between backticks is code. @param {string} text */
+const prose = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
 
 /** One key. @param {Choice} choice @param {() => void} tick */
 function setting(choice, tick) {
@@ -75,7 +79,7 @@ function setting(choice, tick) {
   back.hidden = fixed || choice.source === "default";
   row.append(
     h("div", {}, h("div", { class: "row" }, h("label", { class: "setting-name", for: id }, choice.key), choice.source === "environment" ? badge(t("settings.by_environment"), "warn") : choice.source === "file" ? badge(t("settings.by_file"), "info") : null),
-      h("p", { class: "soft small", id: `${id}-about` }, choice.about),
+      h("p", { class: "soft small", id: `${id}-about` }, prose(choice.about)),
       choice.source === "environment" ? h("p", { class: "small" }, t("settings.environment", { name: `BODEGA_${choice.key.toUpperCase().replaceAll(".", "_")}` })) : null, wrong),
     h("div", { class: "stack" }, input, h("div", { class: "row" }, h("span", { class: "soft small" }, t(`settings.effect_${choice.takes_effect}`)), back)));
   return row;

@@ -19,11 +19,12 @@ const AGAIN = 60_000;
 
 /** @param {any} view @param {import("../app.js").Route} route */
 export async function draw(view, route) {
+  view.append(heading(t(title), t("today.note")));
   // What is quick comes first: the page has content while the days are still being counted.
   const [facts, models] = await Promise.all([get("/v1/console/facts"), get("/v1/models").catch(() => null)]);
   const served = models?.snapshots.find((/** @type {any} */ each) => each.id === models.served);
   const health = h("div", { class: "stats" }), now = h("div", { class: "stats" }), rest = h("div", { class: "stack" });
-  view.append(heading(t(title), t("today.note")), warnings(facts), health, framed({ title: t("today.now"), note: t("today.now_note"), id: "now" }, now), rest);
+  view.append(warnings(facts), health, framed({ title: t("today.now"), note: t("today.now_note"), id: "now" }, now), rest);
   state(health, { ready: Boolean(facts.snapshot), state: "ok" }, facts, served, null);
   pace(now, null, null);
   /** @type {any} */
