@@ -82,7 +82,7 @@ format: $(STAMP)
 # The screenshots are those that journeys through storefront and console make; without Chromium the site has none.
 shots: $(TAUGHT) browser
 	rm -rf docs/images/made
-	BODEGA_SHOTS=docs/images/made $(PYTEST) -q tests/journeys/test_screenshots.py tests/journeys/console
+	BODEGA_SHOTS=$(CURDIR)/docs/images/made $(PYTEST) -q tests/journeys/console/test_console_pictures.py tests/journeys/storefront/test_storefront_pictures.py
 
 docs: shots
 	$(BIN)/python docs/make_site.py
