@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, func, select
 
 from bodega.adapters.sql.database import Database
+from bodega.adapters.sql.removing import removing
 from bodega.adapters.sql.tables import ANSWERS
 from bodega.schema.answers import Answered
 
@@ -93,8 +94,6 @@ class SqlAnswers:
 
     def _remove(self, where: ColumnElement[bool]) -> int:
         """Some at a time, overwritten where they lay."""
-        from bodega.adapters.sql.erasing import removing  # which imports this file
-
         removed, gone = 0, _PART
         while gone == _PART:
             with removing(self._database) as connection:

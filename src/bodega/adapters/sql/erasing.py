@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Text, delete, func, or
 from bodega.adapters.sql.answers import SqlAnswers
 from bodega.adapters.sql.database import Database
 from bodega.adapters.sql.decisions import SqlDecisions
+from bodega.adapters.sql.removing import removing
 from bodega.adapters.sql.tables import CONSENTS, DEAD_LETTERS, EVENTS, IDENTITIES, IDENTITY_CHANGES, REVIEWS
 from bodega.errors import StoreError
 from bodega.events.people import Erased
@@ -73,19 +73,6 @@ def compact(database: Database) -> bool:
         _outside(database, "VACUUM")
         _emptied(database, "TRUNCATE")
     return database.is_sqlite
-
-
-@contextmanager
-def removing(database: Database) -> Iterator[Connection]:
-    """A transaction that writes zeros over what it removes (SQLite)."""
-    with database.writing() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
-        try:
-            yield connection
-        finally:
-            if database.is_sqlite:
-                connection.exec_driver_sql("PRAGMA secure_delete = OFF")
 
 
 def _emptied(database: Database, how: str) -> None:

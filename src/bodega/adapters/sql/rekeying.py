@@ -17,9 +17,9 @@ import msgspec
 from sqlalchemy import Table, delete, insert, or_, select, update
 
 from bodega.adapters.sql.database import Database
-from bodega.adapters.sql.erasing import removing
 from bodega.adapters.sql.events import event_of, event_row
 from bodega.adapters.sql.letters import SqlLetters
+from bodega.adapters.sql.removing import removing
 from bodega.adapters.sql.reviews import own_id
 from bodega.adapters.sql.tables import (
     ANSWERS,
