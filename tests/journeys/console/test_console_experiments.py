@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'bodega[dev]'")
 from playwright.sync_api import expect
 
+from bodega import Event, EventType, Request
 from bodega.schema.experiments import Arm, Experiment
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def tried(desk: Any, name: str, visits: int = 260, **changes: Any) -> None:
@@ -24,15 +29,14 @@ def tried(desk: Any, name: str, visits: int = 260, **changes: Any) -> None:
             experiments.stop(each.id, who="test", why="the next one begins")
     experiments.put(made, who="test")
     experiments.start(name, who="test")
-    headers = {"Authorization": f"Bearer {desk.public}"}
-    with httpx.Client(base_url=desk.url, headers=headers, timeout=30) as http:
-        for number in range(visits):
-            who = {"user": f"{name}-{number}"}
-            page = http.post("/v1/recommend", json={"place": "home", "k": 6, **who}).json()
-            if number % 3:
-                item = page["hits"][number % 3]["id"]
-                at = {"place": "home", "request_id": page["request_id"], **who}
-                http.post("/v1/events", json={"events": [{"type": "click", "item": item, **at}]})
+    clicks = []
+    for number in range(visits):
+        user = f"{name}-{number}"
+        page = desk.shop.answer(Request(place="home", user=user, k=6))
+        if number % 3:
+            item = page.ids[number % 3]
+            clicks.append(Event(type=EventType.CLICK, time=now(), user=user, item=item, request_id=page.request_id))
+    desk.shop.events.record(clicks)
     assert desk.shop.answering.flush()
 
 

@@ -37,14 +37,14 @@ function verdict(found, each) {
   const sizes = found.preferred ? number(units) : found.units.map((/** @type {number} */ n) => number(n)).join(" : ");
   const bad = found.ratio_p < ALARM;
   return framed({ title: t("experiments.reading"), note: t("experiments.read_at", { ago: ago(found.time) }), id: "verdict", wide: true },
-    h("p", { class: "row", role: "status" }, mark(found.verdict), h("strong", {}, t(`experiments.means_${found.verdict}`, { arm: found.best || best.arm }))),
+    h("div", { class: "stack" }, h("p", { class: "row", role: "status" }, mark(found.verdict), h("strong", {}, t(`experiments.means_${found.verdict}`, { arm: found.best || best.arm }))),
     found.warnings.map((/** @type {string} */ text) => h("p", { class: "note" }, text)),
     h("div", { class: "stats" },
       stat({ label: t(found.preferred ? "experiments.preferred_lift" : "experiments.lift_of", { metric: named(found.metric) }), value: found.preferred ? number(best.effect.difference, 4) : lift(best.effect), note: between(best.effect, Boolean(found.preferred)) }),
       stat({ label: t(`experiments.units_${unit}`), value: sizes, note: each.units ? h("span", {}, meter(units, each.units, t("experiments.of_planned", { n: units, of: each.units })), t("experiments.of_planned", { n: units, of: each.units })) : "" }),
-      found.preferred || each.by === "time" ? "" : stat({ label: t("experiments.srm"), value: found.ratio_p >= 0.001 ? number(found.ratio_p, 3) : "< 0.001", note: t(bad ? "experiments.srm_bad" : "experiments.srm_good"), tone: bad ? "bad" : "" }),
+      found.preferred || each.by === "time" ? "" : stat({ label: t("experiments.srm"), value: found.ratio_p >= ALARM ? `p ${number(found.ratio_p, 3)}` : "p < 0.001", note: t(bad ? "experiments.srm_bad" : "experiments.srm_good"), tone: bad ? "bad" : "" }),
       found.explained > 0.001 ? stat({ label: t("experiments.explained"), value: percent(found.explained), note: t("experiments.explained_note") }) : "",
-      found.crossed ? stat({ label: t("experiments.crossed"), value: number(found.crossed), note: t("experiments.crossed_note") }) : ""));
+      found.crossed ? stat({ label: t("experiments.crossed"), value: number(found.crossed), note: t("experiments.crossed_note") }) : "")));
 }
 
 /** @param {any} told */
@@ -100,9 +100,9 @@ function metrics(found, chosen, each) {
       name === found.metric ? badge(t("experiments.decides"), "info") : null,
       guard ? badge(chosen.harmed.includes(name) ? t("experiments.guard_harm") : t("experiments.guard", { harm: percent(guard.harm ?? 0.02) }), chosen.harmed.includes(name) ? "bad" : "good") : null,
     ];
-    return [h("span", { class: "row" }, named(name), marks), { num: share ? percent(told.control) : number(told.control, 3) }, { num: number(told.difference, 4) }, { num: told.lift == null ? "–" : percent(told.lift, 1, true) }, { num: between(told) }];
+    return [h("span", { class: "row" }, named(name), marks), { num: share ? percent(told.control) : number(told.control, 3) }, ...(told.control || told.difference ? [{ num: number(told.difference, 4) }, { num: told.lift == null ? "–" : percent(told.lift, 1, true) }, { num: between(told) }] : [{ num: "–" }, { num: "–" }, { num: t("experiments.none_did") }])];
   });
-  const columns = [t("experiments.metric"), t("experiments.control"), t("experiments.difference"), t("experiments.lift"), t("experiments.interval")];
+  const columns = [t("experiments.measured"), t("experiments.control"), t("experiments.difference"), t("experiments.lift"), t("experiments.interval")];
   return framed({ title: t("experiments.metrics_of", { arm: chosen.arm }), note: t(each.by === "time" ? "experiments.metrics_once" : "experiments.metrics_note"), id: "metrics" }, plain(t("experiments.metrics_of", { arm: chosen.arm }), columns, rows));
 }
 

@@ -31,5 +31,5 @@ export const named = (name) => t(`experiments.metric_${name}`);
 /** A table without tools, for few rows. @param {string} caption @param {string[]} columns @param {any[][]} rows cells: texts, elements, or {num} */
 export const plain = (caption, columns, rows) =>
   h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
-    h("table", {}, h("caption", { class: "vh" }, caption), h("thead", {}, h("tr", {}, columns.map((each) => h("th", { scope: "col" }, each)))),
+    h("table", {}, h("caption", { class: "vh" }, caption), h("thead", {}, h("tr", {}, columns.map((each, at) => h("th", { scope: "col", class: rows[0]?.[at]?.num !== undefined ? "num" : "" }, each)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, at) => (at ? h("td", { class: cell?.num !== undefined ? "num" : "" }, cell?.num !== undefined ? cell.num : cell) : h("th", { scope: "row" }, cell))))))));

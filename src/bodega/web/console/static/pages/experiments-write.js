@@ -44,13 +44,13 @@ function about(draft, editing, offered, plan) {
   const kind = draft.by === "time" ? "switchback" : draft.kind || "ab";
   const share = Math.round(((draft.last ?? BUCKETS) - (draft.first || 0)) / 100);
   const shown = [
-    field({ label: t("experiments.id"), hint: t("experiments.id_hint"), input: { name: "id", value: draft.id && editing ? draft.id : draft.id ? `${draft.id}-2` : "", required: true, pattern: "[\\w.:-]+", maxlength: 100, disabled: Boolean(editing) } }),
+    field({ label: t("experiments.id"), hint: t("experiments.id_hint"), input: { name: "id", value: draft.id && editing ? draft.id : draft.id ? `${draft.id}-2` : "", required: true, pattern: "[\\w.:\\-]+", maxlength: 100, disabled: Boolean(editing) } }),
     field({ label: t("experiments.kind"), hint: t("experiments.kind_hint"), input: { name: "kind", value: kind, options: ["ab", "interleaving", "switchback"].map((each) => [each, t(`experiments.kind_${each}`)]) } }),
     field({ label: t("experiments.metric"), hint: t("experiments.metric_hint"), input: { name: "metric", value: draft.metric || "purchases", options: offered.metrics.map((/** @type {string} */ each) => [each, named(each)]) } }),
     field({ label: t("experiments.hypothesis"), hint: t("experiments.hypothesis_hint"), input: { type: "textarea", name: "hypothesis", rows: 2, value: draft.hypothesis || "", maxlength: 2000 } }),
     field({ label: t("experiments.place"), hint: t("experiments.place_hint"), input: { name: "places", value: draft.places?.length === 1 ? draft.places[0] : draft.places?.length ? "as_is" : "", options: [["", t("experiments.everywhere")], ...(draft.places?.length > 1 ? [["as_is", draft.places.join(", ")]] : []), ...PLACES.map((each) => [each, maybe(`experiments.place_${each}`, each)])] } }),
     field({ label: t("experiments.percent"), hint: t("experiments.percent_hint"), input: { type: "number", name: "percent", min: 1, max: 100, value: share } }),
-    field({ label: t("experiments.layer"), hint: t("experiments.layer_hint"), input: { name: "layer", value: draft.layer || "default", pattern: "[\\w.:-]+", maxlength: 100 } }),
+    field({ label: t("experiments.layer"), hint: t("experiments.layer_hint"), input: { name: "layer", value: draft.layer || "default", pattern: "[\\w.:\\-]+", maxlength: 100 } }),
     field({ label: t("experiments.block"), hint: t("experiments.block_hint"), input: { type: "number", name: "block", min: 1, max: 10080, value: draft.block_minutes || 60 } }),
   ];
   const fit = () => {
@@ -94,7 +94,7 @@ function guards(draft, offered) {
     const id = `guard-${name}`;
     return [h("span", { class: "row" }, h("input", { type: "checkbox", name: `guard_${name}`, id, checked: name in held }), h("label", { for: id }, named(name))), harm];
   });
-  const made = framed({ title: t("experiments.guardrails"), note: t("experiments.guardrails_note"), id: "guardrails" }, plain(t("experiments.guardrails"), [t("experiments.metric"), t("experiments.harm")], rows));
+  const made = framed({ title: t("experiments.guardrails"), note: t("experiments.guardrails_note"), id: "guardrails" }, plain(t("experiments.guardrails"), [t("experiments.measured"), t("experiments.harm")], rows));
   return made;
 }
 
@@ -119,7 +119,7 @@ function arms(draft, offered) {
 
 /** @param {any} arm @param {boolean} control @param {any} offered @param {() => void} gone */
 function oneArm(arm, control, offered, gone) {
-  const name = field({ label: t("experiments.arm_name"), input: { value: arm.name, required: true, pattern: "[\\w.:-]+", maxlength: 100 } });
+  const name = field({ label: t("experiments.arm_name"), input: { value: arm.name, required: true, pattern: "[\\w.:\\-]+", maxlength: 100 } });
   const weight = field({ label: t("experiments.weight"), input: { type: "number", value: arm.weight ?? 1, min: 0.01, max: 1000, step: "any" } });
   const snapshot = field({ label: t("experiments.snapshot"), input: { value: arm.snapshot || "", options: [["", t("experiments.current")], ...offered.snapshots.map((/** @type {string} */ each) => [each, each])] } });
   const rows = h("div", { class: "stack" });
@@ -170,7 +170,7 @@ function dialControl(dial, value) {
 
 /** How long will it take? @param {any} draft */
 function planner(draft) {
-  const told = h("div", { id: "plan", "aria-live": "polite" }, waiting(3));
+  const told = h("div", { class: "stack", id: "plan", "aria-live": "polite" }, waiting(3));
   let asked = { metric: draft.metric || "purchases", share: 1, days: 28 };
   let turn = 0;
   const look = async () => {
@@ -189,7 +189,7 @@ function planner(draft) {
   const days = field({ label: t("experiments.plan_days"), input: { type: "number", min: 1, max: 365, value: 28 } });
   days.input.addEventListener("change", () => { asked = { ...asked, days: Number(days.input.value) || 28 }; look(); });
   return {
-    element: framed({ title: t("experiments.plan"), note: t("experiments.plan_why"), id: "planner" }, days, told),
+    element: framed({ title: t("experiments.plan"), note: t("experiments.plan_why"), id: "planner" }, h("div", { class: "stack" }, days, told)),
     plan: (/** @type {any} */ changes) => { asked = { ...asked, ...changes }; look(); },
   };
   function takes(/** @type {number} */ shoppers, /** @type {number | null} */ when) {
