@@ -173,14 +173,14 @@ def concentration(pages: Pages, n_items: int, rng: np.random.Generator, resample
     shown, weight = pages.item[weighed.known], weighed.weight[weighed.known]
     own = weighed.owner[pages.page[weighed.known]]
     whole = _sums(shown, weight, n_items)
-    drawn = [
-        gini(_sums(shown, weight * rng.poisson(1.0, max(weighed.n_owners, 1))[own], n_items)) for _ in range(resamples)
-    ]
-    low, high = np.nanquantile(drawn, [0.025, 0.975]) if len(shown) else (np.nan, np.nan)
+    drawn = [gini(_sums(shown, weight * _drawn(rng, max(weighed.n_owners, 1))[own], n_items)) for _ in range(resamples)]
+    found = gini(whole)
+    # a resample holds fewer shoppers, so it is more uneven than the whole: the basic bootstrap takes that off
+    low, high = 2 * found - np.nanquantile(drawn, [0.975, 0.025]) if len(shown) else (np.nan, np.nan)
     return Concentration(
-        gini=_number(gini(whole)),
-        low=_number(float(low)),
-        high=_number(float(high)),
+        gini=_number(found),
+        low=_number(max(0.0, min(found, float(low)))),
+        high=_number(min(1.0, max(found, float(high)))),
         top=_number(top_share(whole)),
         never=round(float(np.mean(whole == 0)), 5) if n_items else 0.0,
     )
@@ -260,7 +260,7 @@ def _shares(matrix: Doubles, rng: np.random.Generator) -> tuple[Doubles, Doubles
     if not total:
         zero = np.zeros(matrix.shape[1])
         return zero, zero, zero
-    drawn = np.stack([rng.poisson(1.0, len(matrix)).astype(np.float64) @ matrix for _ in range(RESAMPLES)])
+    drawn = np.stack([_drawn(rng, len(matrix)) @ matrix for _ in range(RESAMPLES)])
     parts = drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
     low, high = np.quantile(parts, [0.025, 0.975], axis=0)
     return matrix.sum(axis=0) / total, low, high
@@ -293,7 +293,7 @@ def _quality(
             np.bincount(owner, weights=np.nan_to_num(ndcg[keep]), minlength=n),
         ]
     ).astype(np.float64)
-    drawn = np.stack([rng.poisson(1.0, n).astype(np.float64) @ sums for _ in range(RESAMPLES)])
+    drawn = np.stack([_drawn(rng, n) @ sums for _ in range(RESAMPLES)])
     rates = drawn[:, 1] / np.maximum(drawn[:, 0], 1)
     low, high = np.quantile(rates, [0.025, 0.975])
     total = sums.sum(axis=0)
@@ -311,6 +311,11 @@ def _quality(
         ndcg_low=None if bounds is None else round(float(bounds[0]), 6),
         ndcg_high=None if bounds is None else round(float(bounds[1]), 6),
     )
+
+
+def _drawn(rng: np.random.Generator, n: int) -> Doubles:
+    """How often each of n shoppers is drawn in one resample: (n,)."""
+    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
 
 
 def _sums(code: Ints | Longs, weight: Doubles, width: int) -> Doubles:

@@ -19,7 +19,7 @@ const SHOWN = 15;
 export async function draw(view, route) {
   const [found] = await Promise.all([get("/v1/fairness"), style()]);
   const report = found.report;
-  const days = h("select", { id: "fairness-days", value: String(report?.days || 28) }, [7, 28, 90, 180].map((n) => h("option", { value: String(n) }, t("fairness.days", { n }))));
+  const days = h("select", { id: "fairness-days", value: String(report?.days || 28) }, [...new Set([7, 28, 90, 180, report?.days || 28])].sort((a, b) => a - b).map((n) => h("option", { value: String(n) }, t("fairness.days", { n }))));
   const attribute = h("select", { id: "fairness-attribute", value: report?.attribute || "" }, h("option", { value: "" }, t("fairness.no_attribute")), found.attributes.map((/** @type {string} */ name) => h("option", { value: name }, name)));
   const run = jobLine({
     job: found.job,

@@ -48,7 +48,7 @@ function drawState({ body, state }) {
       framed({ title: t("shoppers.brands"), note: t("shoppers.brands_note") }, shares(state.brands)),
       state.visit ? framed({ title: t("shoppers.visit"), note: t(`shoppers.stage_${state.visit.stage}`) },
         pairs([[t("shoppers.visit_when"), date(state.visit.began)], [t("shoppers.visit_events"), number(state.visit.events)], [t("shoppers.visit_searches"), state.visit.searches.join(", ")]]),
-        shares(state.visit.categories)) : null,
+        h("hr"), shares(state.visit.categories)) : null,
       framed({ title: t("shoppers.arms"), note: t("shoppers.arms_note") }, Object.keys(state.arms).length ? pairs(Object.entries(state.arms)) : h("p", { class: "soft" }, t("shoppers.arms_none"))),
     ));
 }

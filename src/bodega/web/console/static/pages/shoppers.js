@@ -75,7 +75,7 @@ export const looksTable = (looks) => table({
   rows: looks.map((each, at) => ({ ...each, at })),
   size: 10,
   columns: [
-    { key: "time", title: t("shoppers.when"), kind: "date" },
+    { key: "time", title: t("shoppers.when"), kind: "date", width: 180 },
     { key: "who", title: t("shoppers.who") },
     { key: "what", title: t("shoppers.what"), value: (row) => t(`shoppers.act_${row.what}`) },
     { key: "detail", title: t("shoppers.detail") },
