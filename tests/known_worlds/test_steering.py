@@ -15,7 +15,8 @@ import pytest
 
 import bodega
 from bodega import Event, EventType, Item, Request, Shop
-from bodega.engine.dialling import Dials, under
+from bodega.engine.answer import Engine
+from bodega.engine.dialling import Dials, under, weights_at
 from bodega.engine.inspecting import InspectAsked
 from bodega.engine.searched import LATER, read
 from bodega.errors import BadRequest
@@ -183,6 +184,27 @@ def test_weights_order_the_list_and_the_shop_keeps_its_own(shop: Shop) -> None:
 def test_a_source_that_the_place_has_not_is_refused(shop: Shop) -> None:
     with pytest.raises(BadRequest, match="no such source"):
         under(shop.engine, Dials(weights={"nonsense": 1.0}), "search")
+
+
+def test_another_snapshot_answers_beside_the_current_one(shop: Shop) -> None:
+    current = shop.engine.learned.snapshot
+    beside = shop.steering.around.beside(current)  # opened once more, as any other would be
+    assert beside is not shop.engine
+    asked = Request(place="search", query="sofa", personal=False)
+    assert beside.answer(asked).ids == shop.answer(asked).ids
+    with pytest.raises(BadRequest, match="no such snapshot"):
+        shop.steering.inspect(InspectAsked(request=asked, beside=Dials(snapshot="../../etc")))
+    assert shop.steering.inspect(InspectAsked(request=asked, beside=Dials(snapshot=current))).shifts == ()
+
+
+def test_the_dials_of_the_settings_are_not_turned_twice(shop: Shop) -> None:
+    engine = shop.engine
+    halved = msgspec.structs.replace(
+        engine.settings, dials=msgspec.structs.replace(engine.settings.dials, weights={"lexical": 0.5})
+    )
+    served = Engine(engine.whole, engine.shelf, engine.shoppers, halved)
+    assert weights_at(under(served, Dials(steps=False), "search"), "search") == weights_at(served, "search")
+    assert weights_at(served, "search")["lexical"] == weights_at(engine, "search")["lexical"] / 2
 
 
 def test_words_are_told_as_they_were_read(shop: Shop) -> None:

@@ -43,6 +43,8 @@ class Dials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     personal: bool | None = None
     verbatim: bool | None = None
     language: Annotated[str, Meta(max_length=40)] = ""
+    snapshot: Annotated[str, Meta(max_length=200)] = ""
+    """Answer from this snapshot; empty: the current one."""
 
     @property
     def untouched(self) -> bool:
@@ -82,6 +84,9 @@ def under(engine: Engine, dials: Dials, place: str) -> Engine:
     if not dials.mixing:
         off = msgspec.structs.replace(settings.diversity, **{place: Diversity()})
         settings = msgspec.structs.replace(settings, diversity=off)
+    # What the settings' own dials took away is away already: turning it twice would scale weights twice.
+    held = msgspec.structs.replace(settings.dials, weights={}, off=(), ranker=True)
+    settings = msgspec.structs.replace(settings, dials=held)
     return Engine(learned, engine.shelf, engine.shoppers, settings)
 
 

@@ -14,6 +14,7 @@ shop knows of them: admin keys only); why one item is not there is `why_not`.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from msgspec import Meta
 from bodega.engine.answer import Engine, Worked
 from bodega.engine.deadline import Clock, timed
 from bodega.engine.dialling import Dials, under, weights_at
+from bodega.engine.experiments_arms import asked as asked_by
 from bodega.engine.explain import contributions, told
 from bodega.engine.ranked import OnShelf
 from bodega.engine.resolve import place_of
@@ -154,12 +156,15 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     shifts: tuple[InspectedShift, ...] = ()
 
 
-def inspect(engine: Engine, book: RuleBook, request: Request, asked: InspectAsked) -> Inspection:
-    """`request` is that of `asked` as the shop takes it. Raises BadRequest as `Engine.answer` does."""
-    one = look(engine, request, book, asked.dials, asked.rows)
+def inspect(of: Callable[[str], Engine], book: RuleBook, request: Request, asked: InspectAsked) -> Inspection:
+    """`request` is that of `asked` as the shop takes it; `of` gives the engine over a snapshot ("": the current one).
+
+    Raises BadRequest as `Engine.answer` does.
+    """
+    one = look(of(asked.dials.snapshot), request, book, asked.dials, asked.rows)
     if asked.beside is None:
         return Inspection(one=one)
-    other = look(engine, request, book, asked.beside, asked.rows)
+    other = look(of(asked.beside.snapshot), request, book, asked.beside, asked.rows)
     return Inspection(one=one, other=other, shifts=_shifts(one, other, request.k))
 
 
@@ -173,10 +178,10 @@ def wanted(asked: InspectAsked) -> Request:
 
 def look(engine: Engine, request: Request, book: RuleBook, dials: Dials, rows: int) -> InspectedPage:
     """One request under one setting. Raises BadRequest as `Engine.answer` does."""
-    request = msgspec.structs.replace(dials.asked(request), explain=False)
+    request = asked_by(msgspec.structs.replace(dials.asked(request), explain=False), engine.settings.dials)
     place = place_of(request, engine.settings)
     engine = under(engine, dials, place.name)
-    book = book if dials.rules else NO_RULES
+    book = book if dials.rules and engine.settings.dials.rules else NO_RULES
     clock = Clock()
     with timed(clock):
         work = engine.worked(request, book)

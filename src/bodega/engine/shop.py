@@ -128,7 +128,7 @@ class Shop(Asks):
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
         """Forget somebody, and prove it."""
-        self.steering = Steering(around(self))
+        self.steering = Steering(around(self, self._snapshots, parts))
         """How pages come about, and what rules would have done."""
         people = self.privacy.people
         taught = (parts, self._taught)
@@ -538,7 +538,8 @@ class Shop(Asks):
 
     def vitals(self) -> dict[str, Mapping[str, float]]:
         """What metrics show of the shop, by kind and label, from memory."""
-        return vitals(self.shoppers, self.consuming, self._engine)
+        told = vitals(self.shoppers, self.consuming, self._engine)
+        return told | {"experiments": self.experiments.vitals()}
 
     def standing(self) -> dict[str, Any]:
         """Facts for `/readyz`, all from memory: snapshot, encoders {source: EncoderInfo}, warnings, what waits."""

@@ -22,12 +22,16 @@ import msgspec
 from bodega.engine.answer import Engine
 from bodega.engine.drifting import since_of
 from bodega.engine.effect import Effect, Measuring, effect
+from bodega.engine.experiments_beside import Beside
 from bodega.engine.fixing import Mending, Story, story
 from bodega.engine.inspecting import InspectAsked, Inspection, inspect, wanted
 from bodega.engine.intake import Stores
+from bodega.engine.learn import Parts
+from bodega.engine.online import Shoppers
 from bodega.engine.privacy import Privacy
 from bodega.engine.rulebooks import Rules
 from bodega.engine.searched import FRESH, SearchLogs
+from bodega.engine.snapshot import Snapshots
 from bodega.errors import BadRequest
 from bodega.protocols import EventRows
 from bodega.ranking.rules import RuleBook
@@ -53,6 +57,8 @@ class Around:
     events: Callable[[int], Iterable[EventRows]]
     """The events since then (microseconds), as far as they may be learned from."""
     synonyms: Callable[[], Sequence[Proposal]]
+    beside: Callable[[str], Engine]
+    """An engine over another snapshot. Raises BadRequest for one that is not there, SnapshotCorrupt, NotLearned."""
     people: int
     """Different people who must have asked a query before it is told."""
 
@@ -63,6 +69,7 @@ class Steered(Protocol):
     settings: Settings
     privacy: Privacy
     rules: Rules
+    shoppers: Shoppers
     stores: Stores
 
     @property
@@ -71,7 +78,7 @@ class Steered(Protocol):
     def synonyms(self) -> Sequence[Proposal]: ...
 
 
-def around(shop: Steered) -> Around:
+def around(shop: Steered, snapshots: Snapshots, parts: Parts) -> Around:
     """What a shop gives for this: each is asked anew, as engine and rules are replaced while it is open."""
     return Around(
         engine=lambda: shop.engine,
@@ -79,8 +86,22 @@ def around(shop: Steered) -> Around:
         book=lambda: shop.rules.book,
         events=lambda since: shop.privacy.learnable(shop.stores.events.scan(since=since)),
         synonyms=shop.synonyms,
+        beside=lambda name: _opened(shop, snapshots, parts, name),
         people=shop.settings.understand.people,
     )
+
+
+def _opened(shop: Steered, snapshots: Snapshots, parts: Parts, name: str) -> Engine:
+    """An engine over another snapshot, up to date with events and catalog."""
+    there = [*(info.id for info in snapshots.infos()), *snapshots.beside()]
+    if name not in there:
+        raise BadRequest(
+            "there is no such snapshot", where="snapshot", allowed=", ".join(there), got=name, next="bodega snapshots"
+        )
+    opened = Beside(name, snapshots, parts)
+    opened.restock(shop.stores.catalog)
+    opened.follow(shop.stores.events, shop.privacy, shop.shoppers, shop.settings)
+    return Engine(opened.learned, opened.shelf, shop.shoppers, shop.settings)
 
 
 class Steers(Protocol):
@@ -98,13 +119,15 @@ class Steering:
         self.around = around
         self._logs = SearchLogs(self._weeks)
         self._mined: tuple[float, tuple[Proposal, ...]] = (-FRESH, ())
+        self._beside: tuple[float, str, Engine] | None = None
+        self._opening = threading.Lock()
         self._miner: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def inspect(self, asked: InspectAsked) -> Inspection:
         """Raises BadRequest, NotLearned."""
         request = self.around.asked(wanted(asked))
-        return inspect(self.around.engine(), self.around.book(), request, asked)
+        return inspect(self._engine_of, self.around.book(), request, asked)
 
     def story(self, query: str, language: str = "") -> Story:
         """What became of a query in the last four weeks, and what may mend it. Raises BadRequest, NotLearned."""
@@ -134,6 +157,17 @@ class Steering:
         """Read the log anew the next time: somebody was erased."""
         self._logs.forget()
         self._mined = (-FRESH, ())
+
+    def _engine_of(self, snapshot: str) -> Engine:
+        """The engine over a snapshot: the shop's own, or one that is opened beside it and kept for ten minutes."""
+        engine = self.around.engine()
+        if snapshot in ("", engine.learned.snapshot):
+            return engine
+        with self._opening:
+            if self._beside is None or self._beside[1] != snapshot or time.monotonic() - self._beside[0] > FRESH:
+                self._beside = None  # one at a time: the one before goes first
+                self._beside = (time.monotonic(), snapshot, self.around.beside(snapshot))
+            return self._beside[2]
 
     def _item(self, name: str) -> Item | None:
         shelf = self.around.engine().shelf

@@ -2,8 +2,9 @@
  * What would another setting show? The dials of the second side, and both lists next to each other with what moved. A
  * look only: nothing is saved, and no shopper sees it (an experiment shows it to some).
  */
+import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
-import { number } from "../lib/format.js";
+import { date, number } from "../lib/format.js";
 import { button, empty, framed } from "../lib/parts.js";
 import { maybe, t } from "../lib/words.js";
 import { thing } from "./steer-parts.js";
@@ -21,6 +22,7 @@ export function dialsOf(params) {
   }
   for (const name of params.getAll("off")) if (SWITCHES.includes(name)) dials[name] = false;
   if (params.get("b_language")) dials.language = params.get("b_language");
+  if (params.get("b_snapshot")) dials.snapshot = params.get("b_snapshot");
   return dials;
 }
 
@@ -32,15 +34,18 @@ export function besideForm(look, params, route) {
   const check = (/** @type {string} */ name) =>
     h("div", { class: "field check" }, h("div", { class: "row" }, h("input", { id: `dial-${name}`, type: "checkbox", "data-switch": name, checked: now[name] !== false }), h("label", { for: `dial-${name}` }, t(`inspect.dial_${name}`))));
   const language = h("select", { id: "dial-language", value: now.language || "" }, [["", t("inspect.language_same")], ["en", "English"], ["zh", "中文"]].map(([value, label]) => h("option", { value }, label)));
+  const snapshot = h("select", { id: "dial-snapshot" }, h("option", { value: "" }, t("inspect.snapshot_same")), now.snapshot ? h("option", { value: now.snapshot, selected: true }, now.snapshot) : null);
+  // The others arrive a moment later: the page does not wait for them.
+  get("/v1/models").then(({ snapshots }) => snapshot.append(...snapshots.filter((/** @type {any} */ each) => each.id !== look.snapshot && each.id !== now.snapshot).map((/** @type {any} */ each) => h("option", { value: each.id }, `${each.id} · ${date(each.time)}`))), () => null);
   const made = h("form", { class: "stack", "aria-label": t("inspect.tab_beside") },
     h("div", { class: "row" }, SWITCHES.map(check)),
-    h("fieldset", {}, h("legend", { class: "soft small" }, t("inspect.weights")), h("div", { class: "dials" }, look.sources.map(weight), h("div", { class: "field" }, h("label", { for: "dial-language" }, t("inspect.language")), language))),
-    h("div", { class: "row" }, h("button", { type: "submit", class: "button main" }, t("inspect.compare")), button(t("inspect.reset"), () => route.go({ w: [], off: [], b_language: "" }))));
+    h("fieldset", {}, h("legend", { class: "soft small" }, t("inspect.weights")), h("div", { class: "dials" }, look.sources.map(weight), h("div", { class: "field" }, h("label", { for: "dial-language" }, t("inspect.language")), language), h("div", { class: "field" }, h("label", { for: "dial-snapshot" }, t("inspect.snapshot")), snapshot))),
+    h("div", { class: "row" }, h("button", { type: "submit", class: "button main" }, t("inspect.compare")), button(t("inspect.reset"), () => route.go({ w: [], off: [], b_language: "", b_snapshot: "" }))));
   made.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     const weights = [...made.querySelectorAll("[data-source]")].filter((/** @type {any} */ each) => each.value !== "" && Number(each.value) !== Number(each.dataset.own)).map((/** @type {any} */ each) => `${each.dataset.source}:${each.value}`);
     const off = [...made.querySelectorAll("[data-switch]")].filter((/** @type {any} */ each) => !each.checked).map((/** @type {any} */ each) => each.dataset.switch);
-    route.go({ w: weights, off, b_language: language.value });
+    route.go({ w: weights, off, b_language: language.value, b_snapshot: snapshot.value });
   });
   return framed({ title: t("inspect.dials"), note: t("inspect.dials_note"), id: "dials" }, made);
 }

@@ -18,7 +18,7 @@ export const title = "judgments.title";
 export async function draw(view, route) {
   await styled();
   const tab = route.params.get("tab") || "judge";
-  const body = h("div", {}, waiting());
+  const body = h("div", { class: "stack" }, waiting());
   view.append(
     heading(t(title), t("judgments.note"), button(t("judgments.clicks"), () => clicks(() => route.go({ tab: "agreement" })), { icon: "loop" })),
     tabs([

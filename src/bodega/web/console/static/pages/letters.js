@@ -35,7 +35,7 @@ export async function draw(view, route) {
     onRow: (row) => open(row, route),
     columns: [
       { key: "kind", title: t("letters.kind"), value: (row) => kindName(row.kind), width: 110 },
-      { key: "reason", title: t("letters.reason"), value: (row) => row.reason, cell: (row) => badge(plainly(row.reason), "warn"), width: 190 },
+      { key: "reason", title: t("letters.reason"), value: (row) => row.reason, cell: (row) => badge(plainly(row.reason), "warn"), width: 230 },
       { key: "message", title: t("letters.message"), grow: 3 },
       { key: "source", title: t("letters.source"), value: (row) => (row.line ? `${row.source}:${row.line}` : row.source), width: 180 },
       { key: "time", title: t("letters.time"), cell: (row) => ago(row.time), width: 130 },

@@ -79,7 +79,7 @@ function standing(told, look) {
     waits ? null : button(told.running ? t("loop.at_work") : t("loop.run"), act("/v1/loop/run", undefined, t("loop.begun")), { kind: "main", icon: "loop", disabled: told.running }),
   ].filter(Boolean);
   const step = state.step === "idle" ? t("loop.idle") : t("loop.at", { step: t(`loop.step_${state.step}`) });
-  return framed({ title: t("loop.now"), note: state.outcome || t("loop.never"), actions, id: "loop-now" },
+  return framed({ title: t("loop.now"), note: state.outcome || (told.trail.length ? step : t("loop.never")), actions, id: "loop-now" },
     told.error ? h("p", { class: "problem", role: "alert" }, told.error) : null,
     grid(
       stat({ label: t("loop.step"), value: step, note: state.run ? t("loop.run_number", { n: state.run }) : "" }),
@@ -178,7 +178,7 @@ function history(trail) {
     table({
       id: "trail", exportName: "loop",
       columns: [
-        { key: "time", title: t("loop.time"), kind: "date" },
+        { key: "time", title: t("loop.time"), kind: "date", width: 180 },
         { key: "run", title: t("loop.run_short"), kind: "number" },
         { key: "step", title: t("loop.step"), value: (row) => t(`loop.step_${row.step}`) },
         { key: "state", title: t("loop.state"), cell: (row) => badge(t(`loop.gate_${row.state || "done"}`), TONES[row.state || "done"]), value: (row) => row.state || "done" },

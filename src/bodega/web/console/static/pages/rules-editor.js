@@ -45,10 +45,14 @@ export async function editor(view, route) {
   const failed = h("div", { id: "rule-problem" });
   const save = h("button", { type: "button", class: "button main", id: "save-rule", onclick: () => busy(save, store()) }, t(isNew ? "rules.publish" : "rules.save"));
 
+  const warn = () => {
+    clash.replaceChildren(...warned(draft, rules, route));
+    clash.hidden = !clash.children.length;
+  };
   const changed = () => {
     unsaved = true;
     save.disabled = !draft.then.filter(isWhole).length;
-    clash.replaceChildren(...warned(draft, rules, route));
+    warn();
     failed.replaceChildren();
     seen.refresh();
   };
@@ -87,6 +91,7 @@ export async function editor(view, route) {
   }
 
   const actions = actionList({ actions: () => draft.then, changed: (then) => { draft.then = then; changed(); } });
+  view.classList.add("editor");
   view.append(heading(isNew ? t("rules.new") : nameOf(draft), isNew ? t("rules.new_note") : h("span", { class: "row" }, badge(t(`rules.state_${stateOf(draft)}`), TONES[stateOf(draft)]), h("span", {}, t("rules.by", { who: held.author || "–", ago: ago(held.updated) })), h("code", {}, held.id)),
     h("a", { class: "button", href: route.link({}, "rules") }, t("rules.back")),
     ...(isNew ? [] : manage(held, route, after)), save));
@@ -96,7 +101,7 @@ export async function editor(view, route) {
       framed({ title: t("rules.then"), note: t("rules.then_note"), id: "then" }, actions)),
     h("div", { class: "sticky", tabindex: "0", role: "region", "aria-label": t("rules.preview") }, seen)));
   save.disabled = !draft.then.filter(isWhole).length;
-  clash.replaceChildren(...warned(draft, rules, route));
+  warn();
   seen.refresh(true);
   if (!isNew) view.append(await history(route, id));
   const leaving = (/** @type {BeforeUnloadEvent} */ event) => unsaved && event.preventDefault();

@@ -66,9 +66,14 @@ function where(when, set) {
     box.addEventListener("change", () => set({ places: PLACES.filter((each) => (each === name ? box.checked : (when().places || []).includes(each))) }));
     return h("span", { class: "row" }, box, h("label", { for: box.id }, maybe(`rules.place_${name}`, name)));
   };
+  const deeper = h("div", { class: "field check", hidden: !when().categories?.length }, h("div", { class: "row" }, below, h("label", { for: below.id }, t("rules.below"))));
+  const chosen = (/** @type {string[]} */ categories) => {
+    set({ categories });
+    deeper.hidden = !categories.length;
+  };
   return [
-    wordChips({ label: t("rules.categories"), hint: t("rules.categories_hint"), value: when().categories || [], changed: (categories) => set({ categories }), options: () => valuesOf("category") }),
-    h("div", { class: "field check" }, h("div", { class: "row" }, below, h("label", { for: below.id }, t("rules.below")))),
+    wordChips({ label: t("rules.categories"), hint: t("rules.categories_hint"), value: when().categories || [], changed: chosen, options: () => valuesOf("category") }),
+    deeper,
     h("details", { open: Boolean(when().places?.length) }, h("summary", {}, t("rules.places")), h("div", { class: "row" }, PLACES.map(place))),
   ];
 }

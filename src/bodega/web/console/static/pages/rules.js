@@ -48,20 +48,21 @@ function listed(rules, route) {
   const chosen = wanted ? of(wanted) : rules;
   const filters = ["", ...STATES, ...(clashes.size ? ["conflict"] : [])].map((state) =>
     h("button", { type: "button", class: `button small ${wanted === state ? "main" : ""}`, "aria-pressed": String(wanted === state), id: `state-${state || "all"}`, onclick: () => route.go({ state }) }, t(`rules.state_${state || "all"}`), h("span", { class: "count" }, number(state ? of(state).length : rules.length))));
-  return framed({ id: "rules" },
+  const ranked = rules.some((rule) => rule.priority);
+  return framed({ id: "rules" }, h("div", { class: "stack" },
     h("div", { class: "row", role: "group", "aria-label": t("rules.state") }, filters),
     table({
       id: "rules-table", label: t(title), rows: chosen, exportName: "rules", onRow: (rule) => route.go({ rule: rule.id }), empty: t("rules.none_of_state"),
       columns: [
-        { key: "name", title: t("rules.name"), width: 210, value: nameOf, cell: (rule) => h("a", { href: route.link({ rule: rule.id }, "rules") }, nameOf(rule)) },
-        { key: "state", title: t("rules.state"), width: 190, value: (rule) => t(`rules.state_${stateOf(rule)}`), cell: (rule) => h("span", { class: "row" }, badge(t(`rules.state_${stateOf(rule)}`), TONES[stateOf(rule)]), clashes.has(rule.id) ? badge(t("rules.state_conflict"), "warn") : null) },
-        { key: "when", title: t("rules.when"), grow: 2, value: whenWords },
-        { key: "then", title: t("rules.then"), grow: 3, value: thenWords },
-        { key: "priority", title: t("rules.priority"), kind: "number", width: 96, value: (rule) => rule.priority || 0 },
-        { key: "author", title: t("rules.author"), width: 120, value: (rule) => rule.author || "" },
-        { key: "updated", title: t("rules.updated"), width: 140, value: (rule) => rule.updated || "", cell: (rule) => h("span", { title: date(rule.updated) }, ago(rule.updated)) },
+        { key: "name", title: t("rules.name"), width: 170, value: nameOf, cell: (rule) => h("a", { href: route.link({ rule: rule.id }, "rules") }, nameOf(rule)) },
+        { key: "state", title: t("rules.state"), width: 165, value: (rule) => t(`rules.state_${stateOf(rule)}`), cell: (rule) => h("span", { class: "row" }, badge(t(`rules.state_${stateOf(rule)}`), TONES[stateOf(rule)]), clashes.has(rule.id) ? badge(t("rules.state_conflict"), "warn") : null) },
+        { key: "when", title: t("rules.when"), grow: 2, value: whenWords, cell: (rule) => h("span", { class: "wrap" }, whenWords(rule)) },
+        { key: "then", title: t("rules.then"), grow: 3, value: thenWords, cell: (rule) => h("span", { class: "wrap" }, thenWords(rule)) },
+        { key: "priority", title: t("rules.priority"), kind: "number", width: 90, hide: !ranked, value: (rule) => rule.priority || 0 },
+        { key: "author", title: t("rules.author"), width: 115, value: (rule) => rule.author || "" },
+        { key: "updated", title: t("rules.updated"), width: 115, value: (rule) => rule.updated || "", cell: (rule) => h("span", { title: date(rule.updated) }, ago(rule.updated)) },
       ],
-    }));
+    })));
 }
 
 /** Rules out of a file: what is new, what would be replaced, asked before anything is written. @param {File} file @param {any[]} held @param {any} route */

@@ -113,7 +113,7 @@ function figures(today) {
     const apart = now && usual ? now.value - usual.value : 0;
     // A difference is news only where the interval of today leaves out the usual value.
     const news = Boolean(now && usual && (now.low > usual.value || now.high < usual.value));
-    return stat({ label: t(`today.${name}`), value: percent(now?.value), note: now ? t("today.interval", { low: percent(now.low), high: percent(now.high), usual: percent(usual?.value) }) : t("today.no_pages_short"), trend: news ? percent(apart, 1, true) : undefined, good: news ? apart > 0 === more : undefined });
+    return stat({ label: t(`today.${name}`), value: percent(now?.value), note: now ? t(usual ? "today.interval" : "today.interval_alone", { low: percent(now.low), high: percent(now.high), usual: percent(usual?.value) }) : t("today.no_pages_short"), trend: news ? percent(apart, 1, true) : undefined, good: news ? apart > 0 === more : undefined });
   };
   return framed({ title: t("today.today"), note: t("today.today_note", { answers: today.whole.answers, units: today.whole.units, time: date(today.now) }) }, h("div", { class: "stats" },
     one("click_rate", "click_rate", true), one("purchase_rate", "purchase_rate", true), one("zero_rate", "zero_rate", false), one("degraded_rate", "degraded_rate", false),
@@ -153,5 +153,5 @@ const MARKS = /** @type {Record<string, string>} */ ({ items: "doctor", waiting:
 function since(changes) {
   if (!changes?.snapshot) return framed({ title: t("today.since") }, empty(t("today.never_learned"), t("today.never_learned_why"), "bodega learn"));
   return framed({ title: t("today.since"), note: t("today.since_note", { time: date(changes.since) }), id: "since" }, changes.changes.length ? h("ul", { class: "changes" }, changes.changes.map((/** @type {any} */ each) =>
-    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", each.text, each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one) => h("li", {}, one)))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
+    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", maybe(`today.change_${each.what}`, each.text).replace("{n}", number(each.count)), each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one) => h("li", {}, one)))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
 }
