@@ -92,6 +92,16 @@ class Experiments(Serving):
             raise no_experiment(experiment)
         self.refresh()
 
+    def vitals(self) -> dict[str, float]:
+        """{what: how many} for metrics, from memory: those that this process serves, and what its guard did."""
+        tally = self.guard.tally
+        return {
+            "serving": float(len(self.running)),
+            "looks": float(tally.looks),
+            "stopped_by_guard": float(tally.stopped),
+            "failures_of_guard": float(tally.failures),
+        }
+
     def changes(self) -> int:
         """The number of the newest change: equal while nothing changed."""
         return self._store.cursor()

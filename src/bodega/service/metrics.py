@@ -96,6 +96,7 @@ DRIFT = Family("bodega_drift", "How far a signal is from what was learned", ("si
 ALARMS = Family("bodega_drift_alarms", "Signals that drift beyond their threshold", (), 1, mode="livemax")
 ERASURES = Family("bodega_erasures_pending", "Erasures not finished yet", (), 1, mode="livemostrecent")
 STEPS = Family("bodega_ranking_steps", "Steps of the ranking and their guard, by worker", ("what",), 24, mode="livemax")
+TRIED = Family("bodega_experiments", "Experiments that run, and what their guard did", ("what",), 8, mode="livesum")
 BUILD = Family("bodega_build_info", "Version that runs", ("version",), 2, mode="livemax")
 
 COUNTED = (REQUESTS, REFUSED, DEGRADED, EMPTY, RUNGS, EXPLORED, CUT_OFF, EVENTS, BY_TYPE, LETTERS)
@@ -115,6 +116,7 @@ SET = (
     ALARMS,
     ERASURES,
     STEPS,
+    TRIED,
     BUILD,
 )
 BUDGET = (*COUNTED, *TIMED, PLACE_STAGE, *SET)

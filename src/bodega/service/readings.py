@@ -28,6 +28,7 @@ FAMILIES: Mapping[str, metrics.Family] = {
     "size": metrics.SIZES,
     "held": metrics.COUNTS,
     "steps": metrics.STEPS,
+    "experiments": metrics.TRIED,
 }
 """What a shop may tell in `vitals`: {kind: {label: value}}."""
 
