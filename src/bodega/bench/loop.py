@@ -50,7 +50,7 @@ queries = 10
 approve = "auto"
 hold_days = 3
 margin = 0.1
-contest_pages = 300
+contest_pages = 200
 contest_days = 7
 """
 ARMS = ("frozen", "ungated", "loop")
@@ -65,11 +65,11 @@ class LoopOptions:
 
     seeds: int = 5
     seed: int = 7
-    weeks: int = 4
-    pages: int = 120
+    weeks: int = 3
+    pages: int = 60
     """Pages a day."""
-    items: int = 120
-    shoppers: int = 100
+    items: int = 100
+    shoppers: int = 80
     past: float = 10.0
     """Days of the log that the shop starts from."""
 

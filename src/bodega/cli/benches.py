@@ -161,8 +161,8 @@ def experiments(
 @bench.command(epilog="Example: `bodega bench loop --seeds 5 --json`")
 def loop(
     seeds: Annotated[int, typer.Option(help="Worlds that are lived through.", min=1, max=100)] = 5,
-    weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 4,
-    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 100,
+    weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 3,
+    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 60,
     shop: Annotated[
         Path | None, typer.Option("--shop", "-s", help="Keep the figures there, for the console's page *Loop*.")
     ] = None,

@@ -136,6 +136,8 @@ class Workshop:
 
     def __init__(self, snapshots: Snapshots, bench: Bench) -> None:
         self._snapshots, self._bench = snapshots, bench
+        self.events = bench.events
+        """What candidates learn from; benchmarks and tests plant bad labels here."""
 
     @property
     def settings(self) -> Settings:
@@ -168,7 +170,7 @@ class Workshop:
     def learn(self, progress: Progress, *, until: float, without: frozenset[str] = frozenset()) -> LearnReport:
         """Learn from the events before `until`, these shoppers left out, and publish it for nobody."""
         bench, apart = self._bench, Apart(self._snapshots.folder, self._snapshots.depot)
-        events: EventStore = Before(bench.events, until, without)  # type: ignore[assignment]  # learn scans, no more
+        events: EventStore = Before(self.events, until, without)  # type: ignore[assignment]  # learn scans, no more
         return learn(
             bench.catalog, events, apart, bench.taught(bench.parts), progress, who=bench.people(), known=bench.known
         )
