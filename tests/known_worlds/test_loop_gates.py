@@ -1,4 +1,4 @@
-"""The gates and the loop, where the right answer is known: a fair candidate passes, shuffled labels and attacks fail."""
+"""The gates and the loop where the right answer is known: a fair candidate passes, shuffled labels and attacks fail."""
 
 from __future__ import annotations
 
