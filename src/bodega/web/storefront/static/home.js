@@ -25,10 +25,10 @@ export function roots(values) {
 
 /** Round pictures of the departments; nothing when the shop has none. */
 export function departments() {
-  const strip = h("nav", { class: "departments", "aria-label": t("departments"), hidden: true });
+  const strip = h("nav", { class: "departments", "aria-label": t("departments") }, Array.from({ length: 10 }, () => h("span", { class: "department ghost", "aria-hidden": "true" })));
   search({ query: "", k: 1, facets: ["category"] }).then((page) => {
     const names = roots(page.facets.find((facet) => facet.field === "category")?.values || []).slice(0, 10);
-    strip.append(...names.map(([name]) => h("a", { class: "department", href: `/search?${new URLSearchParams({ "f.category": name })}` }, departmentPicture(name), name)));
+    strip.replaceChildren(...names.map(([name]) => h("a", { class: "department", href: `/search?${new URLSearchParams({ "f.category": name })}` }, departmentPicture(name), name)));
     strip.hidden = !names.length;
   }).catch(() => strip.remove());
   return strip;
@@ -55,7 +55,7 @@ export async function home(main) {
   const lists = [
     make("home", { title: t(personal() ? "list.home" : "list.home_off"), note: becauseOf, mark: true, keep: true, without: elsewhere("repeat") }),
     clicks().length ? becauseRail(elsewhere("repeat", "home")) : null,
-    make("repeat", { note: () => t("note.repeat") }),
+    make("repeat", { unsure: !user(), note: () => t("note.repeat") }),
     clicks().length > 3 ? recentRail("", 4) : null,
     make("trending", { note: () => t("note.trending"), without: elsewhere("repeat", "home", "because") }),
     newRail(elsewhere("repeat", "home", "because", "trending")),

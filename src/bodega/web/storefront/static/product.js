@@ -102,7 +102,7 @@ export async function product(main, url, go) {
         choose,
         h("div", { class: "buy" }, available(item) ? stepper(1, (now) => (n = now), titleOf(item)) : null, buy),
         description(item), attributes(item))),
-    together, related, similar, said, seen));
+    together, similar, related, said, seen));
   await Promise.all([choose.load(), said.load(), similar.load(), together.load(), seen.load(), ...related.map((rail) => rail.load())]);
   return titleOf(item);
 }

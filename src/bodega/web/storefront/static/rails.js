@@ -19,20 +19,20 @@ export const pageOf = (place, items, text, request = "") => ({ request_id: reque
 /** Recently viewed: the shop's own list, or (when nobody is to be known) what this browser remembers. @param {string} [except] an item */
 export function recentRail(except = "", least = 2) {
   const own = () => pageOf("recent", clicks().map((each) => each.item), t("note.recent"));
-  return shelf({ name: "recent", title: t("list.recent"), least, strict: true, note: () => t(personal() ? "note.recent" : "note.recent_here"), without: () => new Set([except]),
+  return shelf({ name: "recent", unsure: true, title: t("list.recent"), least, strict: true, note: () => t(personal() ? "note.recent" : "note.recent_here"), without: () => new Set([except]),
     ask: async () => (personal() && clicks().length ? recommend({ place: "recent", k: 18 }) : own()) });
 }
 
 /** Because you looked at the newest thing that was clicked. @param {() => Set<string>} without */
 export function becauseRail(without) {
   const last = personal() ? clicks()[0]?.item : undefined;
-  const rail = shelf({ name: "because", title: last ? t("list.because", { title: titleOf(last) }) : t("list.similar"), least: 4, strict: true, without, note: () => t("note.because"),
+  const rail = shelf({ name: "because", title: last ? t("list.because", { title: titleOf(last) }) : t("list.similar"), least: 4, strict: true, unsure: true, without, note: () => t("note.because"),
     ask: async () => (last ? around(last.id, "similar", 18) : pageOf("similar", [], "")) });
   return rail;
 }
 
 /** What came in last, where the shop knows when things came. @param {() => Set<string>} without */
-export const newRail = (without) => shelf({ name: "new", title: t("list.new"), least: 4, without, note: () => t("note.new"), ask: async () => {
+export const newRail = (without) => shelf({ name: "new", unsure: true, title: t("list.new"), least: 4, without, note: () => t("note.new"), ask: async () => {
   const { sorts } = await offers();
   return sorts.includes("newest") ? search({ query: "", k: 18, sort: "newest" }) : pageOf("category", [], "");
 } });
@@ -45,7 +45,7 @@ export function relationRails(id) {
   /** @type {Promise<{request_id: string, relations: Record<string, Item[]>}> | undefined} */
   let told;
   const ask = async () => ((await offers()).relations ? relations(id) : { request_id: "", relations: {} });
-  return GROUPS.map(([name, kinds]) => shelf({ name: String(name), title: t(`list.${name}`), strict: true, note: () => t(`note.${name}`), ask: async () => {
+  return GROUPS.map(([name, kinds]) => shelf({ name: String(name), unsure: true, title: t(`list.${name}`), strict: true, note: () => t(`note.${name}`), ask: async () => {
     told ??= ask();
     const { request_id, relations: found } = await told;
     const items = [...kinds].flatMap((kind) => found[kind] || []);

@@ -9,7 +9,7 @@ import { has, t } from "./words.js";
 
 /** @typedef {import("./api.js").Page} Page */
 /** @typedef {{name: string, title: string, note?: (page: Page) => any, ask: () => Promise<Page>, mark?: boolean,
- *   without?: () => Set<string>, strict?: boolean, keep?: boolean, least?: number}} Options  `strict`: rather short than showing again */
+ *   without?: () => Set<string>, strict?: boolean, unsure?: boolean, keep?: boolean, least?: number}} Options  `strict`: rather short than showing again */
 
 const LONGEST = 18;
 
@@ -33,6 +33,8 @@ export function shelf(options) {
   const section = h("section", { class: "shelf", "aria-labelledby": id, "data-list": options.name },
     h("div", { class: "shelf-head" }, h("div", {}, h("h2", { id, tabindex: "-1" }, options.title), note), arrows), row);
   row.append(...ghosts(6));
+  // What may have nothing to offer waits out of sight: a list that comes and goes would push the others about.
+  section.hidden = Boolean(options.unsure);
 
   const ends = () => {
     const [left, right] = arrows.children;
