@@ -268,7 +268,7 @@ def test_the_bench_prints_every_figure_that_is_quoted(monkeypatch):
     def lived_through(options, opened, said):
         rng = np.random.default_rng(options.seed)
         base = 1.0 + 0.01 * rng.random(14)
-        utility = {"frozen": base, "ungated": base * 1.02, "loop": base * 1.1}
+        utility = {"frozen": base, "counting": base, "ungated": base * 1.02, "loop": base * 1.1}
         return bench.Lived(utility, utility, 2.0, 3, 1, True, True, ("day 1",))
 
     monkeypatch.setattr(bench, "_lived", lived_through)

@@ -38,6 +38,8 @@ BUYS = 0.3
 """Part of clicks after which the item is bought."""
 SEARCHES = 0.35
 """Part of pages that are searches for a kind of goods."""
+PANEL = 60
+"""Pages on which utility is measured every day: three home pages to a search."""
 FAKES, PUSHED = 40, 4
 """Accounts of the attack, and items that they push."""
 
@@ -54,7 +56,7 @@ class Bazaar:
     contest: DraftedContest | None = None
     day: int = 0
     utility: list[float] = field(default_factory=list)
-    """Mean expected clicks a page of each day."""
+    """Mean expected clicks a page of each day, over the same panel of pages for every way to run the shop."""
     pushed: list[float] = field(default_factory=list)
     """Part of the exposure that pushed items got on each day."""
     targets: frozenset[str] = frozenset()
@@ -68,29 +70,47 @@ class Bazaar:
     def live(self) -> None:
         """A day: pages are answered, looked at, clicked, recorded."""
         start = self.world.end + self.day * DAY
-        made, gained, exposed = list[Event](), list[float](), list[float]()
+        made = list[Event]()
         moments = np.sort(self.rng.random(self.pages)) * DAY * 0.9 + start
         for number, moment in enumerate(moments.tolist()):
             shopper = int(self.rng.integers(len(self.world.truth.shoppers)))
-            events, worth, share = self._visit(shopper, moment, f"d{self.day}-{number}")
-            made += events
-            gained.append(worth)
-            exposed.append(share)
+            made += self._visit(shopper, moment, f"d{self.day}-{number}")
         self.shop.events.record(made)
-        self.utility.append(float(np.mean(gained)))
-        self.pushed.append(float(np.mean(exposed)))
         self.day += 1
+        worth, pushed = self._panel()
+        self.utility.append(worth)
+        self.pushed.append(pushed)
+
+    def _panel(self) -> tuple[float, float]:
+        """(expected clicks a page, part of places that pushed items hold) of a fixed panel, answered as it is now."""
+        truth, when = self.world.truth, datetime.fromtimestamp(self.world.end + self.day * DAY, UTC)
+        kinds = list(dict.fromkeys(truth.kinds))
+        home, found, held, places = list[float](), list[float](), 0, 0
+        for number in range(PANEL):
+            shopper, query = number % len(truth.shoppers), kinds[number % len(kinds)] if number % 4 == 3 else ""
+            request = Request(
+                place="search" if query else "home", query=query, user=truth.shoppers[shopper], k=K, time=when
+            )
+            shown = [item for item in self.shop.answer(request).ids if item in self._row][:K]
+            liking = np.array([self._liking[shopper, self._row[item]] for item in shown])
+            (found if query else home).append(float(liking @ self._looks[: len(shown)]) if len(shown) else 0.0)
+            held, places = held + sum(item in self.targets for item in shown), places + len(shown)
+        return (1 - SEARCHES) * float(np.mean(home)) + SEARCHES * float(np.mean(found)), held / max(places, 1)
 
     def oracle(self) -> float:
         """Mean expected clicks of a page by the truth, for home pages and searches as they are mixed here."""
         truth = self.world.truth
         kinds, looks = np.array(truth.kinds), self._looks
-        home = -np.sort(-self._liking, axis=1)[:, :K] @ looks
-        found = []
-        for kind in dict.fromkeys(truth.kinds):
-            own = -np.sort(-self._liking[:, kinds == kind], axis=1)[:, :K]
-            found.append(own @ looks[: own.shape[1]])
-        return float((1 - SEARCHES) * home.mean() + SEARCHES * np.mean(found))
+        names = list(dict.fromkeys(truth.kinds))
+        home, found = list[float](), list[float]()
+        for number in range(PANEL):
+            liking = self._liking[number % len(truth.shoppers)]
+            if number % 4 == 3:
+                own = -np.sort(-liking[kinds == names[number % len(names)]])[:K]
+                found.append(float(own @ looks[: len(own)]))
+            else:
+                home.append(float(-np.sort(-liking)[:K] @ looks))
+        return (1 - SEARCHES) * float(np.mean(home)) + SEARCHES * float(np.mean(found))
 
     def attack(self) -> None:
         """Fake accounts push what shoppers like least, beside what many want, so that models couple the two."""
@@ -109,7 +129,7 @@ class Bazaar:
                         made.append(_event(kind, at, (f"fake{self.day}-{fake}", session), item))
         self.shop.events.record(sorted(made, key=lambda event: event.time))
 
-    def _visit(self, shopper: int, moment: float, name: str) -> tuple[list[Event], float, float]:
+    def _visit(self, shopper: int, moment: float, name: str) -> list[Event]:
         truth, session = self.world.truth, f"v{name}"
         user = truth.shoppers[shopper]
         kinds = sorted(set(truth.kinds))
@@ -138,8 +158,7 @@ class Bazaar:
                 made.append(_event(EventType.PURCHASE, at + 120.0, (user, session), shown[place], query))
         if self.contest is not None and ids is not None:
             self.contest.heard(name, [shown[place] for place in np.flatnonzero(clicked).tolist()])
-        share = float(sum(1.0 for item in shown if item in self.targets)) / max(len(shown), 1)
-        return made, float(liking @ looks), share
+        return made
 
 
 def _event(

@@ -157,7 +157,7 @@ function contest(state) {
 function measured(found) {
   if (!found?.facts?.series) return framed({ title: t("loop.measured") }, empty(t("loop.not_measured"), t("loop.not_measured_why"), "bodega bench loop --shop my-shop"));
   const { series, spread, shuffled_on: shuffled, attack_on: attack } = found.facts;
-  const names = ["frozen", "ungated", "loop", "oracle"].filter((name) => series[name]);
+  const names = ["frozen", "counting", "ungated", "loop", "oracle"].filter((name) => series[name]);
   const gain = (/** @type {string} */ name) => {
     const range = found.intervals[name];
     return stat({ label: t(`loop.${name.replace(".", "_")}`), value: percent(found.figures[name], 1, true), note: range ? t("loop.interval", { low: percent(range[0], 1, true), high: percent(range[1], 1, true) }) : "" });
