@@ -196,8 +196,13 @@ def create_key(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key; it is shown this once and stored only as a hash."""
+    from bodega.engine.trail import Trail
+
     with shop_at(shop) as opened:
         key = opened.keys.create(label, scopes)
+        made = opened.keys.find(key)
+        name = made.id if made is not None else ""
+        Trail(opened.folder).add("cli", "keys", "create", name, ({}, {"label": label, "scopes": scopes}))
     if as_json:
         show.json({"label": label, "scopes": scopes, "key": key})
     else:
@@ -234,8 +239,12 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """Refuse a key from now on."""
+    from bodega.engine.trail import Trail
+
     with shop_at(shop) as opened:
         done = opened.keys.revoke(key_id)
+        if done:
+            Trail(opened.folder).add("cli", "keys", "revoke", key_id)
     if not done:
         raise BadRequest(
             "there is no such key (or it was revoked before)", where="keys revoke", got=key_id, next="bodega keys list"

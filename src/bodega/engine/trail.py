@@ -51,7 +51,8 @@ class Trail:
         )
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(handle, msgspec.json.encode(line) + b"\n")
+            # A new line first: what a crash cut off must not take this line with it.
+            os.write(handle, b"\n" + msgspec.json.encode(line) + b"\n")
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -122,7 +122,7 @@ export function line({ title, x, series, xName = "", yName = "", format = number
     xAxis: { type: "category", data: x, boundaryGap: false, name: xName, nameLocation: "middle" },
     yAxis: { type: "value", name: yName, scale: !from0, axisLabel: { formatter: (/** @type {number} */ v) => format(v) } },
     series: [
-      ...series.map((each) => ({ type: "line", name: each.name, data: each.values, showSymbol: x.length < 3, connectNulls: false, lineStyle: { width: 2.5 } })),
+      ...series.map((each) => ({ type: "line", name: each.name, data: each.values, showSymbol: each.values.filter((v) => v != null).length < 4, connectNulls: false, lineStyle: { width: 2.5 } })),
       ...(band ? [
         { type: "line", name: "low", data: band.low, stack: "band", symbol: "none", lineStyle: { opacity: 0 }, silent: true, tooltip: { show: false } },
         { type: "line", name: "high", data: band.high.map((v, i) => (v == null || band.low[i] == null ? null : v - /** @type {number} */ (band.low[i]))), stack: "band", symbol: "none", lineStyle: { opacity: 0 }, areaStyle: { opacity: 0.15, color: palette()[0] }, silent: true, tooltip: { show: false } },
