@@ -4,7 +4,7 @@
     POST /v1/fairness/run     count anew over so many days, divided by an attribute as well
 
 Shares of groups only: no id of a shopper leaves here. Cost: a file of a few kB. Not for: causes
-(docs/fairness.md says what it does not show).
+(docs/office.md says what it does not show).
 """
 
 from __future__ import annotations
