@@ -33,7 +33,9 @@ def web() -> Any:
         yield opened
 
 
-@pytest.mark.parametrize("path", ["/", "/search?q=milk", "/basket", "/privacy", "/item/1", "/item/a%2Fb%3Fc", "/item/%F0%9F%98%80"])
+@pytest.mark.parametrize(
+    "path", ["/", "/search?q=milk", "/basket", "/privacy", "/item/1", "/item/a%2Fb%3Fc", "/item/%F0%9F%98%80"]
+)
 def test_pages_have_real_addresses(web: Any, path: str) -> None:
     answer = web.get(path)
     assert answer.status_code == 200
@@ -211,3 +213,20 @@ def test_assets_compress_to_the_same_bytes_every_time() -> None:
     for name, asset in one.files.items():
         assert gzip.decompress(asset.squeezed) == asset.body
         assert asset.squeezed == two.files[name].squeezed
+
+
+def test_tokens_are_given_to_own_pages_for_own_visits_only() -> None:
+    visit = "s-" + "0a" * 12
+    with client(token=lambda name: f"token of {name}") as web:
+        said = web.post("/storefront/token", json={"session": visit}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert (said.status_code, said.json()) == (200, {"token": f"token of {visit}"})
+        assert said.headers["cache-control"] == "no-store"
+        for site in ("cross-site", "same-site", "none"):
+            assert (
+                web.post("/storefront/token", json={"session": visit}, headers={"Sec-Fetch-Site": site}).status_code
+                == 403
+            )
+        for body in ("", "[]", "null", '{"session": 7}', '{"session": "u42"}', '{"session": "' + "s" * 5_000 + '"}'):
+            assert web.post("/storefront/token", content=body).status_code == 404
+    with client() as closed:
+        assert closed.post("/storefront/token", json={"session": visit}).status_code == 404
