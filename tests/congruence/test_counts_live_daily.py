@@ -173,3 +173,10 @@ def test_the_levels_of_a_day_add_up_and_units_are_counted_anew() -> None:
     named |= {f"u:{one.user}" if one.user else f"s:{one.session}" for one in world.events if one.type not in counted}
     assert day.units == len(named - {"", "s:"})
     assert day.day == 20_000
+
+
+def test_a_day_after_the_pages_is_empty_and_not_an_error() -> None:
+    world = morning(4)
+    last = max(round(page.time * 1e6) for page in world.pages)
+    quiet = Morning(world.pages, ())
+    assert batch(quiet, last + 1, last + MINUTE) == []

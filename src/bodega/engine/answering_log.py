@@ -1,6 +1,6 @@
 """What was answered, kept: one line a page, so that every click has a place, a position, a source and an arm.
 
-The thread that answers only puts a line into a bounded queue (6 us for a page of 20; when it is full the page counts
+The thread that answers only puts a line into a bounded queue (8 us for a page of 20; when it is full the page counts
 as lost and the shop goes on). One thread writes what waits in one transaction, four times a second. Before a line is
 written it is asked whose it is: who was forgotten meanwhile has no line, and who did not agree that statistics are made
 of what they do has one that names nobody and that no event can be joined to. A full or broken disk stops nothing.

@@ -68,8 +68,8 @@ MOST_MINUTES = 120
 """Live counts reach back this far."""
 LOAD = 90 * MINUTE + HOUR // 2
 """Microseconds that are read from the store when somebody begins to look."""
-LOADED = 100_000
-"""At most this many events are read then."""
+LOADED = 60_000
+"""About so many pages and events are read then (5 s): a busier shop begins with fewer minutes."""
 OVERLAP = 5_000_000
 """Pages of other processes may come this late."""
 LOOK_EVERY = 0.9
@@ -132,6 +132,8 @@ class Insight:
         self._looked = self._read = 0.0
         self._since = 0
         """From here on (microseconds) pages have to be read."""
+        self._held = 0
+        """Minutes from here on are whole."""
         self._asks: tuple[float, int, int, list[Ask]] | None = None
         self._closed = False
 
@@ -246,6 +248,7 @@ class Insight:
         units = live.units(since, (last + 1) * MINUTE)
         return LiveReport(
             now=iso(now),
+            held=iso(max(self._held, since)),
             minutes=tuple(
                 MinuteLine(iso(minute * MINUTE), figures(added(list(corners.values()))))
                 for minute, corners in per.items()
@@ -380,12 +383,13 @@ class Insight:
         """Read the last hours from the store; events that are acknowledged meanwhile are taken once."""
         live = self._live = Live(self.rule)
         live.trim(now)
-        live.answered(self._logbook.pages(now - LOAD, now + DAY))
-        held: list[Event] = []
-        for chunk in self._logbook.happened(now - LOAD, now + DAY):
+        rows = sum(map(sum, self._logbook.rows(now - LOAD, now + DAY).values()))
+        since = now - LOAD // max(1, -(-rows // LOADED))
+        self._held = -(-since // MINUTE) * MINUTE
+        live.answered(self._logbook.pages(since, now + DAY))
+        for chunk in self._logbook.happened(since, now + DAY):
             may = self._agreed(chunk.user, chunk.session)
-            held += (event_of(chunk, row) for row in range(len(chunk)) if may is None or may[row])
-        live.observe(held[-LOADED:])
+            live.observe(event_of(chunk, row) for row in range(len(chunk)) if may is None or may[row])
         self._since, self._read = now - OVERLAP, time.monotonic()
         return live
 

@@ -1,12 +1,12 @@
 """What is happening now? The same counts as the daily ones, of the last hours, one row at a time and in any order.
 
-Nothing is counted while nobody looks. The first look reads the last 90 minutes from the store; from then on events come
+Nothing is counted while nobody looks. The first look reads the last two hours from the store; from then on events come
 in as they are acknowledged in any process of the shop, and pages are read from the log once a second, whichever
 process answered them. Each row is taken once (by request, by event id); an event that comes before its page waits for
 it: when a page arrives, what it may change is taken back and counted anew, so the figures after any arrival are those
 of the whole set. After a quarter of an hour without a look everything is let go.
 Bounds: the newest 50,000 pages and 200,000 events; what is pushed out keeps the counts that it has.
-Cost: 20 us a page, 12 us an event. Not for: more than three hours (`daily`).
+Cost: 65 us a page of 20 items, 25 us an event (docs/decisions/0046). Not for: more than three hours (`daily`).
 """
 
 from __future__ import annotations

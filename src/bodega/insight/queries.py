@@ -12,7 +12,7 @@ nothing was, and the next query came within two minutes.
              those first that cost the most shoppers
 
 Shown is only what enough different people asked (`understand.people`): a rare query may name somebody.
-Cost: 8 us a search. Not for: what to do about it (the console measures that).
+Cost: 60 us a search, with the pages and events around it. Not for: what to do about it (the console measures that).
 """
 
 from __future__ import annotations

@@ -61,6 +61,8 @@ class LiveReport(msgspec.Struct, frozen=True, kw_only=True):
     """The last minutes; the newest one is not over."""
 
     now: str
+    held: str
+    """Minutes before this one are not whole: nobody looked then, and a busy shop reads no further back."""
     minutes: tuple[MinuteLine, ...]
     """Oldest first, one line each minute."""
     whole: Figures

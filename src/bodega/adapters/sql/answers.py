@@ -4,7 +4,7 @@ Written in groups by one thread a process (`engine.answering_log`), never by the
 on the request lets a second delivery change nothing. What is asked for by column stands in one; the rest is one
 MessagePack array whose first fields never change their place (a later version appends). Sources come few a page and
 often: a page names each once and numbers it for every item.
-Cost: 25 us and 400 bytes a page of 20 items. Not for: joining with events (`insight`).
+Cost: 55 us and 550 bytes a page of 20 items, in groups of 100. Not for: joining with events (`insight`).
 """
 
 from __future__ import annotations
