@@ -138,7 +138,12 @@ def letter_handlers(desk: Desk) -> list[HTTPRouteHandler]:
 
         def run() -> LettersLeft:
             held = dead.list(kind=asked.kind, reason=asked.reason, limit=LIMIT)
-            gone = dead.remove(_named(held, asked.ids) if asked.ids else held)
+            if asked.ids:
+                return LettersLeft(dropped=dead.remove(_named(held, asked.ids)))
+            gone = 0
+            while held and (now := dead.remove(held)):
+                gone += now
+                held = dead.list(kind=asked.kind, reason=asked.reason, limit=LIMIT)
             return LettersLeft(dropped=gone)
 
         return told(await asyncio.to_thread(run))

@@ -5,7 +5,7 @@ and it holds no secret of the key. It says no more than the key may now: a key t
 two seconds (at once in the process that revoked it). It counts only for requests of the shop's own pages: a browser
 must say `Sec-Fetch-Site: same-origin`, and what changes something must come from the address that it is sent to.
 A ticket is the same for one minute, to be exchanged for a session: `bodega console` prints an address with one.
-Cost: 15 us a request with a cookie, one list of keys every two seconds. Not for: programs, which send their key.
+Cost: 3 us a request with a cookie, one list of keys every two seconds. Not for: programs, which send their key.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ export function sparkline(values, label) {
   const real = values.filter(Number.isFinite);
   const low = Math.min(0, ...real), high = Math.max(...real, low + 1e-9);
   const at = (/** @type {number} */ v, /** @type {number} */ i) => `${((i / Math.max(1, values.length - 1)) * 100).toFixed(2)} ${(27 - ((v - low) / (high - low)) * 25).toFixed(2)}`;
-  const path = values.map((v, i) => (Number.isFinite(v) ? `${i && Number.isFinite(values[i - 1]) ? "L" : "M"}${at(v, i)}` : "")).join("");
+  // A value between two gaps is a dot: a line of no length with round ends.
+  const path = values.map((v, i) => (Number.isFinite(v) ? `${i && Number.isFinite(values[i - 1]) ? "L" : "M"}${at(v, i)}${Number.isFinite(values[i - 1]) || Number.isFinite(values[i + 1]) ? "" : "h0.01"}` : "")).join("");
   const said = t("frame.spark", { label, n: values.length, low: number(Math.min(...real)), high: number(Math.max(...real)), last: number(real.at(-1)) });
   return s("svg", { class: "spark", viewBox: "0 0 100 28", preserveAspectRatio: "none", role: "img", "aria-label": said }, s("path", { d: path, "vector-effect": "non-scaling-stroke" }));
 }

@@ -44,7 +44,7 @@ export async function draw(view, route) {
   });
   view.append(framed({ title: chosen, note: t("letters.open_hint"), actions: [
     button(t("letters.retry"), () => retry(reason, route), { icon: "undo", title: t("letters.retry_title") }),
-    button(t("letters.drop"), () => drop(rows.selected(), kind, reason, page.letters.length, route), { kind: "danger", icon: "bin" }),
+    button(t("letters.drop"), () => drop(rows.selected(), kind, reason, page.counts.find((/** @type {any} */ each) => each.kind === kind && each.reason === reason)?.n || 0, route), { kind: "danger", icon: "bin" }),
   ] }, rows));
 }
 
@@ -99,9 +99,9 @@ async function retry(reason, route) {
   route.again();
 }
 
-/** @param {Letter[]} chosen @param {string} kind @param {string} reason @param {number} shown @param {any} route */
-async function drop(chosen, kind, reason, shown, route) {
-  if (chosen.length ? await dropNow({ ids: chosen.map((each) => each.id) }, chosen.length) : kind && reason ? await dropNow({ kind, reason }, shown) : void toast(t("letters.choose"), { tone: "bad" })) route.again();
+/** @param {Letter[]} chosen @param {string} kind @param {string} reason @param {number} all @param {any} route */
+async function drop(chosen, kind, reason, all, route) {
+  if (chosen.length ? await dropNow({ ids: chosen.map((each) => each.id) }, chosen.length) : kind && reason ? await dropNow({ kind, reason }, all) : void toast(t("letters.choose"), { tone: "bad" })) route.again();
 }
 
 /** @param {any} what @param {number} n */

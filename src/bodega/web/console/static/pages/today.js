@@ -115,7 +115,7 @@ function figures(today) {
     const news = Boolean(now && usual && (now.low > usual.value || now.high < usual.value));
     return stat({ label: t(`today.${name}`), value: percent(now?.value), note: now ? t(usual ? "today.interval" : "today.interval_alone", { low: percent(now.low), high: percent(now.high), usual: percent(usual?.value) }) : t("today.no_pages_short"), trend: news ? percent(apart, 1, true) : undefined, good: news ? apart > 0 === more : undefined });
   };
-  return framed({ title: t("today.today"), note: t("today.today_note", { answers: today.whole.answers, units: today.whole.units, time: date(today.now) }) }, h("div", { class: "stats" },
+  return framed({ title: t("today.today"), note: t("today.today_note", { answers: today.whole.answers, time: date(today.now) }) }, h("div", { class: "stats" },
     one("click_rate", "click_rate", true), one("purchase_rate", "purchase_rate", true), one("zero_rate", "zero_rate", false), one("degraded_rate", "degraded_rate", false),
     stat({ label: t("today.revenue"), value: money(today.whole.revenue, today.currency), note: t("today.purchases", { n: today.whole.purchases }) })));
 }
