@@ -75,10 +75,10 @@ def did(kind: str, page: bodega.Page, item: str, *, user: str = "", session: str
 
 def test_arms_are_half_and_half_kept_in_the_log_and_told_to_nobody(shop):
     start(shop, ab())
-    pages = {f"n{n}": home(shop, f"n{n}") for n in range(300)}
+    pages = {f"n{n}": home(shop, f"n{n}") for n in range(160)}
     kept = {line.user: line.arms for line in lines(shop)}
     arms = [kept[user]["t"] for user in pages]
-    assert 110 < arms.count("everybody") < 190
+    assert 55 < arms.count("everybody") < 105
     assert "everybody" not in str(msgspec.json.encode(pages["n1"]))
     assert all(home(shop, f"n{n}").hits for n in range(3))
     assert {line.arms["t"] for line in lines(shop) if line.user == "n1"} == {kept["n1"]["t"]}, "always the same arm"
@@ -155,13 +155,13 @@ def test_layers_are_independent_and_share_no_dial(shop):
     with pytest.raises(Conflict, match="another layer"):
         shop.experiments.start("b", who=WHO)
     shop.experiments.start("c", who=WHO)
-    for n in range(300):
+    for n in range(200):
         home(shop, f"n{n}")
     both = [line.arms for line in lines(shop)]
     assert all("c" in arms for arms in both)
-    assert 110 < sum("a" in arms for arms in both) < 190
+    assert 70 < sum("a" in arms for arms in both) < 130
     cells = [(arms["a"], arms["c"]) for arms in both if "a" in arms]
-    assert min(cells.count(cell) for cell in {*cells}) > 20
+    assert min(cells.count(cell) for cell in {*cells}) > 10
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,12 @@ def test_one_list_of_two_is_drafted_credited_and_read(shop):
             if wanted and rng.random() < 0.7:
                 shop.events.record([did("click", page, wanted[0], user=user)])
     drafted = [line for line in lines(shop) if line.teams]
-    assert len(drafted) == 144 and all(len(line.teams) == len(line.credit) == len(line.items) for line in drafted)
+    assert len(drafted) == 144
+    assert all(len(line.teams) == len(line.credit) == len(line.items) for line in drafted)
     assert 0.35 < np.mean([team for line in drafted for team in line.teams]) < 0.65
     found = shop.experiments.read("t")
-    assert found.preferred is not None and found.preferred.pages == 144
+    assert found.preferred is not None
+    assert found.preferred.pages == 144
     assert found.preferred.debiased.difference > 0, "clicks went to what the second arm shows"
 
 
@@ -257,7 +259,8 @@ def test_a_promoted_arm_becomes_the_shop(shop, tmp_path):
     assert (kept.diversity.home.strength, kept.dials.weights, kept.dials.off) == (0.5, {"popular": 2.0}, ("repeat",))
     assert "# mine" in (tmp_path / "shop" / "bodega.toml").read_text()
     after = home(shop, "u1").ids
-    assert after and after != before
+    assert after
+    assert after != before
     with bodega.open(tmp_path / "shop") as again:
         assert home(again, "u1").ids == after, "the next start answers the same"
 
@@ -276,7 +279,43 @@ def test_an_arm_may_answer_from_another_snapshot(shop):
     arm = {line.request_id: line.arms["t"] for line in lines(shop) if line.arms}
     assert {(arm[page.request_id], page.snapshot) for page in pages} == {("control", new), ("before", old)}
     shop.experiments.finish("t", who=WHO, promoted="before")
-    assert shop.published() == old and home(shop, "n1").snapshot == old
+    assert shop.published() == old
+    assert home(shop, "n1").snapshot == old
+
+
+def test_an_arm_of_the_current_snapshot_stays_with_it_when_another_is_published(shop):
+    old = shop.published()
+    start(shop, ab(arms=(Arm(name="control"), Arm(name="then", snapshot=old))))
+    home(shop, "u1")
+    shop.events.record([did("purchase", home(shop, "x"), home(shop).ids[-1], user=f"w{n}") for n in range(50)])
+    assert shop.learn().published
+    deadline = time.monotonic() + 30
+    while not shop.experiments.running and time.monotonic() < deadline:
+        time.sleep(0.02)
+    pages = [home(shop, f"n{n}") for n in range(20)]
+    arm = {line.request_id: line.arms["t"] for line in lines(shop) if line.arms}
+    told = {(arm[page.request_id], page.snapshot) for page in pages}
+    assert told == {("control", shop.published()), ("then", old)}
+
+
+def test_a_guard_stops_lists_at_random_and_lets_a_test_of_nothing_run(shop):
+    """Shoppers want what the shop shows them now; an arm shows them anything else instead."""
+    guards = (Guardrail(metric="clicks", harm=0.1),)
+    wild = {"policy": "epsilon", "share": 1.0, "loss": 1.0, "first": 1, "among": 16, "within": 1.0, "floor": 1.0}
+    settings = {f"explore.home.{key}": value for key, value in wild.items()}
+    start(shop, ab("nothing", layer="l1", arms=(Arm(name="a"), Arm(name="b")), metric="clicks", guardrails=guards))
+    arms = (Arm(name="control"), Arm(name="wild", settings=settings))
+    start(shop, ab("wild", layer="l2", arms=arms, metric="clicks", guardrails=guards))
+    wanted = {*home(shop, k=8).ids}
+    clicks = []
+    for n in range(260):
+        page = home(shop, f"n{n}")
+        clicks += [did("click", page, item, user=f"n{n}") for item in page.ids if item in wanted]
+    shop.events.record(clicks)
+    assert shop.answering.flush()
+    assert Guard(shop.experiments, shop.folder, shop.settings).look() == ["wild"]
+    assert "arm wild does harm: clicks" in shop.experiments.get("wild").why
+    assert {*home(shop, "somebody").ids} == wanted, "the control serves everybody"
 
 
 def test_costs_next_to_nothing_where_nothing_runs_and_little_where_three_do(shop):
@@ -309,7 +348,7 @@ def _timed(call: Callable[[], object]) -> float:
 def test_a_guard_stops_an_arm_that_is_never_shown_and_lets_a_test_of_nothing_run(shop):
     start(shop, ab("harmless", layer="l1", arms=(Arm(name="a"), Arm(name="b"))))
     start(shop, ab("lossy", layer="l2", arms=(Arm(name="a"), Arm(name="b"))))
-    for n in range(400):
+    for n in range(240):
         home(shop, f"n{n}")
     assert shop.answering.flush()
     dropped = [line for line in shop.stores.answers.scan() if line.arms.get("lossy") == "b"][5:]

@@ -114,6 +114,8 @@ class Serving:
         self._trials: dict[Turned, Trials] = {}
         self._decided: OrderedDict[tuple[str, str], tuple[tuple[KeptExperiment, str, Arm | None], ...]] = OrderedDict()
         self._decided_since = 0.0
+        self._over = ""
+        """The current snapshot when it was last looked what can be served."""
         self._lock = threading.RLock()
         self.line: Line | None = None
         """The way to a store on another machine."""
@@ -280,8 +282,11 @@ class Serving:
             beside.observe(learnable)
 
     def restock(self) -> None:
-        """Take over what changed in the store and in the catalog."""
+        """Take over what changed in the store and in the catalog, and another current snapshot."""
         self.refresh()
+        if self._running and self._current() != self._over:
+            with self._lock:
+                self._serve()
         for beside in list(self._beside.values()):
             beside.restock(self._around.stores.catalog)
 
@@ -304,6 +309,7 @@ class Serving:
 
     def _serve(self) -> None:
         """Answer from now on by what is known. What needs a snapshot that is not open yet waits for a thread."""
+        self._over = self._current()
         wanted = {each.id: each for each in self._known.values() if each.state == "running"}
         missing = {name for each in wanted.values() for name in self._missing(each)}
         ready = [each for each in wanted.values() if not self._missing(each)]
@@ -322,9 +328,13 @@ class Serving:
         for name in missing - set(self._failed):
             threading.Thread(target=self._open, args=(name,), name="bodega-beside", daemon=True).start()
 
+    def _current(self) -> str:
+        """The snapshot that the shop itself answers from."""
+        return self._around.engine.learned.snapshot if self._around.learned else ""
+
     def _missing(self, kept: KeptExperiment) -> list[str]:
         """Snapshots that this experiment needs and that are not open here."""
-        current = self._around.engine.learned.snapshot if self._around.learned else ""
+        current = self._current()
         return [
             arm.snapshot
             for arm in kept.experiment.arms

@@ -50,11 +50,11 @@ function list(all, route) {
       { key: "kind", title: t("experiments.kind"), value: (row) => kindOf(row.experiment) },
       { key: "arms", title: t("experiments.arms"), value: (row) => row.experiment.arms.map((/** @type {any} */ arm) => arm.name).join(", "), grow: 2 },
       { key: "metric", title: t("experiments.metric"), value: (row) => named(row.experiment.metric || "purchases") },
-      { key: "started", title: t("experiments.started"), kind: "date", value: (row) => row.started || null },
-      { key: "updated", title: t("experiments.updated"), kind: "date" },
+      { key: "started", title: t("experiments.started"), kind: "date", value: (row) => row.started || null, width: 175 },
+      { key: "updated", title: t("experiments.updated"), kind: "date", width: 175 },
       { key: "why", title: t("experiments.why"), value: (row) => row.why || "", grow: 2 },
     ],
     empty: empty(t("experiments.none_here"), t("experiments.none_here_why")),
   });
-  return framed({ id: "all-experiments" }, tabs(items, state, (key) => route.go({ state: key === "all" ? "" : key }), t("experiments.state")), made);
+  return framed({ id: "all-experiments" }, h("div", { class: "stack" }, tabs(items, state, (key) => route.go({ state: key === "all" ? "" : key }), t("experiments.state")), made));
 }
