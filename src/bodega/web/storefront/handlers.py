@@ -105,6 +105,12 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
             headers["Set-Cookie"] = _cookie(asked)
         return Response(pages[language], media_type=MediaType.HTML, headers=headers)
 
+    return [page, _static(assets), _token(options)]
+
+
+def _static(assets: Assets) -> HTTPRouteHandler:
+    """The files that pages load."""
+
     @get(
         "/static/storefront/{version:str}/{name:str}",
         include_in_schema=False,
@@ -131,6 +137,12 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
             return Response(asset.squeezed, media_type=asset.type, headers=headers)
         return Response(asset.body, media_type=asset.type, headers=headers)
 
+    return static
+
+
+def _token(options: StorefrontOptions) -> HTTPRouteHandler:
+    """What lets a page read and erase what is kept of its visit."""
+
     @post(
         "/storefront/token",
         include_in_schema=False,
@@ -149,7 +161,7 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
         body = json.dumps({"token": options.token(visit)}).encode()
         return Response(body, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
-    return [page, static, token]
+    return token
 
 
 def _check(options: StorefrontOptions) -> None:
