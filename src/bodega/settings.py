@@ -426,6 +426,8 @@ class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who has the last word: `human` waits for `bodega loop approve`, `auto` serves what came through."""
     hold_days: Positive = 2.0
     """Newest days of the log that a candidate does not learn from and is judged on."""
+    every_days: Positive = 1.0
+    """A run begins once so many days of events are new to learn from, and as many came since the last run."""
     cases: Count = 400
     """At most this many cases a list are judged in the gate."""
     margin: Share = 0.02

@@ -237,6 +237,8 @@ def test_shuffled_labels_do_not_pass_the_gate(lived):
         assert state.outcome.startswith("rejected")
         assert next(line for line in state.gate.lines if line.gate == "quality").state == "fail"
         assert shop.published() == before
+        waits = loop_of(shop, approve="auto").run()
+        assert (waits.run, "waits for" in waits.outcome) == (state.run, True), "the same log would say the same again"
 
 
 def test_an_attack_does_not_pass_and_the_next_candidate_learns_without_its_accounts(lived):
@@ -257,6 +259,7 @@ def test_an_attack_does_not_pass_and_the_next_candidate_learns_without_its_accou
         assert len(fakes) >= 30
         assert len(fakes) >= 0.8 * len(state.without), "hardly any shopper is taken for one of them"
         again = loop.run()
+        assert again.run == state.run + 1, "an attack is not waited out"
         after = next(line for line in again.gate.lines if line.gate == "attack")
         assert after.value < 0.5 * attack.value
         assert loop.clear("ann").without == ()

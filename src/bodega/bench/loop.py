@@ -50,6 +50,7 @@ queries = 10
 [loop]
 approve = "auto"
 hold_days = 3
+every_days = 0.5
 margin = 0.1
 contest_pages = 200
 contest_days = 7

@@ -181,9 +181,12 @@ class Loop:
         doors, served = self._doors, self._doors.workshop.current()
         known = doors.workshop.info(served).facts.get("until")
         newest = self._newest()
-        start = max(newest - doors.settings.loop.hold_days * DAY, (known or 0.0) + 1e-3)
-        if start >= newest:
-            why = "nothing happened since the served snapshot learned"
+        dials = doors.settings.loop
+        start = max(newest - dials.hold_days * DAY, (known or 0.0) + 1e-3)
+        again = last.gate is not None and bool(last.gate.accounts)  # without them there is another candidate at once
+        fresh = min(start - (known or 0.0), np.inf if again or not last.newest else newest - last.newest)
+        if start >= newest or fresh < dials.every_days * DAY:
+            why = f"waits for {dials.every_days:g} days of new events ({max(fresh, 0.0) / DAY:.1f} so far)"
             return msgspec.structs.replace(last, outcome=why, ended=doors.now())
         return self._book.put(
             LoopState(
