@@ -197,6 +197,20 @@ def test_another_snapshot_answers_beside_the_current_one(shop: Shop) -> None:
     assert shop.steering.inspect(InspectAsked(request=asked, beside=Dials(snapshot=current))).shifts == ()
 
 
+def test_a_part_that_is_slow_while_measuring_is_not_taken_from_shoppers(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("too much at once")
+
+    popular = shop.engine.learned.sources["popular"]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(popular), "score", broken)
+        shop.steering.inspect(InspectAsked(request=Request(place="search", query="sofa")))
+    assert shop.engine.health.resting() == ()
+    assert not [note for note in shop.answer(Request(place="search", query="sofa")).degraded if "popular" in note]
+
+
 def test_the_dials_of_the_settings_are_not_turned_twice(shop: Shop) -> None:
     engine = shop.engine
     halved = msgspec.structs.replace(

@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ from bodega.engine.drifting import since_of
 from bodega.engine.effect import Effect, Measuring, effect
 from bodega.engine.experiments_beside import Beside
 from bodega.engine.fixing import Mending, Story, story
+from bodega.engine.health import Health
 from bodega.engine.inspecting import InspectAsked, Inspection, inspect, wanted
 from bodega.engine.intake import Stores
 from bodega.engine.learn import Parts
@@ -119,6 +120,7 @@ class Steering:
         self.around = around
         self._logs = SearchLogs(self._weeks)
         self._mined: tuple[float, tuple[Proposal, ...]] = (-FRESH, ())
+        self._twin: tuple[Engine, Engine] | None = None
         self._beside: tuple[float, str, Engine] | None = None
         self._opening = threading.Lock()
         self._miner: threading.Thread | None = None
@@ -133,7 +135,7 @@ class Steering:
         """What became of a query in the last four weeks, and what may mend it. Raises BadRequest, NotLearned."""
         if not query.strip():
             raise BadRequest("there are no words", where="query", allowed="what a shopper typed", got=query)
-        engine, around = self.around.engine(), self.around
+        engine, around = self._engine(), self.around
         asking = Request(place="search", query=query, k=PAGE, personal=False, language=language)
         made = Mending(
             self._logs.log(), engine.answer(asking, around.book()), self._item, around.people, self._synonyms()
@@ -149,7 +151,7 @@ class Steering:
             raise BadRequest("too many queries", where="queries", allowed=f"{QUERIES_LIMIT}", got=len(queries))
         draft = checked_rule(rule)
         draft = draft if draft.id else msgspec.structs.replace(draft, id="draft")
-        engine, around = self.around.engine(), self.around
+        engine, around = self._engine(), self.around
         made = Measuring(engine.answer, around.book(), self._logs.log(), around.people, self._item)
         return effect(made, draft, queries)
 
@@ -158,9 +160,18 @@ class Steering:
         self._logs.forget()
         self._mined = (-FRESH, ())
 
+    def _engine(self) -> Engine:
+        """The shop's engine with a health of its own: a part that is slow while many pages are compared must not be
+        left out of shoppers' pages for it."""
+        engine, held = self.around.engine(), self._twin
+        if held is None or held[0] is not engine:
+            learned = replace(engine.whole, health=Health())
+            held = self._twin = (engine, Engine(learned, engine.shelf, engine.shoppers, engine.settings))
+        return held[1]
+
     def _engine_of(self, snapshot: str) -> Engine:
         """The engine over a snapshot: the shop's own, or one that is opened beside it and kept for ten minutes."""
-        engine = self.around.engine()
+        engine = self._engine()
         if snapshot in ("", engine.learned.snapshot):
             return engine
         with self._opening:

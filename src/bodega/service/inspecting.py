@@ -1,7 +1,7 @@
 """How did this page come about, what became of a query, and what would a rule have done? Over HTTP, for admin keys.
 
 The answers tell what the shop knows of a shopper who is named, how every source scores, and what people searched (from
-`understand.people` different people on): nothing for a key in a public page. An inspection costs about two pages and
+`understand.people` different people on): nothing for a key in a public page. An inspection costs a few pages and
 waits its turn like one; the two that read the log run beside the event loop.
 Not for: publishing a rule (`POST /v1/rules`).
 """
