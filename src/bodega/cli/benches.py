@@ -309,3 +309,18 @@ def console(
 
     options = ConsoleOptions(shop=shop, repeats=repeats, only=tuple(only or ()))
     run_and_show(lambda progress: run(options, progress), as_json)
+
+
+@bench.command(epilog="Example: `bodega bench metrics --json`")
+def metrics(
+    pages: Annotated[int, typer.Option(min=10, help="Pages of a replay.")] = 4_000,
+    events: Annotated[int, typer.Option(min=10, help="Events of a replay.")] = 10_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Replays.")] = 3,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Live and daily counts against one batch over the stored rows, shuffled and with duplicates; what it costs."""
+    from bodega.bench.insight import InsightOptions, run
+
+    options = InsightOptions(pages=pages, events=events, repeats=repeats, seed=seed)
+    run_and_show(lambda progress: run(options, progress), as_json)
