@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 import bodega
+from bodega.engine.access import make_token
 from bodega.schema import Match, Phrase, Redirect, Rule, ShowBanner, When
 from bodega.service import create_app
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
@@ -36,7 +37,12 @@ def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         shop.events.record(world.events)
         assert shop.learn().published
         key = shop.keys.create("storefront", ("search", "events"))
-        options = StorefrontOptions(api_key=key, shop_name="Street", shoppers=world.truth.shoppers[:3])
+        options = StorefrontOptions(
+            api_key=key,
+            shop_name="Street",
+            shoppers=world.truth.shoppers[:3],
+            token=lambda visit: make_token(shop.privacy.secrets, session=visit),
+        )
         app = create_app(shop, handlers=storefront_handlers(options))
         server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
         thread = threading.Thread(target=server.run, daemon=True)
@@ -218,3 +224,40 @@ def test_product_with_a_strange_id(visit: Any, street: Street) -> None:
     expect(page.locator(".facts .price")).to_have_text("€5.00")
     page.reload()
     expect(page.locator("h1")).to_have_text("Odd gift set")
+
+
+def test_a_guest_sees_and_ends_what_is_kept_of_the_visit(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    item = street.world.items[3]
+    page = visit(f"{street.url}/item/{item.id}")
+    session = page.evaluate("JSON.parse(localStorage.getItem('bodega.session'))")
+    page.goto(f"{street.url}/privacy")
+    learning = page.get_by_role("switch", name="Learning for everybody")
+    learning.click()
+    expect(page.locator("#toast")).to_contain_text("Your choice holds")
+    assert not street.shop.privacy.standing("", session).learning
+    page.get_by_role("button", name="Show me", exact=True).click()
+    expect(page.locator(".kept")).to_contain_text(item.id)
+    page.get_by_role("button", name="Forget this visit").click()
+    page.get_by_role("button", name="Erase it").click()
+    expect(page.locator(".receipt")).to_contain_text("Receipt")
+    kept = street.shop.privacy.border.name("session", session)
+    assert street.shop.stores.events.recent(user="", session=kept, limit=10) == []
+    assert len(street.shop.erasures.receipts()) == 1
+
+
+def test_a_review_is_written_and_votes_count(visit: Any, street: Street) -> None:
+    from playwright.sync_api import expect
+
+    item = street.world.items[5].id
+    page = visit(f"{street.url}/item/{item}")
+    page.get_by_role("button", name="Write a review").click()
+    page.get_by_label("5 of 5 stars").check(force=True)
+    page.get_by_label("What should others know?").fill("Does what it should, every single day.")
+    page.get_by_role("button", name="Send the review").click()
+    expect(page.locator(".review .text")).to_have_text("Does what it should, every single day.")
+    page.locator(".helpful").click()
+    expect(page.locator(".helpful")).to_contain_text("(1)")
+    (shown,) = street.shop.reviews.page(item).reviews
+    assert (shown.stars, shown.helpful, shown.verified) == (5.0, 1, False)
