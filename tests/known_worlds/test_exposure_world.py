@@ -59,6 +59,7 @@ def test_attention_falls_with_the_place_as_written():
     assert shares["x"].low == pytest.approx(shares["x"].high, abs=1e-5), "everybody saw the same: nothing is unsure"
     assert (shares["x"].catalog, shares["y"].catalog, shares[""].items) == (0.25, 0.5, 1)
     assert shares[""].exposure == 0.0
+    assert shares[""].high == 1.0, "two shoppers who did not see it prove nothing"
 
 
 def test_a_choice_belongs_to_the_newest_page_that_held_the_item_and_to_none_after_half_an_hour():

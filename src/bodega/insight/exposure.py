@@ -263,7 +263,9 @@ def _shares(matrix: Doubles, rng: np.random.Generator) -> tuple[Doubles, Doubles
     drawn = np.stack([_drawn(rng, len(matrix)) @ matrix for _ in range(RESAMPLES)])
     parts = drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
     low, high = np.quantile(parts, [0.025, 0.975], axis=0)
-    return matrix.sum(axis=0) / total, low, high
+    share = matrix.sum(axis=0) / total
+    # what was never shown is never drawn: the rule of three says how much that may mean (Hanley & Lippman-Hand 1983)
+    return share, low, np.where(share > 0, high, min(1.0, 3 / len(matrix)))
 
 
 def _page_quality(pages: Pages) -> tuple[Doubles, Doubles]:

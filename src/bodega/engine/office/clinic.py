@@ -30,7 +30,8 @@ KEPT = 500
 """Items kept of each list of offenders."""
 SAMPLE, MOST_SAMPLE = 1_000, 20_000
 """Titles that are looked up, when nobody says how many; and at most."""
-TWINS = 500
+TWINS, MEMBERS = 500, 20
+"""Groups that are kept, and items of each that are named."""
 DAYS = 90
 
 
@@ -49,6 +50,9 @@ class Twins(msgspec.Struct, frozen=True):
     by: str
     likeness: float
     items: tuple[TwinItem, ...]
+    """At most `MEMBERS` of them."""
+    size: int = 0
+    """How many there are."""
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +177,12 @@ class Clinic:
     def _twins(self, titled: Sequence[Titled]) -> tuple[tuple[Twins, ...], dict[str, int]]:
         same = near_titles(titled)
         found = [
-            Twins("title", group.likeness, tuple(TwinItem(one.id, one.title, one.price) for one in group.members[:20]))
+            Twins(
+                "title",
+                group.likeness,
+                tuple(TwinItem(one.id, one.title, one.price) for one in group.members[:MEMBERS]),
+                len(group.members),
+            )
             for group in same[:TWINS]
         ]
         looks = [] if self._shop.gallery is None else self._shop.gallery.duplicates()
@@ -181,10 +190,10 @@ class Clinic:
         for group in looks[:TWINS]:
             members = [
                 TwinItem(one.owner, named[one.owner].title, named[one.owner].price, one.reference)
-                for one in group[:20] if one.owner in named
+                for one in group[:MEMBERS] if one.owner in named
             ]  # fmt: skip
             if len(members) > 1:
-                found.append(Twins("picture", 1.0, tuple(members)))
+                found.append(Twins("picture", 1.0, tuple(members), len(group)))
         return tuple(found), {"title": len(same), "picture": len(looks)}
 
     def _diagnosis(self) -> Diagnosis:

@@ -104,11 +104,11 @@ const worst = (items) => table({
   label: t("doctor.worst"),
   rows: items,
   columns: [
-    { key: "score", title: t("doctor.score"), kind: "number", width: 90, cell: (row) => scoreBadge(row.score) },
+    { key: "score", title: t("doctor.score"), kind: "number", width: 130, cell: (row) => scoreBadge(row.score) },
     { key: "title", title: t("doctor.item"), grow: 3, cell: (row) => h("span", {}, row.title || h("em", { class: "soft" }, t("doctor.untitled")), h("br"), h("span", { class: "soft small" }, row.id)) },
     { key: "category", title: t("doctor.part_category"), grow: 2 },
     { key: "worst", title: t("doctor.lacks"), grow: 2, value: (row) => lacking(row).map((name) => t(`doctor.part_${name}`)).join(", "), cell: (row) => h("span", { class: "row" }, lacking(row).slice(0, 4).map((name) => badge(t(`doctor.part_${name}`), row.parts[name] ? "warn" : "bad"))) },
-    { key: "todo", title: t("doctor.todo"), grow: 3, value: (row) => todo(row) },
+    { key: "todo", title: t("doctor.todo"), grow: 3, value: (row) => todo(row), cell: (row) => h("span", { class: "wrapped" }, todo(row)) },
   ],
 });
 
@@ -137,6 +137,6 @@ async function twins(body, route, found) {
   holder.replaceChildren(
     groups.length < total ? h("p", { class: "soft small" }, t("doctor.twins_shown", { n: groups.length, all: total })) : "",
     h("ul", { class: "twins" }, groups.map((/** @type {any} */ group) => h("li", {},
-      h("div", { class: "row" }, badge(t("doctor.twins_alike", { share: percent(group.likeness, 0) }), "info"), h("span", { class: "soft small" }, t("doctor.twins_size", { n: group.items.length }))),
+      h("div", { class: "row" }, badge(t("doctor.twins_alike", { share: percent(group.likeness, 0) }), "info"), h("span", { class: "soft small" }, t("doctor.twins_size", { n: group.size || group.items.length }))),
       h("ol", {}, group.items.slice(0, 8).map((/** @type {any} */ one) => h("li", { class: "row" }, h("span", { class: "grow" }, one.title || one.id), h("span", { class: "soft small" }, one.id), h("span", { class: "num" }, one.price == null ? "" : money(one.price)))))))));
 }

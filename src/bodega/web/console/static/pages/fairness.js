@@ -14,6 +14,7 @@ import { jobLine, style, views } from "./office-parts.js";
 export const title = "fairness.title";
 
 const SHOWN = 15;
+const FEW = 500;
 
 /** @param {any} view @param {any} route */
 export async function draw(view, route) {
@@ -46,6 +47,7 @@ function body(view, route, report) {
     stat({ label: t("fairness.never"), value: percent(uneven.never), note: t("fairness.never_note") }),
     stat({ label: t("fairness.pages"), value: number(report.pages), note: t(`fairness.of_${report.of}`, { n: report.shoppers }) })));
   const names = report.dimensions.map((/** @type {any} */ each) => [each.by, by(each.by)]);
+  if (report.pages < FEW) view.append(h("p", { class: "note warn" }, t("fairness.few", { n: report.pages })));
   const { chosen, row } = views(route, [...names, ["quality", t("fairness.quality")]], t("fairness.views"));
   const sheet = h("div", { class: "stack", role: "tabpanel", "aria-labelledby": `tab-${chosen}` });
   view.append(row, sheet);

@@ -57,7 +57,7 @@ async function snapshots(body, route, held) {
     sort: { key: "time", down: true },
     columns: [
       { key: "id", title: t("models.snapshot"), grow: 3, width: 190, cell: (row) => h("span", { class: "row" }, h("a", { href: route.link({ view: "figures", snapshot: row.id }) }, row.id), row.current ? badge(t("models.served"), "good") : null) },
-      { key: "time", title: t("models.learned"), kind: "date", width: 180 },
+      { key: "time", title: t("models.learned"), kind: "date", width: 210 },
       ...places.map((place) => ({ key: `p_${place}`, title: maybe(`shoppers.place_${place}`, String(place)), kind: /** @type {"number"} */ ("number"), value: (/** @type {any} */ row) => row.places.find((/** @type {any} */ one) => one.place === place)?.value ?? null, cell: (/** @type {any} */ row) => number(row.places.find((/** @type {any} */ one) => one.place === place)?.value, 3) })),
       { key: "act", title: t("models.act"), sort: false, width: 150, value: () => "", cell: (row) => (row.current ? h("span", { class: "soft small" }, t("models.served")) : button(t(later(row, served) ? "models.promote" : "models.rollback"), () => change(row, served, route), { icon: later(row, served) ? "up" : "undo" })) },
     ],
@@ -118,7 +118,7 @@ async function history() {
       rows: lines.map((/** @type {any} */ each, /** @type {number} */ at) => ({ ...each, at })),
       size: 10,
       columns: [
-        { key: "time", title: t("shoppers.when"), kind: "date", width: 180 },
+        { key: "time", title: t("shoppers.when"), kind: "date", width: 210 },
         { key: "what", title: t("shoppers.what"), width: 120, value: (row) => t(`models.act_${row.what}`), cell: (row) => badge(t(`models.act_${row.what}`), row.what === "refuse" ? "bad" : row.what === "rollback" ? "warn" : "good") },
         { key: "who", title: t("shoppers.who") },
         { key: "about", title: t("models.snapshot"), width: 170, value: (row) => row.about || "" },

@@ -27,7 +27,7 @@ export async function draw(view, route) {
       form({
         fields: [h("div", { class: "fields" },
           field({ label: t("shoppers.id"), hint: t("shoppers.id_hint"), input: { name: "id", type: "search", value: words, maxlength: 256 } }),
-          field({ label: t("shoppers.kind"), input: { name: "kind", options: [["user", t("shoppers.kind_user")], ["session", t("shoppers.kind_session")]] } }))],
+          field({ label: t("shoppers.kind"), input: { name: "kind", value: "user", options: [["user", t("shoppers.kind_user")], ["session", t("shoppers.kind_session")]] } }))],
         submit: t("shoppers.open"),
         send: (values) => values.id.trim() && route.go({ id: values.id.trim(), kind: values.kind === "session" ? "session" : null, q: null }),
       })),
@@ -75,7 +75,7 @@ export const looksTable = (looks) => table({
   rows: looks.map((each, at) => ({ ...each, at })),
   size: 10,
   columns: [
-    { key: "time", title: t("shoppers.when"), kind: "date", width: 180 },
+    { key: "time", title: t("shoppers.when"), kind: "date", width: 210 },
     { key: "who", title: t("shoppers.who") },
     { key: "what", title: t("shoppers.what"), value: (row) => t(`shoppers.act_${row.what}`) },
     { key: "detail", title: t("shoppers.detail") },
