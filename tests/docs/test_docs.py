@@ -56,6 +56,7 @@ def mentions(text: str) -> Iterator[list[str]]:
 def _bodega(lines: Iterable[str]) -> Iterator[list[str]]:
     for line in lines:
         words = shlex.split(line.removeprefix("$ "), comments=True)
+        words = words[: next((number for number, word in enumerate(words) if word in (">", ">>", "|")), None)]
         if words and words[0].removeprefix(".venv/bin/") == "bodega":
             yield words[1:]
 

@@ -143,7 +143,7 @@ class Loop:
         return self._thread is not None and self._thread.is_alive()
 
     def measured(self) -> dict[str, Any]:
-        """What `bodega bench loop --shop` kept in this folder; empty where it never ran."""
+        """What `bodega bench loop` kept in this folder; empty where it never ran."""
         try:
             raw = (self._book.folder / MEASURED).read_bytes()
             found: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
