@@ -161,7 +161,7 @@ def loop_of(shop: Shop, *, approve: str = "human", contest: object = None) -> Lo
     settings = msgspec.structs.replace(shop.settings, loop=msgspec.structs.replace(shop.settings.loop, approve=approve))
     doors = LoopDoors(
         folder=shop.folder, settings=settings, events=shop.stores.events, workshop=shop.workshop,
-        judgments=shop.judgments, promote=shop.share, contest=contest,  # type: ignore[arg-type]
+        judgments=shop.judgments, promote=shop.promote, contest=contest,  # type: ignore[arg-type]
     )  # fmt: skip
     return Loop(doors)
 

@@ -244,7 +244,7 @@ def _loop(shop: Shop, now: Callable[[], float]) -> tuple[Loop, DraftedContest]:
         events=shop.stores.events,
         workshop=shop.workshop,
         judgments=shop.judgments,
-        promote=shop.share,
+        promote=shop.promote,
         contest=contest,
         now=now,
     )

@@ -208,7 +208,7 @@ class Erasures:
         """A snapshot was made of what is left: delete all from before, and say so in the receipts."""
         if not receipts:
             return
-        gone = tuple(self._snapshots.prune(keep=1))
+        gone = (*self._snapshots.prune(keep=1), *self._snapshots.sweep())
         now = datetime.now(UTC)
         for receipt in receipts:
             said = f"learned without them: snapshot {snapshot}"

@@ -75,8 +75,8 @@ class LoopDoors:
     events: EventStore
     workshop: Workshop
     judgments: Judgments
-    promote: Callable[[str], str]
-    """Serve this snapshot from now on."""
+    promote: Callable[[str, float], str]
+    """Serve this snapshot, whose learning began at that moment, from now on."""
     contest: Contest | None = None
     now: Callable[[], float] = time.time
 
@@ -315,7 +315,7 @@ class Loop:
     def _promoted(self, state: LoopState) -> LoopState:
         if self._doors.workshop.current() != state.candidate:
             try:
-                self._doors.promote(state.candidate)
+                self._doors.promote(state.candidate, state.began)
             except SnapshotCorrupt as error:
                 return self._rejected(state, f"the candidate is not intact any more: {error.what}")
         self._note(state, "promote", what=f"{state.candidate} is served; {state.served} stays as the way back")

@@ -3,7 +3,7 @@
 A shop grows by newcomers, too; so what is suspected is not that an item's supporters are new, but that surely more of
 them are than of all others'. Three signs, each by its own test on the events since the served snapshot:
 
-    new hands    supporters without a past: binomial test against half again the shop's usual part, p < 1e-4
+    new hands    most supporters without a past: binomial test against half again the shop's usual part, p < 1e-4
     few hands    at least `MANY` events of which three people gave most
     one mind     supporters that do next to nothing else: half of them or more, on at least `FEWEST` people
 
@@ -31,6 +31,8 @@ CLIMB = 0.002
 CHANCE = 1e-4
 USUAL = 1.5
 FEWEST = 5
+MAINLY = 0.5
+"""Part of an item's supporters that must be new: an advertisement brings some, an attack most."""
 MANY = 20
 FEW = 3
 MOST = 0.8
@@ -98,7 +100,8 @@ def _pushed(support: _Support, usual: float) -> bool:
         return False
     new = int(support.newcomer.sum())
     expected = min(1.0, USUAL * usual)
-    by_new = people >= FEWEST and expected < 1 and float(binom.sf(new - 1, people, max(expected, 0.02))) < CHANCE
+    mainly = people >= FEWEST and new >= MAINLY * people
+    by_new = mainly and expected < 1 and float(binom.sf(new - 1, people, max(expected, 0.02))) < CHANCE
     total = int(support.events.sum())
     by_few = total >= MANY and float(np.sort(support.events)[-FEW:].sum()) / total > MOST
     by_mind = people >= 2 * FEWEST and float((support.alone >= ALONE).mean()) >= 0.5 and new > 0

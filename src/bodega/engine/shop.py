@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,12 +18,13 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
-from bodega.engine.answering_log import AnsweringLog
+from bodega.engine.answering_log import answering_of
 from bodega.engine.asking import Asks
+from bodega.engine.changed import drift_of
 from bodega.engine.correcting import FOLDER as CORRECTIONS
 from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
-from bodega.engine.drifting import DriftReport, Watching, drift, keep, kept, since_of
+from bodega.engine.drifting import DriftReport, keep, kept
 from bodega.engine.erasure import Erasures
 from bodega.engine.experiments import Experiments, Taken
 from bodega.engine.experiments_promoting import promoted
@@ -55,7 +55,7 @@ from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
 from bodega.engine.steering import Steering, around
 from bodega.engine.trials import Trials, shown_to
-from bodega.engine.vitals import dependencies, vitals
+from bodega.engine.vitals import dependencies, vitals, warned
 from bodega.engine.warming import ask_around
 from bodega.engine.why_not import WhyNot, why_not
 from bodega.engine.workshop import Bench, Workshop
@@ -118,10 +118,7 @@ class Shop(Asks):
         """What is tried out, and what came of it; None while every dial is off."""
         if self.trials is not None:
             self.trials.keeps = lambda each: not self.privacy.is_buried(shown_to(each))
-        self.answering = AnsweringLog(stores.answers, settings.answers)
-        """Keeps one line a page that was answered."""
-        self.answering.buried = self.privacy.is_buried
-        self.answering.agreed = lambda shown: bool(self.privacy.taught([shown]))
+        self.answering = answering_of(stores.answers, settings.answers, self.privacy)
         self.insight = insight_of(self)
         """What happens in the shop, by day, live and by query."""
         self._parts = parts
@@ -150,7 +147,7 @@ class Shop(Asks):
         self.experiments = Experiments(self, self._snapshots, parts)
         """What is compared on shoppers, and which arm a page is answered by."""
         self.experiments.line = line
-        looped = LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.share)
+        looped = LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.promote)
         contest = Interleaved(lambda: self.experiments, lambda: log_of(stores, self.privacy), settings.loop)
         self.loop = Loop(replace(looped, contest=contest))
         """The shop learns by itself, and serves what proved itself."""
@@ -275,7 +272,7 @@ class Shop(Asks):
                 changes = [change for change in changes if change[1] is None]
             waiting.difference_update(name for name, _ in changes)
             engine = Engine(
-                replace(engine.whole, warnings=_warned(engine.learned.warnings, len(self._waiting), len(waiting))),
+                replace(engine.whole, warnings=warned(engine.learned.warnings, len(self._waiting), len(waiting), DELTA_LIMIT)),
                 engine.shelf.with_changes(changes, self.knowledge.fill),
                 self.shoppers,
                 self.settings,
@@ -518,6 +515,13 @@ class Shop(Asks):
             if self._engine is not None:
                 self._engine = Engine(self._engine.whole, self._engine.shelf, self.shoppers, self.settings)
 
+    def promote(self, snapshot: str, began: float) -> str:
+        """Serve a candidate of the loop whose learning began at that moment; erasures from before it are followed."""
+        forgotten = [receipt for receipt in self.erasures.waiting() if receipt.time.timestamp() <= began]
+        chosen = self.share(snapshot)
+        self.erasures.followed(forgotten, chosen)
+        return chosen
+
     def rollback(self, snapshot: str = "") -> str:
         """Serve an older snapshot (default: the one before); returns its id."""
         chosen = self._snapshots.rollback(snapshot)
@@ -539,7 +543,7 @@ class Shop(Asks):
     def vitals(self) -> dict[str, Mapping[str, float]]:
         """What metrics show of the shop, by kind and label, from memory."""
         told = vitals(self.shoppers, self.consuming, self._engine)
-        return told | {"experiments": self.experiments.vitals()}
+        return told | {"experiments": self.experiments.vitals(), "answers": self.answering.vitals()}
 
     def standing(self) -> dict[str, Any]:
         """Facts for `/readyz`, all from memory: snapshot, encoders {source: EncoderInfo}, warnings, what waits."""
@@ -565,14 +569,8 @@ class Shop(Asks):
 
         The report is kept in the shop's folder: `health` warns of its alarms. Cost: reads those weeks of events.
         """
-        engine, newest = self.engine, time.time()
-        if engine.learned.live is not None:
-            engine.learned.live.settle()
-            newest = engine.learned.live.newest
-        newest = newest if math.isfinite(newest) else time.time()
-        made = Watching(engine.shelf.base, engine.learned.sources, self.settings.ingest)
-        chunks = self.stores.events.scan(since=since_of(newest, days, reference))
-        report = drift(self.privacy.learnable(chunks), made, days=days, reference=reference)
+        asked = (self.settings.ingest, days, reference)
+        report = drift_of(self.engine, self.stores.events, self.privacy.learnable, asked)
         keep(report, self.folder)
         return report
 
@@ -600,16 +598,3 @@ class Shop(Asks):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _warned(warnings: tuple[str, ...], before: int, now: int) -> tuple[str, ...]:
-    """The snapshot's warnings with the one about items that wait brought up to date."""
-    kept = tuple(each for each in warnings if each != _waits(before))
-    return (*kept, _waits(now)) if now else kept
-
-
-def _waits(count: int) -> str:
-    return (
-        f"catalog: {count:,} changed items wait for the next learn (between two, {DELTA_LIMIT:,} changes act at once); "
-        "next: bodega learn"
-    )

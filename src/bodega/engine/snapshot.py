@@ -225,6 +225,13 @@ class Snapshots:
         known = {entry.id for entry in pointer.history} if pointer is not None else set()
         return sorted(path.parent.name for path in self.folder.glob(f"*/{MANIFEST}") if path.parent.name not in known)
 
+    def sweep(self) -> list[str]:
+        """Delete every candidate: they were learned from what must not be known any more. Returns what went."""
+        gone = self.beside()
+        for name in gone:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        return gone
+
     def rollback(self, name: str = "") -> str:
         """Serve `name` again (default: the snapshot before the current one), after verifying it."""
         known = [info.id for info in self.infos()]

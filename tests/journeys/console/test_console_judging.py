@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bodega.bench.loop import kept
+from bodega.bench.result import BenchResult
 from bodega.engine.loop_gate import GateLine, GateReport
 from bodega.engine.loop_state import AuditLine, ContestReading, LoopBook, LoopState
 from bodega.schema.judgments import Judgment
@@ -86,6 +88,10 @@ def waiting(desk: Any) -> Iterator[LoopBook]:
         run=1, step="approve", served=served, candidate=gate.candidate, gate=gate, reading=reading, contest="loop-1"
     )
     book.put(state)
+    days = {name: [1.0 + 0.01 * day * rise for day in range(6)] for name, rise in (("frozen", 0), ("loop", 3))}
+    figures = {f"{name}.{what}": 0.1 for name in ("loop", "ungated") for what in ("utility_gain", "worst_day")}
+    facts = {"series": days, "seeds": 5, "shuffled_on": 1, "attack_on": 3}
+    kept(BenchResult(bench="loop", data="world", seconds=1.0, figures=figures, facts=facts), desk.shop.folder)
     yield book
     for path in book.folder.iterdir():
         path.unlink()
@@ -107,6 +113,9 @@ def test_a_person_has_the_last_word(visit: Any, waiting: LoopBook, accessible: A
     page = visit("loop")
     expect(page.locator(".loop-steps [aria-current=step]")).to_contain_text("Approve")
     expect(page.locator("#loop-gates")).to_contain_text("quality: told")
+    page.locator("#loop-plot").scroll_into_view_if_needed()
+    expect(page.locator("#loop-plot canvas").first).to_be_visible()
+    expect(page.locator("#loop-plot")).to_contain_text("5 seeds")
     accessible(page)
     shot(page, "loop")
     page.get_by_role("button", name="Reject").click()
