@@ -111,7 +111,7 @@ function items(look, route) {
     table({
       id: "items-table", label: t("inspect.items_title"), rows: look.rows, size: 20, exportName: "inspected", onRow: (row) => detail(row, look, route),
       columns: [
-        { key: "position", title: t("inspect.position"), kind: "number", width: 92, value: (row) => row.position ?? null },
+        { key: "position", title: t("inspect.position"), kind: "number", width: 108, value: (row) => row.position ?? null },
         { key: "title", title: t("inspect.item"), width: 290, value: (row) => row.title || row.item, cell: (row) => thing(row, { small: true }) },
         { key: "owes", title: t("inspect.owes"), width: 150, value: (row) => (row.owes ? sourceName(row.owes) : "") },
         { key: "score", title: t("inspect.score"), kind: "number", width: 92, value: (row) => row.score ?? null },

@@ -19,7 +19,7 @@ const SHOWN = 20;
 export function preview({ query, draft, put }) {
   let turn = 0;
   let measured = new AbortController();
-  let chosen = 0;
+  let chosen = -1; // nobody chose yet: the first page that changes
   const input = h("input", { id: fresh("sample"), type: "search", autocomplete: "off", value: query, placeholder: t("rules.sample_hint") });
   const pages = h("select", { id: fresh("pages"), hidden: true, "aria-label": t("rules.pages") });
   const list = h("div", { id: "preview" }, waiting(4));
@@ -53,7 +53,7 @@ export function preview({ query, draft, put }) {
       }
       if (mine !== turn) return;
       choose(rows);
-      const row = rows[chosen];
+      const row = rows[shown(rows)];
       for (const [id, each] of await things(row ? [...row.after, ...row.before] : [])) known.set(id, each);
       if (mine === turn) list.replaceChildren(row ? drawn(row) : h("p", { class: "soft" }, t("rules.preview_empty")));
     } catch (error) {
@@ -82,15 +82,17 @@ export function preview({ query, draft, put }) {
 
   const soon = later(show, 250);
   const slowly = later(weigh, 600);
-  input.addEventListener("input", () => { chosen = 0; soon(); slowly(); });
+  input.addEventListener("input", () => { chosen = -1; soon(); slowly(); });
   pages.addEventListener("change", () => { chosen = Number(pages.value); show(); });
+
+  /** @param {any[]} rows */
+  const shown = (rows) => (chosen >= 0 ? Math.min(chosen, Math.max(0, rows.length - 1)) : Math.max(0, rows.findIndex((row) => row.changed)));
 
   /** Which of several pages is looked at. @param {any[]} rows */
   function choose(rows) {
-    chosen = Math.min(chosen, Math.max(0, rows.length - 1));
     pages.hidden = rows.length < 2;
     const name = (/** @type {any} */ row) => row.query || row.category || maybe(`rules.place_${row.place}`, row.place);
-    pages.replaceChildren(...rows.map((row, n) => h("option", { value: String(n), selected: n === chosen }, row.changed ? `${name(row)} · ${t("rules.changes")}` : name(row))));
+    pages.replaceChildren(...rows.map((row, n) => h("option", { value: String(n), selected: n === shown(rows) }, row.changed ? `${name(row)} · ${t("rules.changes")}` : name(row))));
   }
 
   /** @param {any} row */

@@ -121,6 +121,6 @@ function schedule(when, set) {
     return h("span", { class: "row" }, box, h("label", { for: box.id }, t(`rules.day_${name}`)));
   };
   return h("details", { open: Boolean(when().start || when().end || when().weekdays?.length), id: "schedule" }, h("summary", {}, t("rules.schedule")), h("div", { class: "stack" },
-    h("div", { class: "dials" }, ["start", "end"].map((name, n) => h("div", { class: "field" }, h("label", { for: `when-${name}` }, t(`rules.${name}`)), moments[n])), h("div", { class: "field" }, h("label", { for: zone.id }, t("rules.zone")), zone)),
+    h("div", { class: "dials moments" }, ["start", "end"].map((name, n) => h("div", { class: "field" }, h("label", { for: `when-${name}` }, t(`rules.${name}`)), moments[n])), h("div", { class: "field" }, h("label", { for: zone.id }, t("rules.zone")), zone)),
     h("fieldset", {}, h("legend", { class: "small" }, t("rules.weekdays")), h("div", { class: "row" }, WEEKDAYS.map(day)))));
 }

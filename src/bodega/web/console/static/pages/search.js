@@ -66,7 +66,7 @@ function summary(report) {
 
 /** @param {any} report @param {string} kind @param {any} route */
 function listed(report, kind, route) {
-  if (!report.asked) return card("", empty(t("search.empty"), t("search.empty_why"), "bodega console"));
+  if (!report.asked) return card("", empty(t("search.empty"), t("search.empty_why"), h("a", { class: "button", href: route.link({}, "inspect") }, t("inspect.title"))));
   const rate = (/** @type {string} */ key) => ({ key, title: t(`search.${key}`), kind: "number", width: 140, value: (/** @type {any} */ row) => row[key] / row.asked, cell: (/** @type {any} */ row) => percent(row[key] / row.asked) });
   const columns = [
     { key: "query", title: t("search.query"), width: 230, cell: (/** @type {any} */ row) => h("a", { href: route.link({ q: row.query, fix: "" }), class: "query" }, row.query) },
