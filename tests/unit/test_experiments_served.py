@@ -16,6 +16,7 @@ import bodega
 from bodega import Event, EventType, Request, Shop
 from bodega.engine.experiments_guard import Guard
 from bodega.errors import BadRequest, Conflict
+from bodega.evaluation.experiments import assigned
 from bodega.schema import Diversity
 from bodega.schema.experiments import Arm, Experiment, Guardrail
 from bodega.settings import load
@@ -117,10 +118,12 @@ def test_a_guest_keeps_the_arm_after_signing_in(shop):
         home(shop, f"fresh{n}", session=f"v{n}")
     kept = {line.user: line.arms["t"] for line in lines(shop) if line.user}
     assert [kept[f"fresh{n}"] for n in range(40)] == [seen[f"v{n}"] for n in range(40)]
-    own = [home(shop, f"fresh{n}", session="another visit").request_id for n in range(40)]
-    later = {line.request_id: line for line in lines(shop)}
-    differs = [n for n in range(40) if later[own[n]].arms["t"] != seen[f"v{n}"]]
-    assert len(differs) > 5, "without the visit only the account decides: these would not have kept their arm"
+    later = [home(shop, f"fresh{n}", session="another visit").request_id for n in range(40)]
+    found = {line.request_id: line.arms["t"] for line in lines(shop)}
+    assert [found[request] for request in later] == [seen[f"v{n}"] for n in range(40)], "on every later visit, too"
+    alone = [assigned(ab(), f"u:fresh{n}") for n in range(40)]
+    differs = [n for n, arm in enumerate(alone) if arm is not None and arm.name != seen[f"v{n}"]]
+    assert len(differs) > 5, "without the visit these would have changed their arm"
 
 
 def test_another_process_reads_from_the_log_who_was_exposed(shop, tmp_path):
@@ -348,8 +351,8 @@ def _timed(call: Callable[[], object]) -> float:
 def test_a_guard_stops_an_arm_that_is_never_shown_and_lets_a_test_of_nothing_run(shop):
     start(shop, ab("harmless", layer="l1", arms=(Arm(name="a"), Arm(name="b"))))
     start(shop, ab("lossy", layer="l2", arms=(Arm(name="a"), Arm(name="b"))))
-    for n in range(240):
-        home(shop, f"n{n}")
+    for n in range(400):
+        home(shop, f"n{n}", k=2)
     assert shop.answering.flush()
     dropped = [line for line in shop.stores.answers.scan() if line.arms.get("lossy") == "b"][5:]
     shop.stores.answers.forget(users=[line.user for line in dropped])

@@ -54,6 +54,7 @@ ENGINES = 64
 BOTH = "interleaved"
 """What the log calls the arm of a list that both drafted."""
 LOGGER = logging.getLogger("bodega.experiments")
+Decided = tuple[KeptExperiment, Arm]
 Turned = tuple[tuple[str, str], ...]
 """((experiment, arm), ...) of the arms on a page that change anything."""
 
@@ -112,14 +113,14 @@ class Serving:
         """{snapshot that could not be opened: why}."""
         self._engines: OrderedDict[Turned, tuple[Engine, Any, Engine, Trials | None]] = OrderedDict()
         self._trials: dict[Turned, Trials] = {}
-        self._decided: OrderedDict[tuple[str, str], tuple[tuple[KeptExperiment, str, Arm | None], ...]] = OrderedDict()
+        self._decided: OrderedDict[tuple[str, str], tuple[Decided, ...]] = OrderedDict()
         self._decided_since = 0.0
         self._over = ""
         """The current snapshot when it was last looked what can be served."""
         self._lock = threading.RLock()
         self.line: Line | None = None
         """The way to a store on another machine."""
-        self.sticky = Sticky(self._store, self._visits)
+        self.sticky = Sticky(self._store)
         snapshots.needed = self._needed
 
     @property
@@ -160,7 +161,7 @@ class Serving:
         arms: dict[str, str] = {}
         turned: list[tuple[str, str]] = []
         drafted: KeptExperiment | None = None
-        for kept, decides, fixed in self._arms(unit, asked, raw):
+        for kept, fixed in self._arms(unit, asked, raw):
             each = kept.experiment
             if each.places and asked.place not in each.places:
                 continue
@@ -168,7 +169,7 @@ class Serving:
                 if drafted is None and asked.offset + asked.k <= LONGEST:
                     drafted = kept
                 continue
-            arm = fixed if each.by == "shopper" else assigned(each, decides, now)
+            arm = fixed if each.by == "shopper" else assigned(each, unit, now)
             if arm is not None:
                 arms[each.id] = arm.name
                 if arm.settings or arm.snapshot:
@@ -179,8 +180,8 @@ class Serving:
             self.sticky.note(unit, arms, now)
         return Taken(unit, arms, tuple(turned), drafted)
 
-    def _arms(self, unit: str, asked: Request, raw: Request) -> tuple[tuple[KeptExperiment, str, Arm | None], ...]:
-        """(experiment, unit that decides, its arm) of all that this shopper is in, remembered for a minute."""
+    def _arms(self, unit: str, asked: Request, raw: Request) -> tuple[Decided, ...]:
+        """(experiment, arm) of all that this shopper is in, remembered for a minute."""
         moment = time.monotonic()
         if moment - self._decided_since > FRESH:
             self._decided, self._decided_since = OrderedDict(), moment
@@ -192,29 +193,26 @@ class Serving:
                 self._decided.popitem(last=False)
         return held
 
-    def _decide(self, unit: str, asked: Request, raw: Request) -> tuple[tuple[KeptExperiment, str, Arm | None], ...]:
+    def _decide(self, unit: str, asked: Request, raw: Request) -> tuple[Decided, ...]:
         privacy, running = self._around.privacy, self._running
         session = privacy.border.name("session", raw.session) if raw.session else ""
         try:
             if not privacy.standing(asked.user, asked.session).learning:
                 return ()
-            deciding = {}
+            first: dict[str, str] = {}
             if asked.user:
-                deciding = self.sticky.deciding(asked.user, session, min(each.started for each in running))
+                users = privacy.of_user(asked.user).users or (asked.user,)
+                first = self.sticky.first(users, session, min(each.started for each in running))
         except BodegaError as error:  # whoever it is takes no part while that is not known
             LOGGER.error("%s", error.what, extra={"facts": error.as_dict()})
             return ()
         found = []
         for kept in running:
-            decides = deciding.get(kept.id, unit)
-            arm = assigned(kept.experiment, decides, time.time())
+            shown = next((arm for arm in kept.experiment.arms if arm.name == first.get(kept.id)), None)
+            arm = shown or assigned(kept.experiment, unit, time.time())
             if arm is not None:
-                found.append((kept, decides, arm))
+                found.append((kept, arm))
         return tuple(found)
-
-    def _visits(self, user: str) -> tuple[Sequence[str], Sequence[str]]:
-        users = self._around.privacy.of_user(user).users or (user,)
-        return users, self._around.privacy.guest_visits(users)
 
     def page(self, taken: Taken, request: Request) -> tuple[Page, Mixed | None]:
         """The page of these arms. Raises BadRequest, NotLearned."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from bodega.adapters.sql.answers import answered
 from bodega.adapters.sql.database import AT_ONCE, Database
@@ -21,6 +21,8 @@ from bodega.evaluation.experiments.conducting import VERBS, Step, drafted, expec
 from bodega.schema import EVENT_CODES, EventType
 from bodega.schema.experiments import Doing, Experiment, ExperimentChange, Exposure, KeptExperiment, State
 
+LINES = 1_000
+"""Pages of one shopper that are looked at for what was seen first."""
 _TYPES = tuple(EventType)
 _PAID = (EVENT_CODES["purchase"], EVENT_CODES["return"])
 _decode = msgspec.json.Decoder(KeptExperiment).decode
@@ -94,14 +96,14 @@ class SqlExperiments:
     def exposures(self, users: Sequence[str], sessions: Sequence[str], since: float) -> Sequence[Exposure]:
         """What these people saw first since then, by experiment and unit: the log of answers, by its indexes."""
         found: dict[tuple[str, str], Exposure] = {}
-        sides = ((ANSWERS.c.user_id, users), (ANSWERS.c.session_id, sessions))
+        of = ANSWERS.c
+        whose = or_(
+            of.user_id.in_([name for name in users if name]), of.session_id.in_([each for each in sessions if each])
+        )
+        query = select(ANSWERS).where(whose, of.time >= int(since * 1e6)).order_by(of.time).limit(LINES)
         with self._database.reading(AT_ONCE) as connection:
-            for column, names in sides:
-                if not any(names):
-                    continue
-                query = select(ANSWERS).where(column.in_([name for name in names if name]))
-                for row in connection.execute(query.where(ANSWERS.c.time >= int(since * 1e6))):
-                    note_exposures(answered(row), found)
+            for row in connection.execute(query):
+                note_exposures(answered(row), found)
         return list(found.values())
 
     def doings(self, since: float) -> Iterator[Doing]:
