@@ -34,7 +34,6 @@ from bodega.wiring import open_shop
 
 PAGES = Path(__file__).parents[1] / "web" / "console" / "static" / "pages.js"
 WAIT_MS = 30_000
-BLANK_MS = 3_000
 SERIOUS = ("serious", "critical")
 ENOUGH = 12
 """Characters beside the heading that count as content: less than any sentence or table."""
@@ -156,10 +155,11 @@ def _look(tab: Any, base: str, page: str, seen: Seen, axe: str) -> float:
     tab.on("request", lambda asked: seen.foreign.extend([] if asked.url.startswith(own) else [asked.url]))
     began = time.perf_counter()
     tab.goto(f"{base}/console/{page}", wait_until="commit")
-    tab.wait_for_selector("main[data-ready]", timeout=WAIT_MS)
-    seen.ready.append((time.perf_counter() - began) * 1000)
-    if not _content(tab):
+    if not _there(tab, "html[data-content]", WAIT_MS):
         seen.errors.append("the page says nothing")
+    if not _there(tab, "main[data-ready]", WAIT_MS):
+        seen.errors.append("the page is not ready")
+    seen.ready.append((time.perf_counter() - began) * 1000)
     times = tab.evaluate(TIMES)
     seen.paint.append(times["paint"])
     seen.content.append(times["content"])
@@ -171,12 +171,12 @@ def _look(tab: Any, base: str, page: str, seen: Seen, axe: str) -> float:
     return float(times["content"])
 
 
-def _content(tab: Any) -> bool:
-    """Does the page say something, at the latest a while after it was drawn?"""
+def _there(tab: Any, selector: str, wait_ms: float) -> bool:
+    """Is it there within this time?"""
     from playwright.sync_api import TimeoutError as TooLate
 
     try:
-        tab.wait_for_selector("html[data-content]", timeout=BLANK_MS)
+        tab.wait_for_selector(selector, timeout=wait_ms, state="attached")
     except TooLate:
         return False
     return True
