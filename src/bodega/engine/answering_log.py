@@ -25,6 +25,7 @@ from zlib import crc32
 
 import msgspec
 
+from bodega.engine.privacy import Privacy
 from bodega.errors import BodegaError
 from bodega.protocols import AnswerStore
 from bodega.schema import Event, EventType, Page, Request
@@ -139,6 +140,12 @@ class AnsweringLog:
             self._thread = None
             self._pid = 0
 
+    def vitals(self) -> dict[str, float]:
+        """{what: pages}, for metrics."""
+        tally = self.tally
+        told = {"written": tally.written, "waiting": len(self._queue), "lost": tally.lost, "failures": tally.failures}
+        return {what: float(count) for what, count in told.items()}
+
     def waiting(self) -> int:
         """Pages in the queue."""
         return len(self._queue)
@@ -237,3 +244,11 @@ def shown_to(line: Answered) -> Event:
     """A page as something that happened to somebody, for whoever must know whether that may be kept."""
     moment = datetime.fromtimestamp(line.time, UTC)
     return Event(type=EventType.IMPRESSION, time=moment, user=line.user, session=line.session)
+
+
+def answering_of(store: AnswerStore, settings: Answers, privacy: Privacy) -> AnsweringLog:
+    """The log of an open shop: it keeps what its shoppers agreed to."""
+    log = AnsweringLog(store, settings)
+    log.buried = privacy.is_buried
+    log.agreed = lambda shown: bool(privacy.taught([shown]))
+    return log

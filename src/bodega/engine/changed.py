@@ -6,10 +6,14 @@ Not for: what to do about it; `bodega learn` takes all of it in.
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from bodega.engine.drifting import DriftReport
+from bodega.engine.answer import Engine
+from bodega.engine.drifting import DriftReport, Watching, drift, since_of
 from bodega.engine.intake import Stores
 from bodega.engine.privacy import Privacy
 from bodega.engine.rulebooks import Rules
@@ -17,8 +21,9 @@ from bodega.engine.snapshot import SnapshotInfo
 from bodega.insight.attribution import Logbook
 from bodega.insight.counting import DAY
 from bodega.insight.reports import Change, iso
+from bodega.protocols import EventRows, EventStore
 from bodega.settings import FILE as SETTINGS
-from bodega.settings import Settings
+from bodega.settings import Ingest, Settings
 
 _COUNTED = (
     ("items", "changes_since_snapshot", "{count} items changed and already count"),
@@ -73,3 +78,18 @@ def changes_of(shop: Watched, logbook: Logbook) -> tuple[str, str, list[Change]]
             found.append(Change("events", count, f"{count:,} events since the newest one that was learned from"))
     found += [Change("warning", 1, str(warning)) for warning in standing.get("warnings", [])[:TOLD]]
     return current.id, iso(int(made * 1e6)), found
+
+
+Learnable = Callable[[Iterable[EventRows]], Iterable[EventRows]]
+
+
+def drift_of(engine: Engine, events: EventStore, learnable: Learnable, asked: tuple[Ingest, int, int]) -> DriftReport:
+    """The last days against the weeks before, of what this engine learned from; `asked`: (ingest, days, reference)."""
+    (ingest, days, reference), newest = asked, time.time()
+    if engine.learned.live is not None:
+        engine.learned.live.settle()
+        newest = engine.learned.live.newest
+    newest = newest if math.isfinite(newest) else time.time()
+    made = Watching(engine.shelf.base, engine.learned.sources, ingest)
+    chunks = events.scan(since=since_of(newest, days, reference))
+    return drift(learnable(chunks), made, days=days, reference=reference)

@@ -271,12 +271,11 @@ class Shop(Asks):
                 waiting.update(name for name, item in changes if item is not None)
                 changes = [change for change in changes if change[1] is None]
             waiting.difference_update(name for name, _ in changes)
+            told = warned(engine.learned.warnings, len(self._waiting), len(waiting), DELTA_LIMIT)
             engine = Engine(
-                replace(engine.whole, warnings=warned(engine.learned.warnings, len(self._waiting), len(waiting), DELTA_LIMIT)),
-                engine.shelf.with_changes(changes, self.knowledge.fill),
-                self.shoppers,
-                self.settings,
-            )
+                replace(engine.whole, warnings=told),
+                engine.shelf.with_changes(changes, self.knowledge.fill), self.shoppers, self.settings,
+            )  # fmt: skip
             self._engine, self._cursor, self._waiting = engine, cursor, waiting
 
     def observe(self, events: Sequence[Event]) -> None:

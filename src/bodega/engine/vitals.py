@@ -39,3 +39,16 @@ def vitals(shoppers: Shoppers, stream: Consuming | None, engine: Engine | None) 
     if engine is not None and engine.learned.correcting is not None:
         told["steps"] = engine.learned.correcting.vitals()
     return told
+
+
+def warned(warnings: tuple[str, ...], before: int, now: int, limit: int) -> tuple[str, ...]:
+    """The snapshot's warnings with the one about items that wait brought up to date."""
+    kept = tuple(each for each in warnings if each != _waits(before, limit))
+    return (*kept, _waits(now, limit)) if now else kept
+
+
+def _waits(count: int, limit: int) -> str:
+    return (
+        f"catalog: {count:,} changed items wait for the next learn (between two, {limit:,} changes act at once); "
+        "next: bodega learn"
+    )

@@ -97,6 +97,9 @@ ALARMS = Family("bodega_drift_alarms", "Signals that drift beyond their threshol
 ERASURES = Family("bodega_erasures_pending", "Erasures not finished yet", (), 1, mode="livemostrecent")
 STEPS = Family("bodega_ranking_steps", "Steps of the ranking and their guard, by worker", ("what",), 24, mode="livemax")
 TRIED = Family("bodega_experiments", "Experiments that run, and what their guard did", ("what",), 8, mode="livesum")
+LOGGED = Family(
+    "bodega_answers_logged", "Pages in the log of answers, by what became of them", ("what",), 4, mode="livesum"
+)
 BUILD = Family("bodega_build_info", "Version that runs", ("version",), 2, mode="livemax")
 
 COUNTED = (REQUESTS, REFUSED, DEGRADED, EMPTY, RUNGS, EXPLORED, CUT_OFF, EVENTS, BY_TYPE, LETTERS)
@@ -117,6 +120,7 @@ SET = (
     ERASURES,
     STEPS,
     TRIED,
+    LOGGED,
     BUILD,
 )
 BUDGET = (*COUNTED, *TIMED, PLACE_STAGE, *SET)

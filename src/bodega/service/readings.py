@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, metrics.Family] = {
     "held": metrics.COUNTS,
     "steps": metrics.STEPS,
     "experiments": metrics.TRIED,
+    "answers": metrics.LOGGED,
 }
 """What a shop may tell in `vitals`: {kind: {label: value}}."""
 
