@@ -8,18 +8,17 @@ elsewhere: any viewer can be pointed at `/openapi.json`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from bodega.engine.meanings import describe
-from bodega.schema import Completion, Event, Facet, Item, Page, Request
+from bodega.schema import Item, Page, Request
 from bodega.service import asking
 from bodega.service.configuring import SETTINGS_TYPES
 from bodega.service.console import CONSOLE_TYPES
-from bodega.service.doctor import DOCTOR_TYPES, OFFENDERS, TWINS
+from bodega.service.doctor import DOCTOR_TYPES
 from bodega.service.experiments import EXPERIMENT_TYPES
 from bodega.service.explaining import WHY_NOT_TYPES
 from bodega.service.fairness import FAIRNESS_TYPES
@@ -33,7 +32,9 @@ from bodega.service.keyring import AUDITED, KEY_TYPES
 from bodega.service.knowledge import FACT_TYPES, FACTS_PARAMETERS
 from bodega.service.letters import LETTER_TYPES
 from bodega.service.letters import LISTED as LETTERS_LISTED
-from bodega.service.models import MAPPED, MODEL_TYPES
+from bodega.service.models import MODEL_TYPES
+from bodega.service.operations import OFFICE
+from bodega.service.operations import Operation as Operation
 from bodega.service.photos import FORM, Seen
 from bodega.service.privacy import PRIVACY_TYPES
 from bodega.service.problems import MEDIA_TYPE
@@ -41,117 +42,24 @@ from bodega.service.relations import PARAMETERS as RELATIONS
 from bodega.service.relations import RELATION_TYPES
 from bodega.service.reviews import FLAGGED, LISTED, REVIEW_TYPES
 from bodega.service.rules import RULE_TYPES
-from bodega.service.shoppers import LISTS, ONE, RECENT, SEEN, SHOPPER_TYPES
+from bodega.service.shapes import (
+    AlgoliaAsked,
+    AlgoliaError,
+    AlgoliaTold,
+    Alive,
+    Completions,
+    Deleted,
+    Events,
+    EventsTaken,
+    Faceted,
+    Items,
+    ItemsTaken,
+    ProblemDocument,
+    Ready,
+)
+from bodega.service.shoppers import SHOPPER_TYPES
 
 REF = "#/components/schemas/{name}"
-
-
-class Events(msgspec.Struct):
-    """A batch of events. `time` may be left out: the server stamps what has none."""
-
-    events: list[Event]
-
-
-class Items(msgspec.Struct):
-    """A batch of items."""
-
-    items: list[Item]
-
-
-class Dead(msgspec.Struct):
-    """A row that could not be used."""
-
-    index: int
-    reason: str
-    message: str
-
-
-class EventsTaken(msgspec.Struct):
-    """What became of a batch of events; everything accepted is on disk."""
-
-    accepted: int
-    duplicates: int
-    conflicts: list[str]
-    dead: list[Dead]
-    withheld: int = 0
-    """Events that may not be kept: the shopper did not agree, or was forgotten since."""
-    words: int = 0
-    """Words about consent."""
-
-
-class ItemsTaken(msgspec.Struct):
-    """What became of a batch of items."""
-
-    added: int
-    changed: int
-    unchanged: int
-    conflicts: list[str]
-    dead: list[Dead]
-
-
-class Deleted(msgspec.Struct):
-    deleted: int
-
-
-class Completions(msgspec.Struct):
-    suggestions: list[Completion]
-
-
-class Faceted(msgspec.Struct):
-    """The values of one facet among the matches; `total` counts the matches."""
-
-    facet: Facet
-    total: int
-    corrected: str
-    degraded: list[str]
-
-
-class Alive(msgspec.Struct):
-    alive: bool
-
-
-class Ready(msgspec.Struct):
-    ready: bool
-    state: str
-    """`ok`; `degraded`: it answers, but something is missing; `not ready`: there is nothing to answer from."""
-    store: str
-    snapshot: str
-    dependencies: dict[str, str] = {}
-    """What it depends on: {name: "ok", or what is wrong}."""
-    encoders: dict[str, str] = {}
-    """Which encoder each source that goes by meaning uses: {source: name}."""
-    next: str = ""
-
-
-class ProblemDocument(msgspec.Struct):
-    """An error (RFC 9457), with what taught us: where, what was allowed, what came, what to do next."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    where: str = ""
-    allowed: str = ""
-    got: str = ""
-    next: str = ""
-    id: str = ""
-
-
-class AlgoliaAsked(msgspec.Struct):
-    """A body of Algolia's protocol: see docs/algolia.md. Unknown parameters are ignored there."""
-
-
-class AlgoliaTold(msgspec.Struct):
-    """An answer of Algolia's protocol: see docs/algolia.md."""
-
-
-class AlgoliaError(msgspec.Struct):
-    """An error as Algolia's clients expect it."""
-
-    message: str
-    status: int
-
 
 ASKED, TOLD = AlgoliaAsked.__name__, AlgoliaTold.__name__
 FACET_VALUES = "/1/indexes/{index}/facets/{facet}/query"
@@ -291,22 +199,6 @@ ERRORS = {
     "507": "The store cannot take it",
 }
 NEVER_FOR_PUBLIC = ("401", "403", "409", "422", "429", "507")
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method at one address."""
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    scope: str = ""
-    """Empty: public."""
-    parameters: tuple[str, ...] = ()
-    body: str = ""
-    answer: str = ""
-    """Name of the schema; empty: text."""
 
 
 PHOTO = "photo"
@@ -449,33 +341,7 @@ OPERATIONS = (
     Operation("post", "/v1/console/session", "console_sign_in", "Sign in to the console", "admin", answer="Session"),
     Operation("get", "/v1/console/session", "console_session", "Who is signed in?", "admin", answer="Session"),
     Operation("delete", "/v1/console/session", "console_sign_out", "Sign out", "admin", answer="Session"),
-    Operation("get", "/v1/doctor", "doctor", "The catalog, examined", "admin", answer="DoctorFound"),
-    Operation("post", "/v1/doctor/run", "doctor_run", "Examine it", "admin", (), "DoctorRun", "DoctorStarted"),
-    Operation("get", "/v1/doctor/offenders", "doctor_offenders", "Worst items", "admin", OFFENDERS, "", "Offenders"),
-    Operation("get", "/v1/doctor/twins", "doctor_twins", "Nearly the same", "admin", TWINS, "", "TwinList"),
-    Operation("get", "/v1/shoppers", "shoppers", "Who came lately", "admin", RECENT, "", "KnownShoppers"),
-    Operation(
-        "get", "/v1/shoppers/{user_id}/state", "shopper_state", "What is known", "admin", ONE, "", "ShopperState"
-    ),
-    Operation(
-        "get", "/v1/shoppers/{user_id}/timeline", "shopper_timeline", "What they did", "admin", SEEN, "", "Timeline"
-    ),
-    Operation(
-        "get", "/v1/shoppers/{user_id}/lists", "shopper_lists", "A list of theirs", "admin", LISTS, "", "ListBeside"
-    ),
-    Operation(
-        "get", "/v1/shoppers/{user_id}/looks", "shopper_looks", "Who looked at them", "admin", SEEN, "", "LookTrail"
-    ),
-    Operation("get", "/v1/looks", "looks", "Who looked at whom", "admin", ("limit",), "", "LookTrail"),
-    Operation("get", "/v1/models", "models", "Every snapshot", "admin", answer="ModelList"),
-    Operation("get", "/v1/models/report", "model_report", "One snapshot", "admin", ("snapshot",), "", "ModelReport"),
-    Operation("get", "/v1/models/map", "model_map", "A map of its items", "admin", MAPPED, "", "EmbeddingMap"),
-    Operation("post", "/v1/models/switch", "model_switch", "Serve it", "admin", (), "SwitchAsked", "Switched"),
-    Operation(
-        "get", "/v1/models/trail", "model_trail", "Who switched, why refused", "admin", ("limit",), "", "ModelTrail"
-    ),
-    Operation("get", "/v1/fairness", "fairness", "Who is shown, who is served", "admin", answer="FairnessFound"),
-    Operation("post", "/v1/fairness/run", "fairness_run", "Count it", "admin", (), "FairnessRun", "FairnessStarted"),
+    *OFFICE,
     Operation("get", "/v1/metrics/today", "metrics_today", "One day so far", "admin", TODAY, "", "TodayReport"),
     Operation("get", "/v1/metrics/daily", "metrics_daily", "Day by day", "admin", DAILY, "", "DailyReport"),
     Operation("get", "/v1/metrics/live", "metrics_live", "The last minutes", "admin", LIVE, "", "LiveReport"),
