@@ -137,7 +137,7 @@ def test_rails_say_why_and_what_led_somewhere_gets_the_merit(visit: Any, site: s
     expected = {"place": "trending", "position": click["position"], "request_id": click["request_id"]}
     assert {name: cart[name] for name in expected} == expected
     page.goto(f"{site}/item/p29")
-    page.locator('[data-list="goes_with"] .card').nth(1).wait_for()
+    page.wait_for_selector("main[data-ready]")
     shown = {name: page.locator(f'[data-list="{name}"] .card').evaluate_all("all => all.map((c) => c.dataset.item)")
              for name in ("goes_with", "upgrade")}  # fmt: skip
     assert shown == {"goes_with": ["p30", "p31"], "upgrade": ["p33"]}
@@ -145,6 +145,7 @@ def test_rails_say_why_and_what_led_somewhere_gets_the_merit(visit: Any, site: s
     for rail in ("goes_with", "upgrade", "similar", "together"):
         assert len(page.locator(f'[data-list="{rail}"] .shelf-head p').inner_text()) > 10
     page.goto(site)
+    page.wait_for_selector("main[data-ready]")
     because = page.locator('[data-list="because"]')
     expect(because.locator("h2")).to_have_text("Because you looked at Spaghetti No. 5 16\u00a0oz")
     page.click("#basket")
