@@ -128,7 +128,10 @@ class Engine:
     def __init__(self, learned: Learned, shelf: Shelf, shoppers: Shoppers, settings: Settings) -> None:
         self.whole = learned
         """Everything that was learned; `learned` is what the dials of the settings let act of it."""
-        self.learned = learned = turned(learned, settings.dials)
+        ordering, kept = turned(learned.ordering, learned.sources, settings.dials)
+        if ordering is not learned.ordering or kept is not learned.sources:
+            learned = replace(learned, ordering=ordering, sources=kept)
+        self.learned = learned
         self.shelf = shelf
         self.shoppers = shoppers
         self.settings = settings

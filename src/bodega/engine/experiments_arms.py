@@ -16,20 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
 from bodega.engine.places import FALLBACK
 from bodega.errors import BadRequest
+from bodega.protocols import Source
 from bodega.ranking.fuse import Fusion
+from bodega.ranking.learned import Ordering
 from bodega.retrieval.lexical import Lexical
 from bodega.schema import Diversity, Explore, Request
 from bodega.schema.experiments import Arm, Experiment
 from bodega.settings import Dials, Exploring, Mixing, Settings
-
-if TYPE_CHECKING:
-    from bodega.engine.answer import Learned
 
 Value = float | str | bool
 NEEDED = (Lexical.name, FALLBACK)
@@ -173,19 +172,17 @@ def touched(arm: Arm) -> set[str]:
     return {*arm.settings, *(["snapshot"] if arm.snapshot else [])}
 
 
-def turned(learned: Learned, dials: Dials) -> Learned:
-    """What was learned as these dials let it act; the same object where nothing is turned."""
-    if not (dials.weights or dials.off or not dials.ranker):
-        return learned
-    ordering = learned.ordering
-    factors = {**dials.weights, **{name: 0.0 for name in dials.off if name in NEEDED}}
+def turned(ordering: Ordering, sources: Mapping[str, Source], held: Dials) -> tuple[Ordering, Mapping[str, Source]]:
+    """What was learned as these dials let it act; the same objects where nothing is turned."""
+    if not (held.weights or held.off or not held.ranker):
+        return ordering, sources
+    factors = {**held.weights, **{name: 0.0 for name in held.off if name in NEEDED}}
     if factors:
         ordering = replace(ordering, fusion=_scaled(ordering.fusion, factors))
-    if factors or not dials.ranker:
+    if factors or not held.ranker:
         ordering = replace(ordering, rankers={})
-    gone = [name for name in dials.off if name not in NEEDED]
-    sources = {name: source for name, source in learned.sources.items() if name not in gone}
-    return replace(learned, ordering=ordering, sources=sources)
+    gone = [name for name in held.off if name not in NEEDED]
+    return ordering, {name: source for name, source in sources.items() if name not in gone}
 
 
 def asked(request: Request, dials: Dials) -> Request:
