@@ -189,3 +189,20 @@ def test_the_clinic_looks_at_everything_once(tmp_path: Path):
     assert [one.id for one in made.office.clinic.offenders("picture").items] == ["1"]
     assert made.office.clinic.offenders("picture", text="no such").items == ()
     assert found.offenders["all"][0].parts["shown"] == 1.0
+
+
+def test_the_arms_of_a_shopper_are_told_and_not_noted(tmp_path: Path):
+    import bodega
+    from bodega.evaluation.experiments import assigned
+    from bodega.schema.experiments import Arm, Experiment
+
+    test = Experiment(id="t", arms=(Arm(name="a"), Arm(name="b", settings={"diversity.home.strength": 0.5})))
+    with bodega.open(tmp_path / "shop") as opened:
+        opened.experiments.put(test, who="me")
+        assert opened.office.people.state("boss", ("user", "ann")).arms == {}
+        opened.experiments.start("t", who="me")
+        opened.experiments.refresh()
+        arm = assigned(test, "u:ann")
+        assert arm is not None
+        assert opened.office.people.state("boss", ("user", "ann")).arms == {"t": arm.name}
+        assert opened.experiments.sticky.first(("ann",), "", 0.0) == {}

@@ -14,6 +14,7 @@ Cost: one read of the shopper's newest steps; a list costs two pages. Not for: e
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from bodega.engine.office.shop import OfficeShop, looked_at, newest_event
 from bodega.engine.office.trail import Trail, TrailLine
 from bodega.engine.places import PLACES
 from bodega.errors import BadRequest
+from bodega.evaluation.experiments import assigned
 from bodega.events.identity import SESSION, USER
 from bodega.protocols import Steps
 from bodega.schema import EVENT_CODES, Event, Item, Page, Request
@@ -296,11 +298,21 @@ class People:
         return (kind, kept, "") if kind == "user" else (kind, "", kept)
 
     def _arms(self, user: str, session: str) -> dict[str, str]:
-        """{running experiment: arm} of this shopper."""
+        """{running experiment: arm}: the one this shopper saw first, else the one they would see. Nothing is noted."""
         tried = getattr(self._shop, "experiments", None)
-        reads = getattr(tried, "arms_of", None)
-        found = reads(user, session) if reads is not None else {}
-        return {str(name): str(arm) for name, arm in found.items()}
+        running = tuple(getattr(tried, "running", ()))
+        privacy = self._shop.privacy
+        if tried is None or not running or not privacy.standing(user, session).learning:
+            return {}
+        users = privacy.of_user(user).users or ((user,) if user else ())
+        first: dict[str, str] = tried.sticky.first(users, session, min(each.started for each in running))
+        unit = f"u:{user}" if user else f"s:{session}"
+        found = {}
+        for kept in running:
+            arm = assigned(kept.experiment, unit, time.time())
+            if kept.id in first or arm is not None:
+                found[str(kept.id)] = first.get(kept.id) or (arm.name if arm is not None else "")
+        return found
 
     def _interests(self, steps: Steps) -> dict[str, Any]:
         """The part of a state that events tell."""

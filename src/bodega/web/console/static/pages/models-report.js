@@ -116,10 +116,11 @@ async function map(body, told, route) {
   }
 }
 
-/** @param {any} body @param {any} told */
-function gates(body, told) {
+/** @param {any} body @param {any} told @param {any} route */
+function gates(body, told, route) {
   body.append(framed({ title: t("models.gates_title"), note: t("models.gates_note") }, told.gates.length
     ? h("div", {}, told.gates.map((/** @type {any} */ gate) => h("div", { class: `gate ${gate.passed ? "passed" : "kept"}` }, icon(gate.passed ? "check" : "minus"),
       h("div", {}, h("strong", {}, `${place(gate.place)}: ${maybe(`models.gate_${gate.name.replaceAll(" ", "_")}`, gate.name)}`), " ", badge(t(gate.passed ? "models.gate_passed" : "models.gate_kept"), gate.passed ? "good" : "warn"), h("p", { class: "soft small" }, gate.why)))))
     : empty(t("models.gates_none"), t("models.unjudged_why"), "bodega learn")));
+  body.append(h("p", { class: "note" }, h("span", {}, t("models.gates_loop"), " ", h("a", { href: route.link({}, "loop") }, t("models.gates_loop_link")))));
 }
