@@ -166,6 +166,7 @@ def _compiler() -> list[str]:
     return [node, str(tsc)]
 
 
+@pytest.mark.slow
 def test_the_types_are_types(tmp_path: Path) -> None:
     compiler = _compiler()
     for file in STATIC.glob("*.d.ts"):

@@ -260,7 +260,7 @@ def test_a_page_of_an_origin_that_is_not_named_gets_nothing(browser: Any, harbou
     page.context.close()
 
 
-@pytest.mark.parametrize(("width", "lang"), [(360, "zh"), (1280, "en")])
+@pytest.mark.parametrize(("width", "lang"), [(360, "zh"), pytest.param(1280, "en", marks=pytest.mark.slow)])
 def test_it_is_accessible_in_both_languages(visit: Any, harbour: Harbour, width: int, lang: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="no axe: pip install axe-playwright-python"

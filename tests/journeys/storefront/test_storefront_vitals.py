@@ -77,7 +77,7 @@ def test_axe_sees_what_is_wrong(visit: Any, site: str) -> None:
     assert [each.partition(":")[0] for each in violations(page)] == ["button-name"]
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [1280, pytest.param(360, marks=pytest.mark.slow)])
 def test_pages_stand_still_and_are_light(visit: Any, site: str, shop: Any, browser: Any, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
