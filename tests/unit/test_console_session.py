@@ -301,3 +301,25 @@ def test_own_page_says_so() -> None:
     assert not own_page("POST", "", "", "shop.example")
     assert own_page("DELETE", "same-origin", "https://shop.example", "shop.example")
     assert not own_page("GET", "same-origin", "https://shop.example.evil", "shop.example")
+
+
+def test_the_command_prints_an_address_that_signs_in(tmp_path: Path) -> None:
+    import json
+
+    from typer.testing import CliRunner
+
+    import bodega
+    from bodega.cli import app
+
+    with bodega.open(tmp_path / "shop"):
+        pass
+    told = CliRunner().invoke(app, ["console", "--shop", str(tmp_path / "shop"), "--json"])
+    assert told.exit_code == 0, told.output
+    url, _, ticket = json.loads(told.stdout)["url"].partition("#ticket=")
+    assert url == f"{HERE}/console"
+    again = CliRunner().invoke(app, ["console", "--shop", str(tmp_path / "shop"), "--no-open"])
+    assert "#ticket=" in again.stdout
+    with bodega.open(tmp_path / "shop") as shop:
+        held = shop.keys.list()
+        assert [(each.label, each.scopes) for each in held] == [("console", ("admin",))], "one key, used again"
+        assert Sessions(shop.folder, shop.keys.list, Console()).redeem(ticket) == held[0]
