@@ -127,30 +127,10 @@ class Shop(Asks):
         """Forget somebody, and prove it."""
         self.steering = Steering(around(self, self._snapshots, parts))
         """How pages come about, and what rules would have done."""
-        people = self.privacy.people
-        taught = (parts, self._taught)
-        bench = Bench(stores.catalog, stores.events, people, self.knowledge, *taught, self.shoppers, settings)
-        self.workshop = Workshop(self._snapshots, bench)
-        """Snapshots that nobody is served from."""
-        self.judgments = Judgments(
-            JudgedDoors(
-                folder,
-                stores,
-                settings,
-                people,
-                lambda query, k: self.engine.answer(Request(place="search", query=query, k=k, personal=False)).ids,
-                systems=self.workshop.systems,
-                answers=lambda since: stores.answers.scan(since),
-            )
-        )
-        """Who says how well items answer queries, and what is made of it."""
         self.experiments = Experiments(self, self._snapshots, parts)
         """What is compared on shoppers, and which arm a page is answered by."""
         self.experiments.line = line
-        looped = LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.promote)
-        contest = Interleaved(lambda: self.experiments, lambda: log_of(stores, self.privacy), settings.loop)
-        self.loop = Loop(replace(looped, contest=contest))
-        """The shop learns by itself, and serves what proved itself."""
+        self._study(parts)
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -172,6 +152,25 @@ class Shop(Asks):
         """The shop's other processes; None where this one is alone."""
         self.office = Office(self)
         """What the people who run the shop look at."""
+
+    def _study(self, parts: Parts) -> None:
+        """What learns beside the pages: candidates, judgments, the loop."""
+        stores, settings, folder, people = self.stores, self.settings, self.folder, self.privacy.people
+        taught = (parts, self._taught)
+        bench = Bench(stores.catalog, stores.events, people, self.knowledge, *taught, self.shoppers, settings)
+        self.workshop = Workshop(self._snapshots, bench)
+        """Snapshots that nobody is served from."""
+
+        def found(query: str, k: int) -> list[str]:
+            return self.engine.answer(Request(place="search", query=query, k=k, personal=False)).ids
+
+        doors = (people, found, self.workshop.systems, stores.answers.scan)
+        self.judgments = Judgments(JudgedDoors(folder, stores, settings, *doors))
+        """Who says how well items answer queries, and what is made of it."""
+        looped = LoopDoors(folder, settings, stores.events, self.workshop, self.judgments, promote=self.promote)
+        contest = Interleaved(lambda: self.experiments, lambda: log_of(stores, self.privacy), settings.loop)
+        self.loop = Loop(replace(looped, contest=contest))
+        """The shop learns by itself, and serves what proved itself."""
 
     # -- learning -------------------------------------------------------------------------------------------------
 
