@@ -7,8 +7,8 @@
     shifts     what stands elsewhere under the other dials
 
 Every step is the engine's own (`Engine.worked`); asking changes no state, teaches nothing and is in no log.
-Cost: three to four pages a look (each source is asked once more, for its 200 best). Not for: shoppers (it tells what the
-shop knows of them: admin keys only); why one item is not there is `why_not`.
+Cost: three to four pages a look (each source is asked once more, for its 200 best). Not for: shoppers (it tells what
+the shop knows of them: admin keys only); why one item is not there is `why_not`.
 """
 
 from __future__ import annotations
