@@ -155,12 +155,16 @@ def test_a_day_is_counted_again_when_its_rows_change_and_not_when_they_fade(sql:
     assert daily.refresh(TODAY - 3, TODAY + 2, now) == 0
     sql.events.append(EVENTS)  # they come late
     assert daily.refresh(TODAY - 3, TODAY + 2, now) == 1
-    before = daily.cells(TODAY, TODAY, (0, 1, 2, 3))
+    before, _ = daily.cells(TODAY, TODAY, (0, 1, 2, 3), TODAY)
     assert corners(before) == TOLD
     assert sql.answers.forget(["u1"]) == 2  # somebody is forgotten: the day is another one
     assert daily.refresh(TODAY, TODAY, now) == 1
-    assert corners(daily.cells(TODAY, TODAY, (1,)))["search", -1, ""] == {"answers": 1, "zero": 1, "degraded": 1}
+    assert corners(daily.cells(TODAY, TODAY, (1,), TODAY)[0])["search", -1, ""] == {
+        "answers": 1,
+        "zero": 1,
+        "degraded": 1,
+    }
     assert sql.answers.prune(NOON.timestamp() + DAY) == 1  # it is only old: the day stays as it was counted
     assert daily.refresh(TODAY, TODAY, (TODAY + 12) * DAY) == 0
-    assert corners(daily.cells(TODAY, TODAY, (1,)))["search", -1, ""]["answers"] == 1
+    assert corners(daily.cells(TODAY, TODAY, (1,), TODAY)[0])["search", -1, ""]["answers"] == 1
     assert sql.logbook.newest() == round((NOON + timedelta(minutes=50)).timestamp() * 1e6)

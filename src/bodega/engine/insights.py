@@ -164,8 +164,7 @@ class Insight:
         now = self._now()
         number = day_of(day, now)
         counting = self._count(number - 7, number, wait=wait)
-        cells = self._daily.cells(number - 7, number, (BY_HOUR, BY_PLACE, WHOLE))
-        counted = self._daily.until(number)
+        cells, counted = self._daily.cells(number - 7, number, (BY_HOUR, BY_PLACE, WHOLE), number)
         mine = [cell for cell in cells if cell.day == number]
         if number == now // DAY:
             mine = merged([*mine, *self._since_then(number, counted, now)])
@@ -204,9 +203,10 @@ class Insight:
         first = max(last - days + 1, 0)
         counting = self._count(first, last, wait=wait)
         levels = {WHOLE, LEVEL_OF[by], *((BY_PLACE,) if place is not None else ())}
-        cells = self._daily.cells(first, last, sorted(levels))
-        if first <= now // DAY <= last:
-            cells = merged([*cells, *self._since_then(now // DAY, self._daily.until(now // DAY), now)])
+        today = now // DAY
+        cells, counted = self._daily.cells(first, last, sorted(levels), today)
+        if first <= today <= last:
+            cells = merged([*cells, *self._since_then(today, counted, now)])
         parts = lines(cells, by, place) if by else {}
         whole = lines(cells, "", place)
         return DailyReport(

@@ -97,8 +97,14 @@ class Daily:
         mark = self._logbook.marks(day, day).get(day)
         return mark.until if mark is not None else day * DAY
 
-    def cells(self, first: int, last: int, levels: Sequence[int]) -> list[Cell]:
-        return self._logbook.cells(first, last, levels)
+    def cells(self, first: int, last: int, levels: Sequence[int], today: int) -> tuple[list[Cell], int]:
+        """(the counts of these days, how far today is counted in them): both of one moment, though another process may
+        be counting."""
+        while True:
+            until = self.until(today)
+            found = self._logbook.cells(first, last, levels)
+            if self.until(today) == until:
+                return found, until
 
 
 LEVEL_OF: dict[By, int] = {
