@@ -77,6 +77,14 @@ class AnsweringLog:
         """May statistics be made of what this shopper does?"""
         self.tally = Tally()
 
+    @classmethod
+    def of(cls, store: AnswerStore, settings: Answers, privacy: Privacy) -> AnsweringLog:
+        """The log of an open shop: it keeps what its shoppers agreed to."""
+        log = cls(store, settings)
+        log.buried = privacy.is_buried
+        log.agreed = lambda shown: bool(privacy.taught([shown]))
+        return log
+
     # -- while answering ------------------------------------------------------------------------------------------
 
     def note(
@@ -244,11 +252,3 @@ def shown_to(line: Answered) -> Event:
     """A page as something that happened to somebody, for whoever must know whether that may be kept."""
     moment = datetime.fromtimestamp(line.time, UTC)
     return Event(type=EventType.IMPRESSION, time=moment, user=line.user, session=line.session)
-
-
-def answering_of(store: AnswerStore, settings: Answers, privacy: Privacy) -> AnsweringLog:
-    """The log of an open shop: it keeps what its shoppers agreed to."""
-    log = AnsweringLog(store, settings)
-    log.buried = privacy.is_buried
-    log.agreed = lambda shown: bool(privacy.taught([shown]))
-    return log

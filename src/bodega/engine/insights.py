@@ -137,6 +137,12 @@ class Insight:
         self._asks: tuple[float, int, int, list[Ask]] | None = None
         self._closed = False
 
+    @classmethod
+    def of(cls, shop: Watched) -> Insight:
+        """The insight of an open shop."""
+        logbook = shop.stores.logbook
+        return cls(Sources(logbook, shop.settings, shop.privacy.learnable, lambda: changes_of(shop, logbook)))
+
     # -- what comes in --------------------------------------------------------------------------------------------
 
     def observe(self, events: Sequence[Event]) -> None:
@@ -408,10 +414,3 @@ class Insight:
     def _newest(self) -> str:
         newest = self._logbook.newest()
         return iso(newest) if newest else ""
-
-
-def insight_of(shop: Watched) -> Insight:
-    """The insight of an open shop."""
-    logbook = shop.stores.logbook
-    sources = Sources(logbook, shop.settings, shop.privacy.learnable, lambda: changes_of(shop, logbook))
-    return Insight(sources)

@@ -18,7 +18,7 @@ from typing import Any
 from bodega import failpoints
 from bodega.engine import browse
 from bodega.engine.answer import Engine
-from bodega.engine.answering_log import answering_of
+from bodega.engine.answering_log import AnsweringLog
 from bodega.engine.asking import Asks
 from bodega.engine.changed import drift_of
 from bodega.engine.correcting import FOLDER as CORRECTIONS
@@ -32,7 +32,7 @@ from bodega.engine.experiments_reading import log_of
 from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
-from bodega.engine.insights import insight_of
+from bodega.engine.insights import Insight
 from bodega.engine.intake import Catalog, Events, Stores
 from bodega.engine.judged import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
@@ -118,8 +118,8 @@ class Shop(Asks):
         """What is tried out, and what came of it; None while every dial is off."""
         if self.trials is not None:
             self.trials.keeps = lambda each: not self.privacy.is_buried(shown_to(each))
-        self.answering = answering_of(stores.answers, settings.answers, self.privacy)
-        self.insight = insight_of(self)
+        self.answering = AnsweringLog.of(stores.answers, settings.answers, self.privacy)
+        self.insight = Insight.of(self)
         """What happens in the shop, by day, live and by query."""
         self._parts = parts
         self._snapshots = Snapshots.of(folder, settings.snapshots.url)
