@@ -11,7 +11,6 @@ import bodega
 from bodega.engine.judging import PlaceReport
 from bodega.testing.world import WorldSpec, make_world
 
-
 pytestmark = pytest.mark.slow
 
 
