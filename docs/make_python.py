@@ -21,7 +21,7 @@ from bodega import errors, protocols
 
 PAGE = Path(__file__).parent / "reference" / "python.md"
 
-INNER = {"patience", "shoppers", "photos"}
+INNER = {"patience", "shoppers", "photos", "answering", "workshop"}
 """Parts of a shop that it works with itself."""
 
 HEAD = """# The Python API
@@ -51,7 +51,7 @@ def page() -> str:
 
 
 def _parts() -> Iterator[tuple[str, type]]:
-    """(attribute, class) of what `Shop.__init__` makes and documents, in its order."""
+    """(attribute, class) of what a `Shop` makes and documents, in its order."""
     from bodega.engine import shop
 
     source = ast.parse(inspect.getsource(shop))
@@ -61,8 +61,8 @@ def _parts() -> Iterator[tuple[str, type]]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    init = _node(shop.Shop.__init__)
-    for node in ast.walk(init):
+    whole = _node(shop.Shop)
+    for node in ast.walk(whole):
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)):
             continue
         name, made = node.targets[0].attr, node.value.func if isinstance(node.value, ast.Call) else None
