@@ -131,6 +131,9 @@ class Shop(Asks):
         """What is compared on shoppers, and which arm a page is answered by."""
         self.experiments.line = line
         self._study(parts)
+        self._empty()
+
+    def _empty(self) -> None:
         self._engine: Engine | None = None
         self._catching: Overlay | None = None
         """Counts that are being made from the stored events."""
@@ -159,7 +162,6 @@ class Shop(Asks):
         taught = (parts, self._taught)
         bench = Bench(stores.catalog, stores.events, people, self.knowledge, *taught, self.shoppers, settings)
         self.workshop = Workshop(self._snapshots, bench)
-        """Snapshots that nobody is served from."""
 
         def found(query: str, k: int) -> list[str]:
             return self.engine.answer(Request(place="search", query=query, k=k, personal=False)).ids
