@@ -139,7 +139,18 @@ def test_the_guard_catches_a_route_that_fails(broken_client: TestClient, monkeyp
     assert wrong
 
 
-BODIES = ("/v1/events", "/v1/items", "/v1/search", "/v1/recommend", "/v1/rules", "/v1/rules/preview", "/v1/why-not")
+BODIES = (
+    "/v1/events",
+    "/v1/items",
+    "/v1/search",
+    "/v1/recommend",
+    "/v1/rules",
+    "/v1/rules/preview",
+    "/v1/why-not",
+    "/v1/inspect",
+    "/v1/fixes",
+    "/v1/fixes/preview",
+)
 PIECES = st.sampled_from(
     [b"{", b"}", b"[", b"]", b'"', b":", b",", b"null", b"1e999", b"-0", b"\\ud800", b"\xff", b"\x00", b'"events"',
      b'"id"', b'"time"', b'"items"', b'"query"', b'"k"', b'"then"', b"NaN", b"[[[[", b'{"a":', b"true",
