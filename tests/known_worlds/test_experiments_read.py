@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from bodega.engine.experiments_guard import reason
-from bodega.engine.experiments_reading import tried
+from bodega.engine.experiments.guard import reason
+from bodega.engine.experiments.reading import tried
 from bodega.evaluation.experiments import assigned
 from bodega.insight.trying import Log, course, gathered, readings
 from bodega.insight.trying_plan import baseline, planned

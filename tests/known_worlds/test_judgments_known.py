@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from bodega.engine.judged import JudgedDoors, Judgments
-from bodega.engine.judged_clicks import judged_by_clicks, search_log
-from bodega.engine.judged_report import kept, measured, relevance
+from bodega.engine.judged.clicks import judged_by_clicks, search_log
+from bodega.engine.judged.door import JudgedDoors, Judgments
+from bodega.engine.judged.report import kept, measured, relevance
 from bodega.evaluation.judgments import agreements, asked_enough, graded, merged, shown_in
 from bodega.protocols import NoProgress
 from bodega.schema import Event, EventType, Item, ItemTable

@@ -14,11 +14,11 @@ import bodega
 from bodega.bench._loop_world import Bazaar, Shuffled
 from bodega.bench.loop import SETTINGS, LoopOptions, plotted, run
 from bodega.engine.learn import LearnReport
-from bodega.engine.loop import Loop, LoopDoors
-from bodega.engine.loop_attack import accounts_behind, suspicious
-from bodega.engine.loop_contest import verdict
-from bodega.engine.loop_gate import quality
-from bodega.engine.loop_state import AuditLine, ContestReading, LoopBook
+from bodega.engine.loop.attack import accounts_behind, suspicious
+from bodega.engine.loop.contest import verdict
+from bodega.engine.loop.door import Loop, LoopDoors
+from bodega.engine.loop.gate import quality
+from bodega.engine.loop.state import AuditLine, ContestReading, LoopBook
 from bodega.engine.shop import Shop
 from bodega.errors import Conflict, LimitError
 from bodega.evaluation.experiments import Effect

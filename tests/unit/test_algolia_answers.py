@@ -79,7 +79,18 @@ def front(shop: Any, **changed: Any) -> Any:
         "reload",
         "privacy",
     )
-    names = (*own, "restock", "snapshots", "rules", "published", "knowledge", "reviews", "relations", "connections", "front")
+    names = (
+        *own,
+        "restock",
+        "snapshots",
+        "rules",
+        "published",
+        "knowledge",
+        "reviews",
+        "relations",
+        "connections",
+        "front",
+    )
     held = {name: getattr(shop, name) for name in names if hasattr(shop, name)}
     held["settings"] = msgspec.structs.replace(shop.settings, serve=Serve(burst=100_000, requests_per_second=100_000))
     return SimpleNamespace(**held, keys=MemoryKeys(), **changed)

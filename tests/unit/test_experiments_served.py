@@ -14,7 +14,7 @@ import pytest
 
 import bodega
 from bodega import Event, EventType, Request, Shop
-from bodega.engine.experiments_guard import Guard
+from bodega.engine.experiments.guard import Guard
 from bodega.errors import BadRequest, Conflict
 from bodega.evaluation.experiments import assigned
 from bodega.schema import Diversity

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bodega.engine.judged_llm import CHINESE, ENGLISH, LlmJudge, asked
+from bodega.engine.judged.llm import CHINESE, ENGLISH, LlmJudge, asked
 from bodega.errors import BadSettings, EndpointFailed
 from bodega.schema import Item
 from bodega.settings import Judgments, Settings, Understand

@@ -18,8 +18,8 @@ import numpy as np
 
 from bodega.engine.answer import Engine
 from bodega.engine.learn import Opened
-from bodega.engine.loop_contest import verdict
-from bodega.engine.loop_state import ContestReading
+from bodega.engine.loop.contest import verdict
+from bodega.engine.loop.state import ContestReading
 from bodega.engine.shelf import Shelf
 from bodega.engine.shop import Shop
 from bodega.evaluation.experiments import debiased_credit, preference, team_draft

@@ -27,8 +27,8 @@ from scipy.stats import t as student
 
 from bodega.bench._loop_world import Bazaar, DraftedContest, Shuffled, settled
 from bodega.bench.result import BenchResult
-from bodega.engine.loop import MEASURED, Loop, LoopDoors
-from bodega.engine.loop_state import FOLDER
+from bodega.engine.loop.door import MEASURED, Loop, LoopDoors
+from bodega.engine.loop.state import FOLDER
 from bodega.engine.shop import Shop
 from bodega.protocols import NoProgress, Progress
 from bodega.schema.arrays import Doubles

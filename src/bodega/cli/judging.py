@@ -15,7 +15,7 @@ from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 from bodega.errors import BadRequest
 
 if TYPE_CHECKING:
-    from bodega.engine.judged_report import RelevanceReport
+    from bodega.engine.judged.report import RelevanceReport
     from bodega.schema.judgments import Judgment
 
 judge = typer.Typer(

@@ -14,7 +14,7 @@ from bodega.cli import show
 from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 
 if TYPE_CHECKING:
-    from bodega.engine.loop_state import LoopState
+    from bodega.engine.loop.state import LoopState
 
 WHO = "cli"
 loop = typer.Typer(help="The closed loop: judge, learn, gate, ask shoppers, promote.", no_args_is_help=True)

@@ -15,7 +15,7 @@ from bodega.cli.root import HERE, AsJson, ShopFolder, app, shop_at
 from bodega.errors import BadRequest
 
 if TYPE_CHECKING:
-    from bodega.engine.experiments_reading import Told, Tried
+    from bodega.engine.experiments.reading import Told, Tried
     from bodega.schema.experiments import Experiment, KeptExperiment
 
 WHO = "cli"
@@ -94,7 +94,7 @@ def create(
     """Write a draft: from a file, or two arms of which the second turns these dials. Nobody sees it yet."""
     import msgspec
 
-    from bodega.engine.experiments_planning import GUARDS
+    from bodega.engine.experiments.planning import GUARDS
     from bodega.schema.experiments import Arm, Experiment
 
     if name == "-" or name.endswith(".json"):
@@ -142,7 +142,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """How many shoppers and days does it take to find a lift?"""
-    from bodega.engine.experiments_planning import Asked
+    from bodega.engine.experiments.planning import Asked
 
     with shop_at(shop) as opened:
         found = opened.experiments.plan(metric, asked=Asked(lift=lift, arms=arms, share=share, days=days))

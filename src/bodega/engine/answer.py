@@ -31,8 +31,8 @@ from bodega.engine.cold import started
 from bodega.engine.completing import Completing
 from bodega.engine.correcting import Correcting, Moved
 from bodega.engine.deadline import now
-from bodega.engine.experiments_arms import asked as asked_by
-from bodega.engine.experiments_arms import turned
+from bodega.engine.dials import asked as asked_by
+from bodega.engine.dials import turned
 from bodega.engine.explain import Explainer, accounted
 from bodega.engine.exploring import Exploring, Ordered, Tried, policy_of
 from bodega.engine.finding import Finder, Rewords, Understands, beside

@@ -25,7 +25,7 @@ from msgspec import Meta
 from bodega.engine.answer import Engine, Worked
 from bodega.engine.deadline import Clock, timed
 from bodega.engine.dialling import Dials, under, weights_at
-from bodega.engine.experiments_arms import asked as asked_by
+from bodega.engine.dials import asked as asked_by
 from bodega.engine.explain import contributions, told
 from bodega.engine.ranked import OnShelf
 from bodega.engine.resolve import place_of

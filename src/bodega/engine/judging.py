@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bodega.engine.finding import Finder, Rewords, Understands
-from bodega.engine.judged_lesson import JudgedLesson, Taught
+from bodega.engine.judged.lesson import JudgedLesson, Taught
 from bodega.engine.leaning import Cost, Lean, enough, leaner
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
 from bodega.engine.reckoning import reckon
@@ -68,7 +68,7 @@ class PlaceReport:
     """{kind of ranker: {stage, such as its number of trees: NDCG@10 on validation cases it did not see}}."""
     without: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     """{source: (what NDCG@10 among the candidates loses without it on the test window, low, high)}."""
-    reliability: Reliability = Reliability()
+    reliability: Reliability = field(default_factory=Reliability)
     """Promised chances beside what was taken, on the test window."""
 
 

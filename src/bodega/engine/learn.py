@@ -23,7 +23,7 @@ import numpy as np
 from bodega import __version__, failpoints
 from bodega.engine.answer import Learned
 from bodega.engine.finding import Rewords, Understands
-from bodega.engine.judged_lesson import JudgedLesson
+from bodega.engine.judged.lesson import JudgedLesson
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
 from bodega.engine.places import DEFAULT_WEIGHTS, PLACES
 from bodega.engine.reviews import Learnt, Lesson, save_opinions

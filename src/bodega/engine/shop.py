@@ -26,20 +26,20 @@ from bodega.engine.correcting import Correcting, forget_corrections
 from bodega.engine.deadline import Clock, is_timed, timed
 from bodega.engine.drifting import DriftReport, keep, kept
 from bodega.engine.erasure import Erasures
-from bodega.engine.experiments import Experiments, Taken
-from bodega.engine.experiments_promoting import promoted
-from bodega.engine.experiments_reading import log_of
+from bodega.engine.experiments.door import Experiments, Taken
+from bodega.engine.experiments.promoting import promoted
+from bodega.engine.experiments.reading import log_of
 from bodega.engine.front import Front
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.insights import Insight
 from bodega.engine.intake import Catalog, Events, Stores
-from bodega.engine.judged import JudgedDoors, Judgments
+from bodega.engine.judged.door import JudgedDoors, Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Encoded, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.live import Overlay
-from bodega.engine.loop import Loop, LoopDoors
-from bodega.engine.loop_contest import Interleaved
+from bodega.engine.loop.contest import Interleaved
+from bodega.engine.loop.door import Loop, LoopDoors
 from bodega.engine.office import Office
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, line_of, patiently
@@ -504,7 +504,7 @@ class Shop(Asks):
         return chosen
 
     def turn(self, dials: Mapping[str, float | str | bool]) -> None:
-        """Turn dials of the settings (`engine.experiments_arms`) for good: in the file, and for the very next page."""
+        """Turn dials of the settings (`engine.dials`) for good: in the file, and for the very next page."""
         with self._lock:
             explores, self.settings = self.settings.explore, promoted(self.folder, self.settings, dials)
             if self.settings.explore != explores:

@@ -22,7 +22,7 @@ import msgspec
 from bodega.engine.answer import Engine
 from bodega.engine.drifting import since_of
 from bodega.engine.effect import Effect, Measuring, effect
-from bodega.engine.experiments_beside import Beside
+from bodega.engine.experiments.beside import Beside
 from bodega.engine.fixing import Mending, Story, story
 from bodega.engine.health import Health
 from bodega.engine.inspecting import InspectAsked, Inspection, inspect, wanted

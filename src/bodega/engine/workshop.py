@@ -16,7 +16,7 @@ import numpy as np
 
 from bodega.engine.answer import Engine, Learned
 from bodega.engine.finding import Finder
-from bodega.engine.judged_report import DEPTH, Ranks
+from bodega.engine.judged.report import DEPTH, Ranks
 from bodega.engine.learn import Knows, LearnReport, Opened, Parts, learn, open_learned
 from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES

@@ -18,12 +18,12 @@ import msgspec
 
 from bodega.engine.deadline import Clock
 from bodega.engine.erasure import Erasures
-from bodega.engine.experiments import Experiments
+from bodega.engine.experiments.door import Experiments
 from bodega.engine.front import Helped, Offers, Variants
 from bodega.engine.insights import Insight
-from bodega.engine.judged import Judgments
+from bodega.engine.judged.door import Judgments
 from bodega.engine.knowledge import Knowledge
-from bodega.engine.loop_state import AuditLine, LoopState
+from bodega.engine.loop.state import AuditLine, LoopState
 from bodega.engine.office import Office
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
@@ -71,7 +71,7 @@ class Reads(Protocol):
 
 
 class Loops(Protocol):
-    """How the shop learns by itself; `bodega.engine.loop.Loop` fits."""
+    """How the shop learns by itself; `bodega.engine.loop.door.Loop` fits."""
 
     error: str
 

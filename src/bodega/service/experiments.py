@@ -20,10 +20,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from bodega.engine.experiments import Experiments
-from bodega.engine.experiments_arms import Dial
-from bodega.engine.experiments_planning import GUARDS, Asked, Planned
-from bodega.engine.experiments_reading import Tried
+from bodega.engine.dials import Dial
+from bodega.engine.experiments.door import Experiments
+from bodega.engine.experiments.planning import GUARDS, Asked, Planned
+from bodega.engine.experiments.reading import Tried
 from bodega.errors import BadRequest
 from bodega.insight.trying import LOWER, METRICS
 from bodega.schema.experiments import Experiment, ExperimentChange, Guardrail, KeptExperiment

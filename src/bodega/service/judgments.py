@@ -24,12 +24,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from bodega.engine.judged import Judged
-from bodega.engine.judged_clicks import ClickReport
-from bodega.engine.judged_queue import QueueEntry
-from bodega.engine.judged_report import RelevanceReport
-from bodega.engine.loop import Switch
-from bodega.engine.loop_state import AuditLine, LoopState
+from bodega.engine.judged.clicks import ClickReport
+from bodega.engine.judged.door import Judged
+from bodega.engine.judged.queue import QueueEntry
+from bodega.engine.judged.report import RelevanceReport
+from bodega.engine.loop.door import Switch
+from bodega.engine.loop.state import AuditLine, LoopState
 from bodega.schema.judgments import GRADES, Judgment
 from bodega.service import asking
 from bodega.service.desk import Desk

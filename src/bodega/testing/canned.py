@@ -21,8 +21,8 @@ import numpy as np
 
 from bodega.engine.answer import Engine
 from bodega.engine.erasure import Erasures
-from bodega.engine.experiments import Experiments
-from bodega.engine.experiments_serving import Around
+from bodega.engine.experiments.door import Experiments
+from bodega.engine.experiments.serving import Around
 from bodega.engine.front import Front, Helped, Offers, Variant, Variants
 from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Kind

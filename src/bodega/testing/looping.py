@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bodega.engine.judged import JudgedDoors, Judgments
-from bodega.engine.loop import Switch
-from bodega.engine.loop_state import AuditLine, LoopBook, LoopState
+from bodega.engine.judged.door import JudgedDoors, Judgments
+from bodega.engine.loop.door import Switch
+from bodega.engine.loop.state import AuditLine, LoopBook, LoopState
 from bodega.settings import Settings
 
 

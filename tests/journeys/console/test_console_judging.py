@@ -10,8 +10,8 @@ import pytest
 
 from bodega.bench.loop import kept
 from bodega.bench.result import BenchResult
-from bodega.engine.loop_gate import GateLine, GateReport
-from bodega.engine.loop_state import AuditLine, ContestReading, LoopBook, LoopState
+from bodega.engine.loop.gate import GateLine, GateReport
+from bodega.engine.loop.state import AuditLine, ContestReading, LoopBook, LoopState
 from bodega.schema.judgments import Judgment
 
 pytestmark = pytest.mark.browser

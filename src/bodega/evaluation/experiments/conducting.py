@@ -3,7 +3,7 @@
 An arm that changes while it runs compares nothing any more: shoppers saw both. So `drafted` refuses whatever is no
 draft, and `moved` refuses a step that `schema.experiments.MOVES` does not know, and a start whose buckets another
 running experiment of the layer has. Stores do both in the transaction that writes. Not for: what an arm can be
-(`engine.experiments_arms` says that), nor for who may.
+(`engine.dials` says that), nor for who may.
 """
 
 from __future__ import annotations

@@ -5,19 +5,19 @@
 
 An experiment is checked when it is written and once more when it starts: every dial and snapshot of its arms can be
 served, its buckets are free, and no other layer turns the same on the same lists. Which arm answers a page is
-`experiments_serving`'s; what came of it is `insight.trying`'s. Cost: a durable transaction a change; the very next page
-of this process knows it, those of others within a second. Not for: deciding; `experiments_guard` stops what does harm.
+`experiments.serving`'s; what came of it is `insight.trying`'s. Cost: a durable transaction a change; the very next page
+of this process knows it, those of others within a second. Not for: deciding; `experiments.guard` stops what does harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bodega.engine.experiments_arms import Dial, checked_arms, dials, touched
-from bodega.engine.experiments_guard import Guard
-from bodega.engine.experiments_planning import Asked, Planned, checked_metrics, known_metric, planned_for
-from bodega.engine.experiments_reading import Tried, log_of, tried
-from bodega.engine.experiments_serving import LOGGER, Around, Serving, Taken
+from bodega.engine.dials import Dial, checked_arms, dials, touched
+from bodega.engine.experiments.guard import Guard
+from bodega.engine.experiments.planning import Asked, Planned, checked_metrics, known_metric, planned_for
+from bodega.engine.experiments.reading import Tried, log_of, tried
+from bodega.engine.experiments.serving import LOGGER, Around, Serving, Taken
 from bodega.engine.hearing import Kind
 from bodega.engine.learn import Parts
 from bodega.engine.snapshot import Snapshots

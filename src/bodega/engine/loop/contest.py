@@ -17,8 +17,8 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from bodega.engine.experiments import Experiments
-from bodega.engine.loop_state import ContestReading
+from bodega.engine.experiments.door import Experiments
+from bodega.engine.loop.state import ContestReading
 from bodega.engine.places import PLACES
 from bodega.evaluation.experiments import Effect
 from bodega.insight.trying import Log

@@ -17,8 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from bodega.engine.judged_clicks import judged_by_clicks
-from bodega.engine.judged_report import measured
+from bodega.engine.judged.clicks import judged_by_clicks
+from bodega.engine.judged.report import measured
 from bodega.engine.places import Place
 from bodega.evaluation import Case, TimeSplit, paired
 from bodega.evaluation.judgments.grading import Model

@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from bodega.engine.loop_gate import GateReport
+from bodega.engine.loop.gate import GateReport
 from bodega.errors import LimitError
 
 if os.name == "posix":

@@ -22,12 +22,12 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from bodega.engine import judged_report as reports
-from bodega.engine.judged_clicks import ClickReport, asked_by, judged_by_clicks, search_log
-from bodega.engine.judged_lesson import JudgedLesson
-from bodega.engine.judged_llm import Judges, LlmJudge
-from bodega.engine.judged_queue import QueueEntry, queue
-from bodega.engine.judged_report import FOLDER, Ranks, RelevanceReport
+from bodega.engine.judged import report as reports
+from bodega.engine.judged.clicks import ClickReport, asked_by, judged_by_clicks, search_log
+from bodega.engine.judged.lesson import JudgedLesson
+from bodega.engine.judged.llm import Judges, LlmJudge
+from bodega.engine.judged.queue import QueueEntry, queue
+from bodega.engine.judged.report import FOLDER, Ranks, RelevanceReport
 from bodega.errors import BadRequest, NotLearned
 from bodega.evaluation.judgments import Compared, Gold, agreements, judge_name, merged
 from bodega.evaluation.judgments.grading import Model

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bodega.engine.experiments_reading import Tried
+from bodega.engine.experiments.reading import Tried
 from bodega.errors import BodegaError, Conflict
 from bodega.schema.experiments import KeptExperiment
 from bodega.settings import Settings

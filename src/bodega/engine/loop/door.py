@@ -2,7 +2,7 @@
 
     judge     clicks become graded judgments, places taken out
     learn     a candidate learns from all but the newest days; nobody is served from it
-    gate      quality on those days, relevance, exposure, attack, latency (`loop_gate`): one failure ends it
+    gate      quality on those days, relevance, exposure, attack, latency (`loop.gate`): one failure ends it
     contest   shoppers of searches and lists decide by interleaving, where that is on
     approve   the human switch: `loop.approve = "human"` waits here for a word, `auto` goes on
     promote   the pointer moves; the snapshot before stays, `bodega snapshots rollback` goes back
@@ -26,10 +26,10 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack
 import msgspec
 import numpy as np
 
-from bodega.engine.judged import Judgments
-from bodega.engine.loop_attack import Attack, accounts_behind
-from bodega.engine.loop_gate import GateReport, Weighing, weigh
-from bodega.engine.loop_state import AuditLine, ContestReading, LoopBook, LoopState
+from bodega.engine.judged.door import Judgments
+from bodega.engine.loop.attack import Attack, accounts_behind
+from bodega.engine.loop.gate import GateReport, Weighing, weigh
+from bodega.engine.loop.state import AuditLine, ContestReading, LoopBook, LoopState
 from bodega.engine.workshop import Workshop
 from bodega.errors import BodegaError, Conflict, SnapshotCorrupt
 from bodega.evaluation import Window

@@ -25,10 +25,10 @@ from typing import Any, Protocol
 from bodega.engine.answer import Engine
 from bodega.engine.deadline import TooLate
 from bodega.engine.deadline import now as clock
-from bodega.engine.experiments_arms import settings_of
-from bodega.engine.experiments_beside import Beside
-from bodega.engine.experiments_mixing import LONGEST, Mixed, mixed, whole
-from bodega.engine.experiments_sticky import Sticky
+from bodega.engine.dials import settings_of
+from bodega.engine.experiments.beside import Beside
+from bodega.engine.experiments.mixing import LONGEST, Mixed, mixed, whole
+from bodega.engine.experiments.sticky import Sticky
 from bodega.engine.hearing import Kind
 from bodega.engine.intake import Stores
 from bodega.engine.learn import Parts

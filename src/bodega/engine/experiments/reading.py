@@ -4,7 +4,7 @@ Units are shoppers (pages, in one list of two arms; blocks of time, in a switchb
 as they should be nothing else may be believed, and the reading says so first. Intervals of A/B tests and interleavings
 hold whenever one looks; those of segments and switchbacks are for who looks once. Unknown bounds are null.
 Cost: one pass over the log of answers and two over the events since it began, 4 us a row; kept for `FRESH` seconds.
-Not for: stopping (`experiments_guard`).
+Not for: stopping (`experiments.guard`).
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from bodega.engine.judged_report import Ranks, relevance
-from bodega.engine.loop_attack import Attack, suspicious
+from bodega.engine.judged.report import Ranks, relevance
+from bodega.engine.loop.attack import Attack, suspicious
 from bodega.engine.places import PLACES, Place
 from bodega.engine.workshop import Contestant
 from bodega.evaluation import Case, CaseOptions, Window, evaluate, paired, per_case, place_cases

@@ -2,7 +2,7 @@
 
 `planned_for` reads a metric's mean and variance and the traffic off the last days of the log; `checked_metrics` refuses
 a metric that nobody measures, and a guardrail whose direction is the wrong way round (it would stop what helps).
-Not for: buckets and dials (`conducting`, `experiments_arms`).
+Not for: buckets and dials (`conducting`, `dials`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from bodega.engine.experiments_reading import finite
+from bodega.engine.experiments.reading import finite
 from bodega.engine.places import PLACES
 from bodega.errors import BadRequest
 from bodega.insight.trying import LOWER, METRICS, Log

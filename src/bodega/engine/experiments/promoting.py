@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from bodega import settings as settings_room
-from bodega.engine.experiments_arms import Value, settings_of
+from bodega.engine.dials import Value, settings_of
 from bodega.engine.tuning.applying import replaced, set_line
 from bodega.settings import Settings
 
