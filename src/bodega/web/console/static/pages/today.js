@@ -97,11 +97,12 @@ function pace(box, live, currency) {
 
 /** @param {any} today @param {any} daily @param {any} route */
 function body(today, daily, route) {
-  const told = daily.whole.answers + daily.whole.clicks + daily.whole.purchases + today.whole.answers;
+  const pages = daily.whole.answers + today.whole.answers, told = pages + daily.whole.clicks + daily.whole.purchases;
   return [
-    told ? figures(today) : framed({}, empty(t("today.no_pages"), t("today.no_pages_why"), h("a", { class: "button main", href: "/", target: "_blank", rel: "noopener" }, t("frame.to_shop")))),
+    told ? figures(today) : null,
+    pages ? null : framed({}, empty(t("today.no_pages"), t("today.no_pages_why"), h("a", { class: "button main", href: "/", target: "_blank", rel: "noopener" }, t("frame.to_shop")))),
     told ? places(today, daily, route) : null,
-    told ? h("div", { class: "grid" }, framed({ title: t("today.traffic") }, traffic(daily)), framed({ title: t("today.rates"), note: t("today.rates_note") }, rates(daily))) : null,
+    pages ? h("div", { class: "grid" }, framed({ title: t("today.traffic") }, traffic(daily)), framed({ title: t("today.rates"), note: t("today.rates_note") }, rates(daily))) : null,
     since(today.changes),
   ].filter(Boolean);
 }
