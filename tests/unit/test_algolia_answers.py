@@ -90,6 +90,13 @@ def front(shop: Any, **changed: Any) -> Any:
         "relations",
         "connections",
         "front",
+        "experiments",
+        "steering",
+        "insight",
+        "judgments",
+        "loop",
+        "office",
+        "answering",
     )
     held = {name: getattr(shop, name) for name in names if hasattr(shop, name)}
     held["settings"] = msgspec.structs.replace(shop.settings, serve=Serve(burst=100_000, requests_per_second=100_000))

@@ -29,7 +29,7 @@ LISTENERS = 64
 SPAN = 6
 """Minutes that are read: this one and the five before."""
 STREAM = "/v1/live"
-MEDIA_TYPE = "text/event-stream; charset=utf-8"
+MEDIA_TYPE = "text/event-stream"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LOGGER = logging.getLogger("bodega.service")
 

@@ -454,7 +454,8 @@ def _answer(each: Operation) -> dict[str, Any]:
             "description": "The answer",
             "content": {"application/json": {"schema": {"$ref": REF.format(name=each.answer)}}},
         }
-    kind = {"openapi": "application/json", "image": "image/*"}.get(each.name, "text/plain")
+    kinds = {"openapi": "application/json", "image": "image/*", "live": "text/event-stream"}
+    kind = kinds.get(each.name, "text/plain")
     return {
         "description": "The answer",
         "content": {kind: {"schema": {"type": "object" if "json" in kind else "string"}}},

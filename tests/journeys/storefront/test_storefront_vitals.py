@@ -5,6 +5,7 @@ Milliseconds are a matter of the machine and stand in `bodega bench storefront`;
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def test_pages_stand_still_and_are_light(visit: Any, site: str, shop: Any, brows
     for name, path in PAGES.items():
         page.goto(site + path)
         page.wait_for_selector("main[data-ready]")
-        page.wait_for_function("vitals.fcp > 0")
+        deadline = time.monotonic() + 10
+        while not page.evaluate("vitals.fcp > 0"):  # `wait_for_function` is refused by the pages' policy
+            assert time.monotonic() < deadline, name
+            page.wait_for_timeout(20)
         felt[name] = (page.evaluate("vitals.cls"), page.evaluate(WIRE)[0])
     context.close()
     assert {name: shift for name, (shift, _) in felt.items() if shift > SHIFT} == {}

@@ -7,7 +7,7 @@ import { bodega } from "./bodega.js";
 
 const TEXTS = {
   en: { search: "Search", why: "Why this?", dismiss: "Not interested: {title}", dismissed: "{title} will not be shown again", add: "Add to basket", added: "In your basket: {title}", none: "Nothing was found for “{query}”.", failed: "This list could not be loaded.", found: "{n} suggestions; use the arrow keys", results: "{n} products", more: "Show more" },
-  zh: { search: "搜索", why: "为什么推荐？", dismiss: "不感兴趣：{title}", dismissed: "不会再显示：{title}", add: "加入购物篮", added: "已加入购物篮：{title}", none: "没有找到“{query}”。", failed: "列表未能加载。", found: "有 {n} 条建议，可用方向键选择", results: "{n} 件商品", more: "显示更多" },
+  zh: { search: "搜索", why: "为什么推荐？", dismiss: "不感兴趣：{title}", dismissed: "不会再显示：{title}", add: "加入购物车", added: "已加入购物车：{title}", none: "没有找到“{query}”。", failed: "列表未能加载。", found: "有 {n} 条建议，可用方向键选择", results: "{n} 件商品", more: "显示更多" },
 };
 let made = 0;
 

@@ -159,8 +159,8 @@ function measured(found) {
   const { series, spread, shuffled_on: shuffled, attack_on: attack } = found.facts;
   const names = ["frozen", "counting", "ungated", "loop", "oracle"].filter((name) => series[name]);
   const gain = (/** @type {string} */ name) => {
-    const range = found.intervals[name];
-    return stat({ label: t(`loop.${name.replace(".", "_")}`), value: percent(found.figures[name], 1, true), note: range ? t("loop.interval", { low: percent(range[0], 1, true), high: percent(range[1], 1, true) }) : "" });
+    const range = found.intervals?.[name];
+    return stat({ label: t(`loop.${name.replace(".", "_")}`), value: percent(found.figures?.[name], 1, true), note: range ? t("loop.interval", { low: percent(range[0], 1, true), high: percent(range[1], 1, true) }) : "" });
   };
   return framed({ title: t("loop.measured"), note: t("loop.measured_note", { n: found.facts.seeds, shuffled: shuffled + 1, attack: attack + 1 }), id: "loop-plot" },
     line({
