@@ -113,7 +113,12 @@ def test_readme_has_a_python_example_of_five_lines() -> None:
     assert len([line for line in first.splitlines() if line.strip() and not line.startswith("import")]) == 5
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+# The generated page of commands holds every help text: 11 s for what a test of the commands says, too.
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page.name == "cli.md" else page for page in PAGES],
+    ids=name_of,
+)
 def test_command_lines_parse(page: Path, workplace: Path) -> None:
     text = page.read_text("utf-8")
     for words in [*commands(text), *mentions(text)]:

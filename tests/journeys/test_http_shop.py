@@ -281,6 +281,7 @@ def test_a_second_server_on_the_port_is_told_which_one_is_free(street):
     assert street("GET", "/livez")[0] == 200
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_a_copy_and_names_its_figures(street):
     with bodega.open(street.folder) as shop:
         before = shop.events.count()

@@ -241,6 +241,7 @@ def test_shuffled_labels_do_not_pass_the_gate(lived):
         assert (waits.run, "waits for" in waits.outcome) == (state.run, True), "the same log would say the same again"
 
 
+@pytest.mark.slow
 def test_an_attack_does_not_pass_and_the_next_candidate_learns_without_its_accounts(lived):
     shop, bazaar = lived("attacked")
     with shop:

@@ -160,6 +160,7 @@ def test_defaults_that_take_hours_are_left_out_and_named(folder, homes, monkeypa
     assert any("not tuned; sign=-1" in note for note in got.notes)
 
 
+@pytest.mark.slow
 def test_the_bench_goes_on_without_whoever_fails(folder, homes, monkeypatch):
     absent = Entrant("other-als", "other", "als", {ITEM: ({},)})
     twin = Entrant("other-bpr", "other", "bpr", {ITEM: ({},)})

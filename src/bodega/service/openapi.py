@@ -454,7 +454,7 @@ def _answer(each: Operation) -> dict[str, Any]:
             "description": "The answer",
             "content": {"application/json": {"schema": {"$ref": REF.format(name=each.answer)}}},
         }
-    kinds = {"openapi": "application/json", "image": "image/*", "live": "text/event-stream"}
+    kinds = {"openapi": "application/json", "image": "image/*", "live_stream": "text/event-stream"}
     kind = kinds.get(each.name, "text/plain")
     return {
         "description": "The answer",
