@@ -458,7 +458,7 @@ def _answer(each: Operation) -> dict[str, Any]:
     kind = kinds.get(each.name, "text/plain")
     return {
         "description": "The answer",
-        "content": {kind: {"schema": {"type": "object" if "json" in kind else "string"}}},
+        "content": {kind: {"schema": {"type": "object" if "json" in kind or "event" in kind else "string"}}},
     }
 
 
