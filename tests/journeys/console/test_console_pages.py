@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
 PAGES = ("today", "first", "letters", "keys", "keys?tab=audit", "settings", "settings?tab=history")
 
 
+@pytest.mark.slow  # test_console_every_page.py looks at every page with axe-core, too: here tabs, phones and pictures
 @pytest.mark.parametrize("page_path", PAGES)
 def test_every_page_is_for_everybody(visit: Any, accessible: Any, shot: Any, page_path: str) -> None:
     """Nothing serious for axe-core, light in English and dark in Chinese; nothing is wider than a phone."""

@@ -127,7 +127,7 @@ def fill_basket(page: Any, site: str) -> None:
     page.wait_for_selector(".line")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_every_page(visit: Any, site: str, shop: Any, width: int, scheme: str) -> None:
     shop.telling["cheap milk"] = TOLD
     page = visit(site, width=width, color_scheme=scheme)
@@ -157,7 +157,7 @@ def test_every_page(visit: Any, site: str, shop: Any, width: int, scheme: str) -
     assert wrong == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_panels_and_toast(visit: Any, site: str, scheme: str) -> None:
     page = visit(f"{site}/item/p29", color_scheme=scheme)
     page.goto(site)

@@ -153,7 +153,7 @@ def test_there_are_some_five_hundred() -> None:
     assert len(PAYLOADS) * fields >= 500
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 1280])
 def test_hostile_texts_stay_texts(visit: Any, site: str, hostile: Any, width: int) -> None:
     # Photos that are no pictures of this host are asked for and missed; nothing else may be complained about.
     visit.allowed = ("404", "ERR_NAME_NOT_RESOLVED")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.browser
-WIDTHS = pytest.mark.parametrize("width", [390, 1280])
+WIDTHS = pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 1280])
 
 
 def expect(thing: Any) -> Any:
@@ -179,7 +179,7 @@ def test_sort_and_show_more_keep_the_address(visit: Any, site: str) -> None:
     expect(cards).to_have_count(24)
     page.locator("#more").click()
     expect(cards).to_have_count(48)
-    assert page.evaluate("document.activeElement.closest('.card').dataset.item") == ids(cards)[24]
+    expect(page.locator("#results .card:focus-within")).to_have_attribute("data-item", ids(cards)[24])
     page.reload()
     expect(cards).to_have_count(48)
     page.get_by_label("Sort by").select_option("price_up")

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.browser
 
 PAGES_JS = Path(bodega.__file__).parent / "web" / "console" / "static" / "pages.js"
 CONSOLE = re.findall(r'path: "([\w-]+)"', PAGES_JS.read_text("utf-8"))
+QUICK = ("letters", "keys", "search", "rules", "shoppers")
+"""Pages that show most of what others wrote; all of them are attacked by `make slow`."""
 NAMES = (
     "q",
     "query",
@@ -91,7 +93,9 @@ def test_product_pages_and_reviews(watched: Any, besieged: Any, shown: Any) -> N
         assert watched.found(page) == [], besieged.texts[number]
 
 
-@pytest.mark.parametrize("path", CONSOLE)
+@pytest.mark.parametrize(
+    "path", [path if path in QUICK else pytest.param(path, marks=pytest.mark.slow) for path in CONSOLE]
+)
 def test_a_page_of_the_console(watched: Any, besieged: Any, shown: Any, seat: Any, path: str) -> None:
     """As it opens, with its tabs and first rows opened, and with an attack in every parameter of its address."""
     text = besieged.texts[8 + 37 * CONSOLE.index(path) % 480]
