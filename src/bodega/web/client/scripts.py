@@ -21,9 +21,17 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
+from bodega.web.files import Asset, answered
+
 FLOATING = "v1"
 """The address that always serves today's files."""
 TYPES = {".d.ts": "text/plain", ".js": "text/javascript"}
+ANYBODY = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Timing-Allow-Origin": "*",
+}
+"""Pages of any origin may load these files."""
 CLIENT, ELEMENTS = "bodega.js", "bodega-elements.js"
 
 
@@ -81,23 +89,8 @@ def client_handlers() -> list[HTTPRouteHandler]:
         found = scripts.files.get(name)
         if found is None:
             raise NotFoundException(detail=f"there is no script named {name!r}; there are {', '.join(scripts.files)}")
-        lasting = version == scripts.version
-        etag = f'"{found.integrity[7:27]}"'
-        headers = {
-            "ETag": etag,
-            "Cache-Control": "public, max-age=31536000, immutable" if lasting else "no-cache",
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "Timing-Allow-Origin": "*",
-            "X-Content-Type-Options": "nosniff",
-            "Vary": "Accept-Encoding",
-        }
-        if etag in request.headers.get("if-none-match", ""):
-            return Response(b"", status_code=304, headers=headers, media_type=found.type)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            return Response(found.squeezed, media_type=found.type, headers=headers)
-        return Response(found.body, media_type=found.type, headers=headers)
+        asset = Asset(name, found.body, found.squeezed, found.type, f'"{found.integrity[7:27]}"')
+        return answered(request, asset, lasting=version == scripts.version, besides=ANYBODY)
 
     return [script]
 

@@ -1,33 +1,18 @@
 """Which bytes does the browser load? The console's static files by their path, named by the digest of them all.
 
-The digest is part of the address, so a file may be cached for a year and still changes with the next release; modules
-name each other by relative paths and stay within one version. Compressed once when loaded. Not for: libraries, which
-are read when they are first asked for (`vendor`), or pictures.
+Modules name each other by relative paths and stay within one version. Not for: libraries, which are read when they are
+first asked for (`vendor`).
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from bodega.web.console.vendor import LIBRARIES
+from bodega.web.files import Asset, read
 
-TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 PREFIX = "/static/console"
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    name: str
-    body: bytes
-    squeezed: bytes
-    """The body, gzipped."""
-    type: str
-    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +24,7 @@ class Assets:
 
     @classmethod
     def load(cls) -> Assets:
-        found: dict[str, Asset] = {}
-        whole = hashlib.sha256()
-        for name, entry in sorted(_below(files(__package__).joinpath("static"), "")):
-            kind = TYPES.get(name.rpartition(".")[2])
-            if kind is None:
-                continue
-            body = entry.read_bytes()
-            digest = hashlib.sha256(body).hexdigest()
-            whole.update(f"{name} {digest}\n".encode())
-            found[name] = Asset(name, body, gzip.compress(body, 9, mtime=0), kind, f'"{digest[:20]}"')
-        for library in LIBRARIES.values():
-            whole.update(f"{library.name} {library.digest}\n".encode())
-        return cls(whole.hexdigest()[:12], found)
+        return cls(*read(__package__, (f"{library.name} {library.digest}" for library in LIBRARIES.values())))
 
     def find(self, name: str) -> Asset | None:
         """A file of ours, or of a library that is installed as tested."""
@@ -69,11 +42,3 @@ class Assets:
     def frame(self) -> list[str]:
         """Addresses of the modules that every page needs, to be loaded at once; pages come when they are opened."""
         return [self.url(name) for name in self.files if name.endswith(".js") and not name.startswith("pages/")]
-
-
-def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _below(entry, f"{prefix}{entry.name}/")
-        else:
-            yield prefix + entry.name, entry

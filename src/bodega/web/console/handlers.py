@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from bodega.web.console.assets import PREFIX, Assets
 from bodega.web.console.shell import LANGUAGES, PageFacts, render
 from bodega.web.console.vendor import INSTALL, missing
+from bodega.web.files import answered
 
 COOKIE = "bodega_lang"
 POLICY = "; ".join(
@@ -89,18 +90,7 @@ def console_handlers(options: ConsoleOptions) -> list[HTTPRouteHandler]:
         asset = assets.find(name)
         if asset is None:
             raise NotFoundException(detail=f"the console has no file named {name!r}")
-        headers = {
-            "ETag": asset.etag,
-            "Cache-Control": "public, max-age=31536000, immutable" if version == assets.version else "no-cache",
-            "X-Content-Type-Options": "nosniff",
-            "Vary": "Accept-Encoding",
-        }
-        if asset.etag in request.headers.get("if-none-match", ""):
-            return Response(b"", status_code=304, headers=headers, media_type=asset.type)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            return Response(asset.squeezed, media_type=asset.type, headers=headers)
-        return Response(asset.body, media_type=asset.type, headers=headers)
+        return answered(request, asset, lasting=version == assets.version)
 
     return [shell, static]
 

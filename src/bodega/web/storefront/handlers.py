@@ -20,6 +20,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 
 from bodega.errors import BadSettings
+from bodega.web.files import answered
 from bodega.web.storefront.assets import Assets
 from bodega.web.storefront.shell import LANGUAGES, PageFacts, render
 
@@ -123,19 +124,7 @@ def _static(assets: Assets) -> HTTPRouteHandler:
         asset = assets.files.get(name)
         if asset is None:
             raise NotFoundException(detail=f"the shop front has no file named {name!r}")
-        current = version == assets.version
-        headers = {
-            "ETag": asset.etag,
-            "Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache",
-            "X-Content-Type-Options": "nosniff",
-            "Vary": "Accept-Encoding",
-        }
-        if asset.etag in request.headers.get("if-none-match", ""):
-            return Response(b"", status_code=304, headers=headers, media_type=asset.type)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            return Response(asset.squeezed, media_type=asset.type, headers=headers)
-        return Response(asset.body, media_type=asset.type, headers=headers)
+        return answered(request, asset, lasting=version == assets.version)
 
     return static
 
