@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,22 @@ def accounts(link: Link) -> bool:
 
 def rows_where(rows: EventRows, keep: NDArray[np.bool_]) -> EventRows:
     """The rows where `keep` is true."""
-    kept = np.flatnonzero(keep).tolist()
+    return rows_at(rows, np.flatnonzero(keep))
+
+
+def rows_at(rows: EventRows, at: NDArray[np.integer[Any]]) -> EventRows:
+    """The rows at these places, in their order."""
+    kept = at.tolist()
     return EventRows(
-        time=rows.time[keep],
-        type=rows.type[keep],
+        time=rows.time[at],
+        type=rows.type[at],
         user=[rows.user[row] for row in kept],
         session=[rows.session[row] for row in kept],
         item=[rows.item[row] for row in kept],
         query=[rows.query[row] for row in kept],
-        quantity=rows.quantity[keep],
-        value=rows.value[keep],
-        position=rows.position[keep],
+        quantity=rows.quantity[at],
+        value=rows.value[at],
+        position=rows.position[at],
     )
 
 

@@ -22,6 +22,7 @@ from bodega.engine.online import Shoppers
 from bodega.engine.places import PLACES
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import SnapshotInfo, Snapshots
+from bodega.engine.whose import rows_at
 from bodega.errors import NotLearned
 from bodega.events.gathering import People
 from bodega.protocols import CatalogStore, EventRows, EventStore, Progress
@@ -54,28 +55,14 @@ class Before:
         for rows in self._events.scan(chunk=chunk, since=since):
             last = int(np.searchsorted(rows.time, self._until, "left"))
             if self._without:
-                yield _picked(rows, [n for n in range(last) if rows.user[n] not in self._without])
+                kept = [n for n in range(last) if rows.user[n] not in self._without]
+                yield rows_at(rows, np.array(kept, np.int64))
             elif last == len(rows.time):
                 yield rows
             elif last:
-                yield _picked(rows, list(range(last)))
+                yield rows_at(rows, np.arange(last))
             if last < len(rows.time):
                 return
-
-
-def _picked(rows: EventRows, keep: list[int]) -> EventRows:
-    at = np.array(keep, np.int64)
-    return EventRows(
-        time=rows.time[at],
-        type=rows.type[at],
-        user=[rows.user[n] for n in keep],
-        session=[rows.session[n] for n in keep],
-        item=[rows.item[n] for n in keep],
-        query=[rows.query[n] for n in keep],
-        quantity=rows.quantity[at],
-        value=rows.value[at],
-        position=rows.position[at],
-    )
 
 
 @dataclass(slots=True, eq=False)

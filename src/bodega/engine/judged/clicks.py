@@ -16,6 +16,7 @@ from itertools import chain
 import msgspec
 import numpy as np
 
+from bodega.engine.whose import rows_at
 from bodega.evaluation.judgments import Graded, asked_enough, graded, shown_in
 from bodega.evaluation.judgments.grading import Model
 from bodega.events import build_log
@@ -133,22 +134,7 @@ def told(found: Graded, row: int) -> str:
 
 def _searches(rows: EventRows) -> EventRows:
     """All rows with a query, and no others: nothing else says what was searched."""
-    return _rows(rows, np.array([bool(query) for query in rows.query], np.bool_).nonzero()[0])
-
-
-def _rows(rows: EventRows, keep: np.ndarray) -> EventRows:
-    picked = keep.tolist()
-    return EventRows(
-        time=rows.time[keep],
-        type=rows.type[keep],
-        user=[rows.user[n] for n in picked],
-        session=[rows.session[n] for n in picked],
-        item=[rows.item[n] for n in picked],
-        query=[rows.query[n] for n in picked],
-        quantity=rows.quantity[keep],
-        value=rows.value[keep],
-        position=rows.position[keep],
-    )
+    return rows_at(rows, np.array([bool(query) for query in rows.query], np.bool_).nonzero()[0])
 
 
 def _shown(answers: Iterable[Answered]) -> Iterator[EventRows]:
@@ -190,7 +176,7 @@ def _in_order(one: Iterable[EventRows], other: Iterable[EventRows]) -> Iterator[
             cuts = np.flatnonzero(np.diff(rows.time)) + 1
             for part in np.split(np.arange(len(rows.time)), cuts):
                 if len(part):
-                    yield float(rows.time[part[0]]), _rows(rows, part)
+                    yield float(rows.time[part[0]]), rows_at(rows, part)
 
     for _, rows in merge(pieces(one), pieces(other), key=lambda each: each[0]):
         yield rows
