@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from bodega.errors import BadRequest, BodegaError, Conflict, Stale
+from bodega.errors import BadRequest, Conflict, Stale
 from bodega.protocols import ExperimentStore
 from bodega.schema.experiments import Arm, Experiment, State
-from bodega.testing._broken import ContractBroken, require
+from bodega.testing._broken import equal, raises, require
 
 
 def _test(name: str, first: int = 0, last: int = 10_000, layer: str = "default") -> Experiment:
@@ -20,52 +20,52 @@ def _test(name: str, first: int = 0, last: int = 10_000, layer: str = "default")
 def keeps_experiments_by_id(store: ExperimentStore) -> None:
     require(store.list() == [] and store.get("a") is None and store.cursor() == 0, "an empty store holds something")
     kept = [store.put(_test(name), who="ann") for name in ("b", "a")]
-    _equal([each.id for each in store.list()], ["a", "b"], "list is not all experiments by id")
-    _equal(store.get("b"), kept[0], "get does not give what put returned")
-    _equal((kept[0].state, kept[0].experiment), ("draft", _test("b")), "what is put is a draft of what was given")
+    equal([each.id for each in store.list()], ["a", "b"], "list is not all experiments by id")
+    equal(store.get("b"), kept[0], "get does not give what put returned")
+    equal((kept[0].state, kept[0].experiment), ("draft", _test("b")), "what is put is a draft of what was given")
 
 
 def counts_changes(store: ExperimentStore) -> None:
     first = store.put(_test("a"), who="ann")
-    _equal(first.version, store.cursor(), "the version of an experiment is the number of its newest change")
-    _equal((store.put(_test("a"), who="bob"), store.cursor()), (first, first.version), "an equal draft is no change")
+    equal(first.version, store.cursor(), "the version of an experiment is the number of its newest change")
+    equal((store.put(_test("a"), who="bob"), store.cursor()), (first, first.version), "an equal draft is no change")
     changed = store.put(_test("a", 5), who="bob", expected=first.version)
     require(changed.version == store.cursor() > first.version, "a change raises the version and the cursor")
     for expected in (0, first.version, changed.version + 1):
-        _raises(Stale, partial(store.put, _test("a", 7), who="ann", expected=expected))
+        raises(Stale, partial(store.put, _test("a", 7), who="ann", expected=expected))
 
 
 def changes_no_arm_that_runs(store: ExperimentStore) -> None:
     store.put(_test("a"), who="ann")
     store.move("a", "running", who="ann")
-    _raises(Conflict, partial(store.put, _test("a", 5), who="ann"))
-    _raises(Conflict, partial(store.delete, "a", who="ann"))
+    raises(Conflict, partial(store.put, _test("a", 5), who="ann"))
+    raises(Conflict, partial(store.delete, "a", who="ann"))
     store.move("a", "stopped", who="ann")
-    _raises(Conflict, partial(store.put, _test("a", 5), who="ann"))
-    _raises(Conflict, partial(store.move, "a", "running", who="ann"))
-    _equal([each.experiment for each in store.list()], [_test("a")], "an experiment that ran was changed")
+    raises(Conflict, partial(store.put, _test("a", 5), who="ann"))
+    raises(Conflict, partial(store.move, "a", "running", who="ann"))
+    equal([each.experiment for each in store.list()], [_test("a")], "an experiment that ran was changed")
 
 
 def goes_from_state_to_state(store: ExperimentStore) -> None:
     store.put(_test("a"), who="ann")
     early: tuple[State, ...] = ("stopped", "finished", "draft")
     for state in early:
-        _raises(Conflict, partial(store.move, "a", state, who="ann"))
+        raises(Conflict, partial(store.move, "a", state, who="ann"))
     running = store.move("a", "running", who="ann")
     require(running.state == "running" and running.started > 0 and not running.ended, "it does not say when it began")
-    _raises(BadRequest, partial(store.move, "a", "finished", who="ann", promoted="nobody"))
+    raises(BadRequest, partial(store.move, "a", "finished", who="ann", promoted="nobody"))
     stopped = store.move("a", "stopped", who="guard", why="slower")
     require(stopped.why == "slower" and stopped.ended >= stopped.started > 0, "it does not say why and when it ended")
     over = store.move("a", "finished", who="ann", promoted="mixed")
-    _equal((over.promoted, over.ended), ("mixed", stopped.ended), "what was promoted, or when it ended, is lost")
-    _raises(BadRequest, partial(store.move, "none", "running", who="ann"))
+    equal((over.promoted, over.ended), ("mixed", stopped.ended), "what was promoted, or when it ended, is lost")
+    raises(BadRequest, partial(store.move, "none", "running", who="ann"))
 
 
 def gives_no_bucket_to_two(store: ExperimentStore) -> None:
     for each in (_test("a", 0, 5_000), _test("b", 4_999), _test("c", 5_000), _test("d", layer="prices")):
         store.put(each, who="ann")
     store.move("a", "running", who="ann")
-    _raises(BadRequest, partial(store.move, "b", "running", who="ann"))
+    raises(BadRequest, partial(store.move, "b", "running", who="ann"))
     store.move("c", "running", who="ann")
     store.move("d", "running", who="ann")
     for name in ("a", "c"):
@@ -80,13 +80,13 @@ def tells_who_changed_what(store: ExperimentStore) -> None:
     store.put(_test("gone"), who="ann")
     require(store.delete("gone", who="bob") and not store.delete("gone", who="bob"), "delete tells what was there")
     trail = list(reversed(store.history(experiment="a")))
-    _equal([(line.who, line.what) for line in trail], [("ann", "create"), ("bob", "change"), ("cli", "start")], "trail")
-    _equal([line.before for line in trail], [None, trail[0].after, trail[1].after], "lines do not follow each other")
-    _equal(trail[-1].why, "因为", "the trail does not say why")
+    equal([(line.who, line.what) for line in trail], [("ann", "create"), ("bob", "change"), ("cli", "start")], "trail")
+    equal([line.before for line in trail], [None, trail[0].after, trail[1].after], "lines do not follow each other")
+    equal(trail[-1].why, "因为", "the trail does not say why")
     lines = store.history()
-    _equal([line.id for line in lines], [5, 4, 3, 2, 1], "the trail is not numbered, newest first")
+    equal([line.id for line in lines], [5, 4, 3, 2, 1], "the trail is not numbered, newest first")
     require(lines[0].what == "delete" and lines[0].after is None and lines[0].before is not None, "a deletion is lost")
-    _equal([line.id for line in store.history(limit=2, before=4)], [3, 2], "history cannot be paged")
+    equal([line.id for line in store.history(limit=2, before=4)], [3, 2], "history cannot be paged")
 
 
 def starts_one_of_many_at_once(store: ExperimentStore) -> None:
@@ -102,7 +102,7 @@ def starts_one_of_many_at_once(store: ExperimentStore) -> None:
         return True
 
     with ThreadPoolExecutor(4) as threads:
-        _equal(sum(threads.map(start, range(8))), 1, "experiments that share buckets run together")
+        equal(sum(threads.map(start, range(8))), 1, "experiments that share buckets run together")
 
 
 EXPERIMENT_CHECKS: tuple[Callable[[ExperimentStore], None], ...] = (
@@ -114,17 +114,3 @@ EXPERIMENT_CHECKS: tuple[Callable[[ExperimentStore], None], ...] = (
     tells_who_changed_what,
     starts_one_of_many_at_once,
 )
-
-
-def _equal(got: object, wanted: object, what: str) -> None:
-    require(got == wanted, what, got=got, fix=f"expected {wanted!r}"[:500])
-
-
-def _raises(kind: type[BodegaError], call: Callable[[], object]) -> None:
-    try:
-        got = call()
-    except kind:
-        return
-    except Exception as error:
-        raise ContractBroken(f"{kind.__name__} is not what it raises", got=error) from error
-    raise ContractBroken(f"{kind.__name__} is not raised", got=got)

@@ -12,7 +12,7 @@ from bodega.errors import BadRequest, LimitError, Stale
 from bodega.protocols import RuleStore
 from bodega.schema import Hide, Phrase, Pin, Rule, When
 from bodega.schema.rules import RULES_LIMIT
-from bodega.testing._broken import ContractBroken, require
+from bodega.testing._broken import equal, raises, require
 
 
 def _rule(name: str, position: int = 1) -> Rule:
@@ -29,38 +29,38 @@ def _said(rule: Rule | None) -> Rule | None:
 def keeps_rules_by_id(store: RuleStore) -> None:
     require(store.list() == [] and store.get("a") is None and store.cursor() == 0, "an empty store holds something")
     stored = store.put([_rule("b"), _rule("a")], who="ann")
-    _equal([rule.id for rule in stored], ["b", "a"], "put does not return the rules in the order given")
-    _equal([_said(rule) for rule in store.list()], [_rule("a"), _rule("b")], "list is not all rules by id")
-    _equal(store.get("a"), stored[1], "get does not give what put returned")
+    equal([rule.id for rule in stored], ["b", "a"], "put does not return the rules in the order given")
+    equal([_said(rule) for rule in store.list()], [_rule("a"), _rule("b")], "list is not all rules by id")
+    equal(store.get("a"), stored[1], "get does not give what put returned")
     require(stored[0].updated is not None, "a stored rule does not say when it was changed")
 
 
 def draws_ids(store: RuleStore) -> None:
     first, second = store.put([_rule(""), _rule("")], who="ann")
     require(bool(first.id and second.id) and first.id != second.id, "a rule without an id gets one of its own")
-    _equal(len(store.list()), 2, "rules without ids replaced each other")
+    equal(len(store.list()), 2, "rules without ids replaced each other")
 
 
 def counts_changes(store: RuleStore) -> None:
     (first,) = store.put([_rule("a")], who="ann")
-    _equal(first.version, store.cursor(), "the version of a rule is the number of its newest change")
+    equal(first.version, store.cursor(), "the version of a rule is the number of its newest change")
     (again,) = store.put([first], who="bob")
-    _equal((again, store.cursor()), (first, first.version), "an equal rule written again is no change")
+    equal((again, store.cursor()), (first, first.version), "an equal rule written again is no change")
     (changed,) = store.put([_rule("a", 2)], who="bob")
     require(changed.version > first.version == 1, "a change raises the version by the numbers of changes")
-    _equal(store.cursor(), changed.version, "the cursor is the newest change")
+    equal(store.cursor(), changed.version, "the cursor is the newest change")
 
 
 def refuses_to_write_over_unseen_changes(store: RuleStore) -> None:
     (first,) = store.put([_rule("a")], who="ann", expected=0)
     (second,) = store.put([_rule("a", 2)], who="bob", expected=first.version)
     for expected in (0, first.version, second.version + 1):
-        _raises(Stale, partial(store.put, [_rule("a", 3)], who="ann", expected=expected))
-        _raises(Stale, partial(store.delete, "a", who="ann", expected=expected))
-    _raises(Stale, lambda: store.put([_rule("new"), _rule("a", 3)], who="ann", expected=0))
-    _equal(store.get("new"), None, "a refused batch left a part of it")
-    _equal(store.get("a"), second, "a refused write changed the rule")
-    _equal(len(store.history()), 2, "a refused write is in the trail")
+        raises(Stale, partial(store.put, [_rule("a", 3)], who="ann", expected=expected))
+        raises(Stale, partial(store.delete, "a", who="ann", expected=expected))
+    raises(Stale, lambda: store.put([_rule("new"), _rule("a", 3)], who="ann", expected=0))
+    equal(store.get("new"), None, "a refused batch left a part of it")
+    equal(store.get("a"), second, "a refused write changed the rule")
+    equal(len(store.history()), 2, "a refused write is in the trail")
 
 
 def tells_who_changed_what(store: RuleStore) -> None:
@@ -70,34 +70,34 @@ def tells_who_changed_what(store: RuleStore) -> None:
     require(store.delete("a", who="cid", expected=second.version), "delete does not say that there was a rule")
     require(not store.delete("a", who="cid"), "delete does not say that there was none")
     trail = store.history(rule="a")
-    _equal([line.what for line in trail], ["delete", "change", "create"], "the trail is not newest first")
-    _equal([line.who for line in trail], ["cid", "bob", "ann"], "the trail does not say who")
-    _equal(
+    equal([line.what for line in trail], ["delete", "change", "create"], "the trail is not newest first")
+    equal([line.who for line in trail], ["cid", "bob", "ann"], "the trail does not say who")
+    equal(
         [(line.before, line.after) for line in trail], [(second, None), (first, second), (None, first)], "before, after"
     )
-    _equal([line.id for line in store.history()], [4, 3, 2, 1], "changes are not numbered from 1 in order")
-    _equal([line.id for line in store.history(limit=2, before=4)], [3, 2], "limit and before do not page the trail")
+    equal([line.id for line in store.history()], [4, 3, 2, 1], "changes are not numbered from 1 in order")
+    equal([line.id for line in store.history(limit=2, before=4)], [3, 2], "limit and before do not page the trail")
 
 
 def takes_changes_back(store: RuleStore) -> None:
     store.put([_rule("a")], who="ann")
     store.put([_rule("a", 2)], who="ann")
     done = store.undo(2, who="bob")
-    _equal((done.what, done.who, done.undoes, done.id), ("undo", "bob", 2, 3), "an undo is a change of its own")
-    _equal(_said(store.get("a")), _rule("a"), "undo does not restore what was before")
+    equal((done.what, done.who, done.undoes, done.id), ("undo", "bob", 2, 3), "an undo is a change of its own")
+    equal(_said(store.get("a")), _rule("a"), "undo does not restore what was before")
     held = store.get("a")
-    _equal(held.version if held else 0, 3, "an undone rule has not the version of the undo")
-    _raises(Stale, lambda: store.undo(2, who="bob"))
+    equal(held.version if held else 0, 3, "an undone rule has not the version of the undo")
+    raises(Stale, lambda: store.undo(2, who="bob"))
     store.undo(3, who="bob")
-    _equal(_said(store.get("a")), _rule("a", 2), "an undo cannot be undone")
+    equal(_said(store.get("a")), _rule("a", 2), "an undo cannot be undone")
     store.delete("a", who="ann")
     store.undo(5, who="bob")
-    _equal(_said(store.get("a")), _rule("a", 2), "a deletion cannot be undone")
+    equal(_said(store.get("a")), _rule("a", 2), "a deletion cannot be undone")
     store.put([_rule("b")], who="ann")
     store.undo(7, who="bob")
-    _equal(store.get("b"), None, "a creation cannot be undone")
+    equal(store.get("b"), None, "a creation cannot be undone")
     for number in (0, 99, -1):
-        _raises(BadRequest, partial(store.undo, number, who="bob"))
+        raises(BadRequest, partial(store.undo, number, who="bob"))
 
 
 def loses_no_change_of_many_writers(store: RuleStore) -> None:
@@ -108,20 +108,20 @@ def loses_no_change_of_many_writers(store: RuleStore) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
     trail = store.history(limit=1_000)
-    _equal([line.id for line in trail], list(range(40, 0, -1)), "numbers of changes are not given once each")
+    equal([line.id for line in trail], list(range(40, 0, -1)), "numbers of changes are not given once each")
     last: dict[str, Rule | None] = {}
     for line in reversed(trail):
-        _equal(line.before, last.get(line.rule), f"{line.rule} was changed from what it was not")
+        equal(line.before, last.get(line.rule), f"{line.rule} was changed from what it was not")
         last[line.rule] = line.after
-    _equal(sorted(last), [rule.id for rule in store.list()], "the trail and the rules differ")
+    equal(sorted(last), [rule.id for rule in store.list()], "the trail and the rules differ")
 
 
 def bounds_their_number(store: RuleStore) -> None:
     store.put([Rule(id=f"r{n}", then=(Hide(items=("x",)),)) for n in range(RULES_LIMIT)], who="ann")
-    _raises(LimitError, lambda: store.put([_rule("more")], who="ann"))
-    _equal(len(store.list()), RULES_LIMIT, "a refused rule was kept")
+    raises(LimitError, lambda: store.put([_rule("more")], who="ann"))
+    equal(len(store.list()), RULES_LIMIT, "a refused rule was kept")
     (changed,) = store.put([Rule(id="r7", then=(Hide(items=("y",)),))], who="ann")
-    _equal(store.get("r7"), changed, "a full store does not let rules be changed")
+    equal(store.get("r7"), changed, "a full store does not let rules be changed")
 
 
 RULE_CHECKS: tuple[Callable[[RuleStore], None], ...] = (
@@ -134,17 +134,3 @@ RULE_CHECKS: tuple[Callable[[RuleStore], None], ...] = (
     loses_no_change_of_many_writers,
     bounds_their_number,
 )
-
-
-def _equal(got: object, wanted: object, what: str) -> None:
-    require(got == wanted, what, got=got, fix=f"expected {wanted!r}"[:500])
-
-
-def _raises(kind: type[Exception], call: Callable[[], object]) -> None:
-    try:
-        got = call()
-    except kind:
-        return
-    except Exception as error:
-        raise ContractBroken(f"{kind.__name__} is not what it raises", got=error) from error
-    raise ContractBroken(f"{kind.__name__} is not raised", got=got)
