@@ -93,15 +93,10 @@ export function table(options) {
     const inner = h("div");
     place.replaceChildren(inner);
     grid = new Tabulator(inner, settings(options, rows));
-    await new Promise((done) => grid.on("tableBuilt", done));
+    const built = new Promise((done) => grid.on("tableBuilt", done));
+    if (onRow) answered(grid, inner, onRow); // rows stand, and can be clicked, before all is built
+    await built;
     grid.on("dataSorted", () => named(inner));
-    if (onRow) {
-      grid.on("rowClick", (/** @type {any} */ event, /** @type {any} */ row) => event.target.closest("a,button,input,label") || onRow(row.getData(), event));
-      inner.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-        const at = /** @type {any} */ (event.target).closest?.(".tabulator-row");
-        if (event.key === "Enter" && at && event.target === at) onRow(grid.getRow(at).getData(), event);
-      });
-    }
     roled(inner);
     grid.on("renderComplete", () => roled(inner));
     if (options.onSelect) grid.on("rowSelectionChanged", (/** @type {any[]} */ data) => options.onSelect?.(data));
@@ -120,6 +115,15 @@ export function table(options) {
     },
     selected: () => (grid ? grid.getSelectedData() : []),
     ready,
+  });
+}
+
+/** A row answers a click, and Enter. @param {any} grid @param {any} inner @param {(row: any, event: Event) => void} onRow */
+function answered(grid, inner, onRow) {
+  grid.on("rowClick", (/** @type {any} */ event, /** @type {any} */ row) => event.target.closest("a,button,input,label") || onRow(row.getData(), event));
+  inner.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    const at = /** @type {any} */ (event.target).closest?.(".tabulator-row");
+    if (event.key === "Enter" && at && event.target === at) onRow(grid.getRow(at).getData(), event);
   });
 }
 
