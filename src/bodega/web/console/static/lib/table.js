@@ -96,6 +96,7 @@ export function table(options) {
     const built = new Promise((done) => grid.on("tableBuilt", done));
     if (onRow) answered(grid, inner, onRow); // rows stand, and can be clicked, before all is built
     await built;
+    widened(inner, grid);
     grid.on("dataSorted", () => named(inner));
     roled(inner);
     grid.on("renderComplete", () => roled(inner));
@@ -118,6 +119,19 @@ export function table(options) {
   });
 }
 
+/** Draw again when the room for the table is wider or narrower. Tabulator's own watch also draws when its rows made it higher: they
+ * are put in anew just after they came, under the finger of whoever is quick. @param {any} inner @param {any} grid */
+function widened(inner, grid) {
+  let width = inner.clientWidth;
+  const watch = new ResizeObserver(() => {
+    if (!inner.isConnected) return watch.disconnect();
+    if (inner.clientWidth === width || !inner.clientWidth) return;
+    width = inner.clientWidth;
+    grid.redraw();
+  });
+  watch.observe(inner);
+}
+
 /** A row answers a click, and Enter. @param {any} grid @param {any} inner @param {(row: any, event: Event) => void} onRow */
 function answered(grid, inner, onRow) {
   grid.on("rowClick", (/** @type {any} */ event, /** @type {any} */ row) => event.target.closest("a,button,input,label") || onRow(row.getData(), event));
@@ -133,6 +147,7 @@ function settings({ columns, onRow, size = 20, sort, label, selectable }, rows) 
   return {
     data: rows,
     layout: "fitColumns",
+    autoResize: false,
     responsiveLayout: false,
     pagination: rows.length > size,
     paginationSize: size,
