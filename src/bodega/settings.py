@@ -139,6 +139,9 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remote_ms: Positive = 60.0
     """Longest wait for anything that must be asked over a network to answer a list (an encoder behind an endpoint, a
     store on another machine), in milliseconds; what is cut off is left out and named."""
+    slow_ms: Annotated[float, msgspec.Meta(ge=0)] = 250.0
+    """A source or stage that takes longer three times running is left alone for some seconds, in milliseconds; 0: none
+    is (simulations on a busy machine)."""
     curated: str = ""
     """Ids of items, separated by commas, that lists show while all else is broken; empty: the catalog's first."""
 

@@ -17,6 +17,7 @@ Cost: printed by `bodega bench serve`. Not for: learning (`learn.py`) or keeping
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -145,6 +146,7 @@ class Engine:
             sources = over(learned.sources, self.live)
             newer = {**newer, **newcomers(learned.sources, self.live)}
         self.health = learned.health
+        self.health.slow = settings.answer.slow_ms / 1000 or math.inf
         self.ladder = Ladder(learned.sources, shelf, settings.answer.curated)
         self.finder = Finder(sources, shelf, learned.understanding, newer, learned.rewords, self.health)
         self.merchandise = Merchandise(shelf)

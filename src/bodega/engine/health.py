@@ -27,7 +27,7 @@ from bodega.schema.arrays import Floats, Ints
 STRIKES = 3
 """Failures in a row after which a part is left alone."""
 SLOW = 0.25
-"""Seconds of one call that count as a failure: a whole page has 25 ms."""
+"""Seconds of one call that count as a failure, where the settings say nothing else: a whole page has 25 ms."""
 REST = 1.0
 LONGEST_REST = 4.0
 """Seconds that a part is left alone, at first and at most: what is mended is back within five."""
@@ -106,6 +106,8 @@ class Health:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.slow = SLOW
+        """Seconds of one call that count as a failure (`answer.slow_ms`); infinite: none does."""
         self._patients: dict[str, _Patient] = {}
 
     def ask(self, name: str, call: Callable[[], T], otherwise: Callable[[], T]) -> T:
@@ -132,7 +134,7 @@ class Health:
             lose(name, f"left out, it failed ({type(error).__name__})")
             return otherwise()
         taken = self._clock() - started
-        if taken > SLOW:
+        if taken > self.slow:
             self._strike(name, f"it took {taken:.2g} s", None)
         elif patient is not None:
             self._patients.pop(name, None)
