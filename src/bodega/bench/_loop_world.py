@@ -236,8 +236,8 @@ class Shuffled:
     def __init__(self, events: EventStore, rng: np.random.Generator) -> None:
         self._events, self._rng = events, rng
 
-    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
-        for rows in self._events.scan(chunk=chunk, since=since):
+    def scan(self, *, chunk: int = 100_000, since: int | None = None, searched: bool = False) -> Iterator[EventRows]:
+        for rows in self._events.scan(chunk=chunk, since=since, searched=searched):
             order = self._rng.permutation(len(rows.item)).tolist()
             yield EventRows(
                 time=rows.time,

@@ -51,8 +51,8 @@ class Before:
     def __init__(self, events: EventStore, until: float, without: frozenset[str] = frozenset()) -> None:
         self._events, self._until, self._without = events, until, without
 
-    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
-        for rows in self._events.scan(chunk=chunk, since=since):
+    def scan(self, *, chunk: int = 100_000, since: int | None = None, searched: bool = False) -> Iterator[EventRows]:
+        for rows in self._events.scan(chunk=chunk, since=since, searched=searched):
             last = int(np.searchsorted(rows.time, self._until, "left"))
             if self._without:
                 kept = [n for n in range(last) if rows.user[n] not in self._without]

@@ -94,8 +94,9 @@ class EventStore(Protocol):
 
     def append(self, events: Sequence[Event], *, along: Along | None = None) -> Written: ...
 
-    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
-        """All events in (time, id) order, streamed in chunks; only those from `since` on (microseconds since 1970)."""
+    def scan(self, *, chunk: int = 100_000, since: int | None = None, searched: bool = False) -> Iterator[EventRows]:
+        """All events in (time, id) order, streamed in chunks; only those from `since` on (microseconds since 1970),
+        and with `searched` only those that name a query."""
         ...
 
     def recent(self, *, user: str, session: str, limit: int) -> list[Event]:

@@ -103,6 +103,8 @@ class JudgmentQueue(msgspec.Struct, frozen=True):
 
     who: str
     entries: list[QueueEntry]
+    counting: bool = False
+    """Is somebody still counting who asked what? Then ask again soon."""
 
 
 class ReportList(msgspec.Struct, frozen=True):
@@ -192,7 +194,11 @@ def _asking(desk: Desk) -> list[HTTPRouteHandler]:
     async def queue(request: Http) -> ASGIResponse:
         asked, by = asking.parameters(request.scope["query_string"], QUEUED), who(desk, request)
         limit = number(asked, "limit", 5, 50)
-        return told(JudgmentQueue(by, await asyncio.to_thread(judgments.queue, by, limit)))
+
+        def work() -> JudgmentQueue:
+            return JudgmentQueue(by, judgments.queue(by, limit), judgments.counting)
+
+        return told(await asyncio.to_thread(work))
 
     @get("/v1/judgments/reports", opt=SCOPE, name="judgments_reports")
     async def reports(request: Http) -> ASGIResponse:

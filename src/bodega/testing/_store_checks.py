@@ -128,6 +128,9 @@ def scans_in_order_of_time(store: EventStore) -> None:
     times = np.concatenate([chunk.time for chunk in chunks])
     wanted = [NOON.timestamp() + 60.0 * minute for minute in (1, 1, 3, 4, 5)]
     _equal(times.tolist(), wanted, "scan is not in (time, id) order, or not in seconds since 1970 UTC")
+    store.append([msgspec.structs.replace(_event("asked", 2), query="milk")])
+    queries = [query for chunk in store.scan(searched=True) for query in chunk.query]
+    _equal(queries, ["milk"], "a scan of what was searched holds something else")
 
 
 def orders_ids_by_code_points(store: EventStore) -> None:

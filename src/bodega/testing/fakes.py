@@ -190,12 +190,14 @@ class MemoryEvents:
         with self._lock:
             return {number: offset for (name, number), offset in self._offsets.items() if name == stream}
 
-    def scan(self, *, chunk: int = 100_000, since: int | None = None) -> Iterator[EventRows]:
+    def scan(self, *, chunk: int = 100_000, since: int | None = None, searched: bool = False) -> Iterator[EventRows]:
         """All events in (time, id) order, as they were when the scan began."""
         with self._lock:
             rows = sorted(self._events.values(), key=_order)
         if since is not None:
             rows = [event for event in rows if event.time.timestamp() * 1e6 >= since - 0.5]
+        if searched:
+            rows = [event for event in rows if event.query]
         for start in range(0, len(rows), chunk):
             yield event_rows(rows[start : start + chunk])
 

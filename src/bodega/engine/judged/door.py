@@ -13,6 +13,9 @@ Nothing of this happens while a page is answered. Cost: stated at each. Not for:
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +43,9 @@ from bodega.settings import Settings
 
 ASKED = "queries.json"
 DAY = 86_400.0
+PATIENT = 0.5
+"""Seconds that a page waits for queries that are being counted: of 1.7 million events with few searches all of .3."""
+LOGGER = logging.getLogger("bodega.judgments")
 AT_ONCE = 1_000
 """Judgments taken in one call."""
 
@@ -86,6 +92,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Does the language model count?"""
     needed: int
     """From so many judged queries on `learn` uses them."""
+    counting: bool = False
+    """Is somebody still counting who asked what? Then `asked` is of the last time, or 0."""
 
 
 class Judgments:
@@ -97,6 +105,10 @@ class Judgments:
         self._store = doors.stores.judgments
         self._settings = doors.settings
         self._asked: list[tuple[str, int]] | None = None
+        self._counted = 0.0
+        """When that was, seconds since 1970; 0: not known yet."""
+        self._counting: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     # -- judges ---------------------------------------------------------------------------------------------------
 
@@ -190,30 +202,47 @@ class Judgments:
 
     def progress(self) -> Judged:
         """How far judging has come."""
-        gold = self.gold()
+        gold, (asked, counting) = self.gold(), self.asked_soon()
         return Judged(
             counts=tuple(self._store.counts()),
             queries=len(gold.grades),
             pairs=len(gold),
             origins=dict(gold.origins),
-            asked=len(self.asked()),
+            asked=len(asked),
             llm=gold.llm,
             needed=self._settings.judgments.queries,
+            counting=counting,
         )
 
     def queue(self, who: str, limit: int = 10) -> list[QueueEntry]:
-        """What is worth this person's judgment."""
-        return queue(self.asked(), self._store.scan(), self._items, who, limit)
+        """What is worth this person's judgment, of the queries that are counted by now."""
+        return queue(self.asked_soon()[0], self._store.scan(), self._items, who, limit)
 
     def asked(self) -> list[tuple[str, int]]:
-        """(query, people) of queries that enough people asked, as of the last `from_clicks`; read once otherwise."""
-        if self._asked is None:
-            try:
-                raw = (self.folder / FOLDER / ASKED).read_bytes()
-                self._asked = msgspec.json.decode(raw, type=list[tuple[str, int]])
-            except (OSError, msgspec.MsgspecError):
-                self._remember(asked_by(self._log()[0], self._settings.understand.people))
+        """(query, people) of queries that enough people asked, as of the last count. Cost: reads the searches of the
+        log where they were never counted."""
+        if self._asked is None and not self._recalled():
+            self._count()
         return self._asked or []
+
+    @property
+    def counting(self) -> bool:
+        """Is somebody counting who asked what?"""
+        return self._counting is not None and self._counting.is_alive()
+
+    def asked_soon(self) -> tuple[list[tuple[str, int]], bool]:
+        """The same for who cannot wait, and whether somebody is still counting: what is not known, or a day old, is
+        counted beside."""
+        with self._lock:
+            known = self._asked is not None or self._recalled()
+            thread = self._counting
+            if (not known or time.time() - self._counted > DAY) and not self.counting:
+                thread = threading.Thread(target=self._counted_beside, name="bodega-asked", daemon=True)
+                self._counting = thread
+                thread.start()
+        if thread is not None and not known:
+            thread.join(PATIENT)
+        return self._asked or [], self.counting
 
     # -- what is made of it ---------------------------------------------------------------------------------------
 
@@ -250,9 +279,10 @@ class Judgments:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _log(self) -> tuple[Log, ItemTable, bool]:
+    def _log(self, items: ItemTable | None = None) -> tuple[Log, ItemTable, bool]:
         stores, days = self._doors.stores, self._settings.judgments.days
-        items, answers = ItemTable.of(stores.catalog.scan()), self._doors.answers(0.0)
+        items = ItemTable.of(stores.catalog.scan()) if items is None else items
+        answers = self._doors.answers(0.0)
         log, answered = search_log(stores.events, items, self._settings, who=self._doors.people(), answers=answers)
         if len(log):  # the newest days of the log, not of the calendar: a shop that was imported has a past, too
             log = log.where(log.time >= log.time[-1] - days * DAY)
@@ -273,11 +303,32 @@ class Judgments:
         if missing is not None:
             raise BadRequest("the catalog holds no such item", where="judgments.item", got=missing[:200])
 
+    def _recalled(self) -> bool:
+        """Was it counted before, by whichever process?"""
+        path = self.folder / FOLDER / ASKED
+        try:
+            self._asked = msgspec.json.decode(path.read_bytes(), type=list[tuple[str, int]])
+            self._counted = path.stat().st_mtime
+        except (OSError, msgspec.MsgspecError):
+            return False
+        return True
+
+    def _count(self) -> None:
+        """Who asked what? Needs no items: what was wanted is not asked."""
+        log, _, _ = self._log(ItemTable.of(()))
+        self._remember(asked_by(log, self._settings.understand.people))
+
+    def _counted_beside(self) -> None:
+        try:
+            self._count()
+        except Exception as error:  # the page says what is known; the next look tries again
+            LOGGER.error("searches could not be counted for judging", exc_info=error)
+
     def _remember(self, asked: list[tuple[str, int]]) -> None:
-        self._asked = asked
+        self._asked, self._counted = asked, time.time()
         own = self.folder / FOLDER
         own.mkdir(parents=True, exist_ok=True)
-        made = own / f".{ASKED}.new"
+        made = own / f".{ASKED}.{os.getpid()}"
         made.write_bytes(msgspec.json.encode(asked))
         made.replace(own / ASKED)
 

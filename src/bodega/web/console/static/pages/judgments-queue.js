@@ -17,12 +17,17 @@ export async function judging(body, route) {
   let entries = told.entries;
   const wanted = route.params.get("query");
   if (wanted) entries = [...entries.filter((each) => each.query === wanted), ...entries.filter((each) => each.query !== wanted)];
-  let at = 0, done = 0;
+  let at = 0, done = 0, timer = 0;
   /** @type {{query: string, item: string, undo: () => void} | null} */
   let last = null;
 
   const show = () => {
     const entry = entries[at];
+    if (!entry && told.counting && !done) {
+      body.replaceChildren(framed({}, h("p", { role: "status" }, t("judgments.counting"))));
+      timer = window.setTimeout(() => route.again(), 2000);
+      return;
+    }
     if (!entry) {
       const next = done ? button(t("judgments.more"), () => judging(body, route), { kind: "main" }) : "bodega judge clicks";
       body.replaceChildren(empty(done ? t("judgments.all_done") : t("judgments.queue_empty"), done ? t("judgments.all_done_why", { n: done }) : t("judgments.queue_why"), next));
@@ -101,5 +106,8 @@ export async function judging(body, route) {
   };
   document.addEventListener("keydown", keys);
   show();
-  return () => document.removeEventListener("keydown", keys);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("keydown", keys);
+  };
 }
