@@ -64,7 +64,7 @@ def serve(order: dict[str, str]) -> None:
     if order.get("reload") == "llm":  # as if `learn` had proved it
         engine = shop.engine
         learned = replace(engine.learned, rewords=LlmRewriter(shop.settings.understand))
-        shop._engine = Engine(learned, engine.shelf, engine.shoppers, engine.settings)
+        shop.served.now = Engine(learned, engine.shelf, engine.shoppers, engine.settings)
     run(create_app(shop, host=HOST), host=HOST, port=0, started=started)
     shop.close()
 

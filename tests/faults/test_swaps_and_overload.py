@@ -134,9 +134,9 @@ def test_a_swap_of_parts_one_by_one_is_caught(shop):
         half = Engine(whole.learned, whole.shelf, opened.shoppers, opened.settings)
         half.learned = replace(old.learned, snapshot=whole.learned.snapshot)
         half.shelf = Shelf.of(old.shelf.base) if len(old.shelf.base) == len(whole.shelf.base) else whole.shelf
-        opened._engine = half
+        opened.served.now = half
         time.sleep(0.3)  # answers are given meanwhile
-        opened._engine = whole
+        opened.served.now = whole
 
     answers, errors, mixed = swapped(opened, words, halved, 4)
     assert answers

@@ -13,7 +13,7 @@ import pytest
 from litestar.testing import TestClient
 
 import bodega
-from bodega.engine import shop as shop_module
+from bodega.engine import served
 from bodega.engine.shop import Shop
 from bodega.schema import Event, EventType, Item, Match, Phrase, Redirect, Rule, Segment, SegmentKind, ShowBanner, When
 from bodega.service.app import create_app
@@ -299,7 +299,7 @@ def test_the_document_describes_what_may_be_asked_and_what_a_page_says(ask: Ask)
 
 
 def test_changes_that_wait_for_the_next_learn_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shop_module, "DELTA_LIMIT", 3)
+    monkeypatch.setattr(served, "DELTA_LIMIT", 3)
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "bodega.toml").write_text(SETTINGS, "utf-8")

@@ -79,7 +79,7 @@ def test_an_event_reaches_the_counters_and_its_second_delivery_does_not(own_shop
     engine = own_shop.engine
     state = State.empty(engine.shelf.base).with_blank()
     learned = replace(engine.learned, ordering=replace(engine.learned.ordering, state=state))
-    own_shop._engine = Engine(learned, engine.shelf, engine.shoppers, engine.settings)
+    own_shop.served.now = Engine(learned, engine.shelf, engine.shoppers, engine.settings)
     event = Event(id="once", type=EventType.CLICK, time=NOW, user="u", item=engine.shelf.base.ids[3])
     own_shop.events.record([event])
     own_shop.events.record([event])

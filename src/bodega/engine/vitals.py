@@ -7,8 +7,12 @@ memory: a probe must not wait for what it probes. Not for: the store, which is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from bodega.engine.answer import Engine
+from bodega.engine.drifting import DriftReport
+from bodega.engine.learn import Encoded
 from bodega.engine.online import Shoppers
 from bodega.events.consuming import Consuming
 
@@ -39,6 +43,25 @@ def vitals(shoppers: Shoppers, stream: Consuming | None, engine: Engine | None) 
     if engine is not None and engine.learned.correcting is not None:
         told["steps"] = engine.learned.correcting.vitals()
     return told
+
+
+def standing(engine: Engine | None, waiting: int, report: DriftReport | None) -> dict[str, Any]:
+    """Facts for `/readyz`: snapshot, encoders {source: EncoderInfo}, warnings, what waits for the next `learn`."""
+    sources = engine.learned.sources if engine else {}
+    infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
+    return {
+        "snapshot": engine.learned.snapshot if engine else "",
+        "warnings": [*engine.learned.warnings, *_alarms(engine, report)] if engine else [],
+        "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,
+        "changes_waiting": waiting,
+        "encoders": {name: asdict(info) for name, info in infos.items() if info is not None},
+        "ready": engine is not None,
+    }
+
+
+def _alarms(engine: Engine, report: DriftReport | None) -> tuple[str, ...]:
+    """What else an operator should know: bounds of the counts since the snapshot, and what has drifted."""
+    return (*(engine.live.warnings if engine.live else ()), *(report.warnings if report else ()))
 
 
 def warned(warnings: tuple[str, ...], before: int, now: int, limit: int) -> tuple[str, ...]:

@@ -1,0 +1,242 @@
+"""Which engine answers now, and how does another one take its place? `shop.served`: opened, kept up, replaced, counted.
+
+An engine is never changed, it is replaced: by one over a new snapshot (`reload`), over a newer shelf (`restock`), with
+other dials (`turned`) or with counts made anew (`recount`). Requests in flight finish on the engine they began with.
+What is acknowledged while the next one is being made is told to it before it answers, so nothing falls between two.
+Cost: a reload reads every event since the snapshot (20 us each), a restock takes some ms for some thousand changes.
+Not for: who may be learned from (`privacy`), or telling other processes (`hearing`).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from bodega import failpoints
+from bodega.engine import browse
+from bodega.engine.answer import Engine
+from bodega.engine.correcting import FOLDER as CORRECTIONS
+from bodega.engine.correcting import Correcting, forget_corrections
+from bodega.engine.hearing import Kind
+from bodega.engine.intake import Stores
+from bodega.engine.knowledge import Knowledge
+from bodega.engine.learn import Opened, Parts, open_learned
+from bodega.engine.live import Overlay
+from bodega.engine.online import Shoppers
+from bodega.engine.privacy import Privacy
+from bodega.engine.remembering import remember
+from bodega.engine.reviews import Reviews, load_opinions
+from bodega.engine.shelf import Shelf
+from bodega.engine.snapshot import Snapshots
+from bodega.engine.vitals import warned
+from bodega.engine.warming import ask_around
+from bodega.errors import NotLearned
+from bodega.protocols import EventRows
+from bodega.schema import Event
+from bodega.settings import Settings
+
+COUNTED = 100_000
+"""Newest events whose second delivery is told apart by counters in memory (the store tells all)."""
+DELTA_LIMIT = 20_000
+"""More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
+
+
+class ServedShop(Protocol):
+    """The part of a shop that this needs; `engine.shop.Shop` fits."""
+
+    folder: Path
+    settings: Settings
+    stores: Stores
+    shoppers: Shoppers
+    privacy: Privacy
+    knowledge: Knowledge
+    reviews: Reviews
+
+    def restock(self) -> None: ...
+    def told(self, kind: Kind, body: bytes = b"") -> None: ...
+
+
+class Served:
+    """See the top of the file. Safe from several threads."""
+
+    def __init__(self, shop: ServedShop, snapshots: Snapshots, parts: Callable[[], Parts]) -> None:
+        self._shop = shop
+        self._snapshots = snapshots
+        self._parts = parts
+        self.now: Engine | None = None
+        """The engine that answers; None before the first was opened."""
+        self.waiting: set[str] = set()
+        """Items whose newest state waits for the next `learn`."""
+        self.lock = threading.RLock()
+        """Whoever replaces the engine holds it."""
+        self._cursor = 0
+        self._catching: Overlay | None = None
+        """Counts that are being made from the stored events."""
+        self._counted: OrderedDict[str, None] = OrderedDict()
+        """Ids of the newest events that counters hold: one that is delivered twice counts once."""
+        self._arriving: list[Event] | None = None
+        """Events that came while a snapshot was being opened."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine over the current snapshot, opened at the first use. Raises NotLearned, SnapshotCorrupt."""
+        engine = self.now
+        if engine is None:
+            self.reload()
+            engine = self.now
+        if engine is None:
+            raise NotLearned("this shop has not learned yet", where=str(self._shop.folder), next="run `bodega learn`")
+        return engine
+
+    @property
+    def correcting(self) -> Correcting | None:
+        """The small steps on top of the snapshot that answers; None where there are none."""
+        return self.now.learned.correcting if self.now is not None else None
+
+    # -- another snapshot -----------------------------------------------------------------------------------------
+
+    def reload(self, opened: Opened | None = None) -> str:
+        """Serve the current snapshot (verified); the swap is atomic, requests in flight finish on the old one.
+
+        `opened` is one that was opened before; it is used if it is the current one still.
+        """
+        shop = self._shop
+        with self.lock:
+            if opened is None or opened.learned.snapshot != self._snapshots.current():
+                opened = open_learned(self._snapshots, self._parts())
+            arriving: list[Event] = []
+            self._arriving = arriving
+            try:
+                learned = replace(
+                    opened.learned, live=self._counted_since(opened), correcting=self._corrected_since(opened)
+                )
+                remembered = remember(learned.ordering, opened, self._stored_since(opened))
+            except BaseException:
+                self._arriving = self._catching = None
+                raise
+            engine = Engine(learned, Shelf.of(opened.items), shop.shoppers, shop.settings)
+            browse.prepare(engine.shelf)
+            shop.reviews.opinions = load_opinions(self._snapshots.folder / opened.learned.snapshot)
+            if failpoints.ON:
+                failpoints.reach("shop.reload")
+            if self.now is not None:
+                ask_around(engine)  # somebody is answered from the old one meanwhile
+            self.now, self._cursor, self.waiting, self._catching = engine, opened.cursor, set(), None
+            self._arriving = None
+            shop.knowledge.open(opened.folder)
+            remembered.add(learned.ordering, opened, arriving)
+            shop.restock()
+            return opened.learned.snapshot
+
+    def _counted_since(self, opened: Opened) -> Overlay | None:
+        """What happened since the snapshot, counted from the stored events; None where that is switched off.
+
+        What is acknowledged meanwhile is counted too: the counts are told of it before they are served.
+        """
+        shop = self._shop
+        if not shop.settings.updates.counts:
+            return None
+        live = Overlay(opened.learned.sources, opened.items, opened.until, shop.settings)
+        self._catching = live
+        live.replay(shop.privacy.learnable(shop.stores.events.scan(chunk=20_000, since=live.since)))
+        return live
+
+    def _corrected_since(self, opened: Opened) -> Correcting | None:
+        """The small steps that were taken on top of this snapshot; None where they are switched off."""
+        shop = self._shop
+        if not shop.settings.updates.steps:
+            return None
+        self.close()
+        correcting = Correcting(opened.learned.snapshot, shop.folder / CORRECTIONS)
+        correcting.tell = lambda body: shop.told(Kind.STEPS, body)
+        return correcting
+
+    def _stored_since(self, opened: Opened) -> Iterable[EventRows]:
+        """The events later than the snapshot's newest one that models may be made of."""
+        since = -math.inf if opened.until is None else opened.until
+        return self._shop.privacy.learnable(self._shop.stores.events.since(since, chunk=50_000))
+
+    # -- another shelf, other dials -------------------------------------------------------------------------------
+
+    def restock(self) -> None:
+        """Take in what changed in the catalog since it was last looked at."""
+        shop = self._shop
+        with self.lock:
+            if self.now is None:
+                return
+            if failpoints.ON:
+                failpoints.reach("catalog.restock")
+            cursor, changes = shop.stores.catalog.changes(self._cursor)
+            if not changes:
+                return
+            engine, waiting = self.now, set(self.waiting)
+            if len(engine.shelf.changed) + len(changes) > DELTA_LIMIT:
+                waiting.update(name for name, item in changes if item is not None)
+                changes = [change for change in changes if change[1] is None]
+            waiting.difference_update(name for name, _ in changes)
+            told = warned(engine.learned.warnings, len(self.waiting), len(waiting), DELTA_LIMIT)
+            shelf = engine.shelf.with_changes(changes, shop.knowledge.fill)
+            engine = Engine(replace(engine.whole, warnings=told), shelf, shop.shoppers, shop.settings)
+            self.now, self._cursor, self.waiting = engine, cursor, waiting
+
+    def turned(self) -> None:
+        """Answer by the settings as they are now."""
+        with self.lock:
+            if self.now is not None:
+                self.now = Engine(self.now.whole, self.now.shelf, self._shop.shoppers, self._shop.settings)
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def fresh(self, events: Sequence[Event]) -> list[Event]:
+        """Those of the events that were not counted yet; from now on they are."""
+        fresh = [event for event in events if not event.id or event.id not in self._counted]
+        for event in fresh:
+            self._counted[event.id] = None
+        while len(self._counted) > COUNTED:
+            self._counted.popitem(last=False)
+        return fresh
+
+    def stored_before(self, ids: Sequence[str]) -> None:
+        """These events were delivered again: whatever counts has them already."""
+        self._counted.update(dict.fromkeys(ids))
+
+    def observe(self, fresh: Sequence[Event]) -> None:
+        """Count events that may be learned from, here and in what is being made."""
+        if self._catching is not None:
+            self._catching.observe(fresh)
+        if self._arriving is not None:
+            self._arriving.extend(fresh)
+        if self.now is not None:
+            self.now.observe(fresh)
+            if self.now.learned.correcting is not None:
+                self.now.learned.correcting.observe(fresh)
+
+    def recount(self) -> None:
+        """Count again what happened since the snapshot, from the stored events as they are now (people may have been
+        erased, events imported). Cost: 20 microseconds an event since the snapshot."""
+        shop, engine = self._shop, self.now
+        self.forget_steps()
+        held = engine.learned.live if engine is not None else None
+        if held is None:
+            return
+        self._catching = live = held.anew()
+        live.replay(shop.privacy.learnable(shop.stores.events.scan(chunk=20_000, since=live.since)))
+        with self.lock:
+            engine = self.now
+            if engine is not None and engine.learned.live is held:  # else another snapshot came, with its own counts
+                self.now = engine.counting(live)
+            if self._catching is live:
+                self._catching = None
+
+    def forget_steps(self) -> None:
+        """Drop the small steps: somebody was erased, and the steps may be made of what he did."""
+        forget_corrections(self._shop.folder, self.correcting)
+
+    def close(self) -> None:
+        if self.correcting is not None:
+            self.correcting.close()
