@@ -2,7 +2,8 @@
 
 Every page is answered by the shop itself (`shop.answer`), clicked by the true chance of its places and items, bought
 from by some, and recorded as events in simulated time. So a shop that learns better is clicked more, and what it learns
-from depends on what it showed: the loop is closed. The utility of a page is its expected clicks, without the noise.
+from depends on what it showed: the loop is closed. The utility of a page is its expected clicks, without the noise; the
+same shoppers ask the same at the same moments in every shop, so that shops are compared page by page.
 Not for: claims about real shops.
 """
 
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
+from bodega.bench._loop_tastes import DAY, Tastes
 from bodega.engine.answer import Engine
 from bodega.engine.learn import Opened
 from bodega.engine.loop.contest import verdict
@@ -28,100 +29,77 @@ from bodega.protocols import EventRows, EventStore
 from bodega.ranking.explore import examination
 from bodega.schema import Event, EventType, Request
 from bodega.settings import Settings
-from bodega.testing._visits import CLICK_AT
-from bodega.testing.world import GeneratedWorld
 
 K = 8
 """As many places as the truth says how they are looked at."""
-DAY = 86_400.0
 BUYS = 0.3
 """Part of clicks after which the item is bought."""
-SEARCHES = 0.35
-"""Part of pages that are searches for a kind of goods."""
-PANEL = 60
-"""Pages on which utility is measured every day: three home pages to a search."""
+SEARCHES = 0.25
+"""Part of pages that are searches for a kind of goods; what is of another kind is not clicked there."""
 FAKES, PUSHED = 40, 4
 """Accounts of the attack, and items that they push."""
 
 
 @dataclass(eq=False)
 class Bazaar:
-    """One shop and its simulated shoppers."""
+    """One shop and its simulated shoppers. Who comes when for what, and what chance says of each item, is drawn from
+    the seed, the day and the number of the page: it is the same however the shop is run."""
 
-    world: GeneratedWorld
+    tastes: Tastes
     shop: Shop
-    rng: np.random.Generator
+    seed: int
     pages: int
     """Pages a day."""
     contest: DraftedContest | None = None
     day: int = 0
     utility: list[float] = field(default_factory=list)
-    """Mean expected clicks a page of each day, over the same panel of pages for every way to run the shop."""
+    """Mean expected clicks a page of each day, over the pages that shoppers got."""
+    best: list[float] = field(default_factory=list)
+    """The same by the truth: the best list for each of these pages."""
     pushed: list[float] = field(default_factory=list)
-    """Part of the exposure that pushed items got on each day."""
+    """Part of the places that pushed items held on each day."""
     targets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self.world = self.tastes.world
         truth = self.world.truth
         self._row = {item: column for column, item in enumerate(truth.items)}
-        self._liking = 1.0 / (1.0 + np.exp(CLICK_AT - truth.affinity.astype(np.float64)))
+        self._kinds = np.array(truth.kinds)
+        self._names = sorted(set(truth.kinds))
         self._looks = np.asarray(truth.examination[:K])
 
     def live(self) -> None:
-        """A day: pages are answered, looked at, clicked, recorded."""
-        start = self.world.end + self.day * DAY
+        """A day: goods arrive, pages are answered, looked at, clicked, recorded."""
+        arrived = self.tastes.arrivals(self.day)
+        if arrived:
+            self.shop.catalog.upsert(arrived)
+        self._liking, self._for_sale = self.tastes.liking(self.day), self.tastes.for_sale(self.day)
+        start, shoppers = self.world.end + self.day * DAY, len(self.world.truth.shoppers)
+        rng = np.random.default_rng([self.seed, 3, self.day])
+        moments = np.sort(rng.random(self.pages)) * DAY * 0.9 + start
+        turns = np.concatenate([rng.permutation(shoppers) for _ in range(1 + self.pages // shoppers)])
+        worth = np.zeros((self.pages, 3))
         made = list[Event]()
-        moments = np.sort(self.rng.random(self.pages)) * DAY * 0.9 + start
         for number, moment in enumerate(moments.tolist()):
-            shopper = int(self.rng.integers(len(self.world.truth.shoppers)))
-            made += self._visit(shopper, moment, f"d{self.day}-{number}")
+            events, worth[number] = self._visit(int(turns[number]), moment, number)
+            made += events
         self.shop.events.record(made)
         self.day += 1
-        worth, pushed = self._panel()
-        self.utility.append(worth)
-        self.pushed.append(pushed)
-
-    def _panel(self) -> tuple[float, float]:
-        """(expected clicks a page, part of places that pushed items hold) of a fixed panel, answered as it is now."""
-        truth, when = self.world.truth, datetime.fromtimestamp(self.world.end + self.day * DAY, UTC)
-        kinds = list(dict.fromkeys(truth.kinds))
-        home, found, held, places = list[float](), list[float](), 0, 0
-        for number in range(PANEL):
-            shopper, query = number % len(truth.shoppers), kinds[number % len(kinds)] if number % 4 == 3 else ""
-            request = Request(
-                place="search" if query else "home", query=query, user=truth.shoppers[shopper], k=K, time=when
-            )
-            shown = [item for item in self.shop.answer(request).ids if item in self._row][:K]
-            liking = np.array([self._liking[shopper, self._row[item]] for item in shown])
-            (found if query else home).append(float(liking @ self._looks[: len(shown)]) if len(shown) else 0.0)
-            held, places = held + sum(item in self.targets for item in shown), places + len(shown)
-        return (1 - SEARCHES) * float(np.mean(home)) + SEARCHES * float(np.mean(found)), held / max(places, 1)
-
-    def oracle(self) -> float:
-        """Mean expected clicks of a page by the truth, for home pages and searches as they are mixed here."""
-        truth = self.world.truth
-        kinds, looks = np.array(truth.kinds), self._looks
-        names = list(dict.fromkeys(truth.kinds))
-        home, found = list[float](), list[float]()
-        for number in range(PANEL):
-            liking = self._liking[number % len(truth.shoppers)]
-            if number % 4 == 3:
-                own = -np.sort(-liking[kinds == names[number % len(names)]])[:K]
-                found.append(float(own @ looks[: len(own)]))
-            else:
-                home.append(float(-np.sort(-liking)[:K] @ looks))
-        return (1 - SEARCHES) * float(np.mean(home)) + SEARCHES * float(np.mean(found))
+        for kept, value in zip((self.utility, self.best, self.pushed), worth.mean(axis=0).tolist(), strict=True):
+            kept.append(value)
 
     def attack(self) -> None:
         """Fake accounts push what shoppers like least, beside what many want, so that models couple the two."""
-        mean = self._liking.mean(axis=0)
-        order = np.argsort(mean, kind="stable")
+        start = self.world.end + self.day * DAY
+        rng = np.random.default_rng([self.seed, 5, self.day])
+        mean = np.where(self.tastes.arrives < 0, self.tastes.liking(self.day).mean(axis=0), np.nan)
+        order = np.argsort(mean, kind="stable")[: int(np.isfinite(mean).sum())]
         items = self.world.truth.items
         self.targets = frozenset(items[row] for row in order[:PUSHED].tolist())
-        lures, made, start = [items[row] for row in order[-8:].tolist()], list[Event](), self.world.end + self.day * DAY
+        lures, made = [items[row] for row in order[-8:].tolist()], list[Event]()
         for fake in range(FAKES):
             for visit in range(3):
-                moment, session = start - DAY * self.rng.random(), f"x{self.day}-{fake}-{visit}"
+                moment, session = start - DAY * rng.random(), f"x{self.day}-{fake}-{visit}"
                 for step, item in enumerate([lures[(fake + visit) % 8], *sorted(self.targets)]):
                     kinds = (EventType.CLICK, EventType.CART, EventType.PURCHASE) if item in self.targets else ()
                     for offset, kind in enumerate((EventType.VIEW, *kinds)):
@@ -129,11 +107,13 @@ class Bazaar:
                         made.append(_event(kind, at, (f"fake{self.day}-{fake}", session), item))
         self.shop.events.record(sorted(made, key=lambda event: event.time))
 
-    def _visit(self, shopper: int, moment: float, name: str) -> list[Event]:
-        truth, session = self.world.truth, f"v{name}"
-        user = truth.shoppers[shopper]
-        kinds = sorted(set(truth.kinds))
-        query = kinds[int(self.rng.integers(len(kinds)))] if self.rng.random() < SEARCHES else ""
+    def _visit(self, shopper: int, moment: float, number: int) -> tuple[list[Event], tuple[float, float, float]]:
+        """(what was recorded, (expected clicks, those of the best list, part of places that pushed items hold))."""
+        rng = np.random.default_rng([self.seed, 4, self.day, number])
+        name = f"d{self.day}-{number}"
+        user, session = self.world.truth.shoppers[shopper], f"v{name}"
+        query = self._names[int(rng.integers(len(self._names)))] if rng.random() < SEARCHES else ""
+        chance, buys = rng.random((2, len(self._row)))
         request = Request(
             place="search" if query else "home",
             query=query,
@@ -143,22 +123,22 @@ class Bazaar:
             time=datetime.fromtimestamp(moment, UTC),
         )
         ids = self.contest.page(request, name) if self.contest is not None and self.contest.on else None
-        shown = self.shop.answer(request).ids if ids is None else ids
-        shown = [item for item in shown if item in self._row][:K]
-        liking = np.array([self._liking[shopper, self._row[item]] for item in shown])
-        looks = self._looks[: len(shown)]
-        clicked = self.rng.random(len(shown)) < liking * looks
-        made = []
-        for place, item in enumerate(shown):
-            made.append(_event(EventType.IMPRESSION, moment, (user, session), item, query, place))
-        for place in np.flatnonzero(clicked).tolist():
+        shown = [item for item in (self.shop.answer(request).ids if ids is None else ids) if item in self._row][:K]
+        wanted = self._liking[shopper] * (self._kinds == query) if query else self._liking[shopper]
+        rows = np.array([self._row[item] for item in shown], np.int64)
+        looks = self._looks[: len(rows)]
+        best = -np.sort(-(wanted * self._for_sale))[:K]
+        clicked = np.flatnonzero(chance[rows] < wanted[rows] * looks).tolist()
+        made = [_event(EventType.IMPRESSION, moment, (user, session), item, query, at) for at, item in enumerate(shown)]
+        for place in clicked:
             at = moment + 10.0 * (place + 1)
             made.append(_event(EventType.CLICK, at, (user, session), shown[place], query, place))
-            if self.rng.random() < BUYS:
+            if buys[rows[place]] < BUYS:
                 made.append(_event(EventType.PURCHASE, at + 120.0, (user, session), shown[place], query))
         if self.contest is not None and ids is not None:
-            self.contest.heard(name, [shown[place] for place in np.flatnonzero(clicked).tolist()])
-        return made
+            self.contest.heard(name, [shown[place] for place in clicked])
+        held = sum(item in self.targets for item in shown) / max(len(shown), 1)
+        return made, (float(wanted[rows] @ looks), float(best @ self._looks[: len(best)]), held)
 
 
 def _event(
@@ -252,11 +232,12 @@ class Shuffled:
             )
 
 
-def settled(folder: Path, opened: Callable[[Path], Shop], world: GeneratedWorld, toml: str) -> Shop:
-    """A shop in this folder that has learned the world's past."""
+def settled(folder: Path, opened: Callable[[Path], Shop], tastes: Tastes, toml: str) -> Shop:
+    """A shop in this folder that has been told the world's past."""
     folder.mkdir(parents=True)
     (folder / "bodega.toml").write_text(toml, "utf-8")
     shop = opened(folder)
-    shop.catalog.upsert(world.items)
-    shop.events.record([msgspec.structs.replace(event, request_id="") for event in world.events])
+    items, events = tastes.start()
+    shop.catalog.upsert(items)
+    shop.events.record(events)
     return shop

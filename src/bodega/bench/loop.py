@@ -6,17 +6,23 @@ Five ways to run the same generated shop, each with its own shoppers, whose true
     counting   the same, and new events are counted beside it, as a shop does between two learns
     ungated    learns every day, and serves whatever it learned
     loop       `shop.loop` runs every day, unattended: judge, learn, gate, contest, promote or reject
-    oracle     the best list there is for each shopper, by the truth
+    oracle     the best list there is for each page, by the truth
 
-Two accidents: on one day the labels that `ungated` and `loop` learn from are shuffled (a broken import), on another
-forty fake accounts push the four least liked items, in every shop. Utility is the expected clicks of a page, without
-noise, on the same panel of pages every day. Cost: a CPU minute a seed. Not for: claims about real shops.
+In two worlds: `young`, which the loop is for (a shop opens with a week of log, is visited often, goods arrive, tastes
+turn, fashions come), and `quiet` (nothing changes, few come). Two accidents in both: on one day the labels that
+`ungated` and `loop` learn from are shuffled (a broken import), on another forty fake accounts push the four least
+liked items, in every shop. Utility is the expected clicks of the pages that shoppers got, without noise; the same
+shoppers ask the same at the same moments in all five, so gains are paired page by page. No part of a page depends on
+the clock: a seed gives the same figures on a busy machine. Cost: a CPU minute or two a seed. Not for: claims about
+real shops.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +31,7 @@ import msgspec
 import numpy as np
 from scipy.stats import t as student
 
+from bodega.bench._loop_tastes import DAY, Change, Tastes
 from bodega.bench._loop_world import Bazaar, DraftedContest, Shuffled, settled
 from bodega.bench.result import BenchResult
 from bodega.engine.loop.door import MEASURED, Loop, LoopDoors
@@ -37,6 +44,8 @@ from bodega.testing.world import WorldSpec, make_world
 SETTINGS = """
 [answers]
 log = false
+[answer]
+slow_ms = 0
 [understand]
 encoder = "none"
 teacher = "none"
@@ -49,12 +58,14 @@ test_days = 3
 queries = 10
 [loop]
 approve = "auto"
-hold_days = 3
+hold_days = 2
 every_days = 0.5
 margin = 0.1
 contest_pages = 200
 contest_days = 7
+latency = 1000
 """
+"""Of every shop. `latency`: that gate measures CPU seconds, which are not the same twice."""
 ARMS = ("frozen", "counting", "ungated", "loop")
 LETTERS = {"frozen": ".", "counting": "c", "ungated": "u", "loop": "L"}
 LAST = 7
@@ -62,18 +73,43 @@ LAST = 7
 
 
 @dataclass(frozen=True, slots=True)
-class LoopOptions:
-    """How large, how long, how often."""
+class Scene:
+    """A world to keep a shop in."""
 
-    seeds: int = 5
-    seed: int = 7
-    weeks: int = 3
-    pages: int = 60
+    pages: int
     """Pages a day."""
-    items: int = 100
-    shoppers: int = 80
-    past: float = 10.0
+    items: int
+    shoppers: int
+    past: float
     """Days of the log that the shop starts from."""
+    change: Change
+
+
+WORLDS = {
+    "young": Scene(pages=200, items=100, shoppers=100, past=7.0, change=Change(turn=0.8, season=0.8, late=0.3)),
+    "quiet": Scene(pages=60, items=100, shoppers=80, past=10.0, change=Change()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOptions:
+    """Which world, how long, how often."""
+
+    world: str = "young"
+    """One of `WORLDS`."""
+    seeds: int = 8
+    seed: int = 7
+    weeks: int = 2
+    pages: int = 0
+    """Pages a day; 0: as many as the world says."""
+    workers: int = 1
+    """Processes that live through the seeds."""
+
+    @property
+    def scene(self) -> Scene:
+        """The world, with as many pages as are asked for."""
+        found = WORLDS[self.world]
+        return replace(found, pages=self.pages or found.pages)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +118,8 @@ class Lived:
 
     utility: dict[str, Doubles]
     pushed: dict[str, Doubles]
-    oracle: float
+    best: dict[str, Doubles]
+    """{arm: expected clicks of the best lists for its pages} of each day; the same in all arms."""
     promoted: int
     rejected: int
     shuffled_stopped: bool
@@ -94,15 +131,19 @@ def run(options: LoopOptions, opened: Callable[[Path], Shop], progress: Progress
     """All seeds. `opened` opens a folder as a shop."""
     began, said = time.perf_counter(), progress or NoProgress()
     days = 7 * options.weeks
-    said.start("live", options.seeds * days * len(ARMS))
-    lived = [_lived(replace(options, seed=options.seed + number), opened, said) for number in range(options.seeds)]
+    said.start("live", options.seeds)
+    lived = []
+    for each in _all(options, opened):
+        lived.append(each)
+        said.advance()
     said.finish()
     figures, intervals = _figures(lived)
     series = {name: np.mean([each.utility[name] for each in lived], axis=0).round(4).tolist() for name in ARMS}
+    best = np.mean([each.best["frozen"] for each in lived], axis=0).round(4).tolist()
     ends = {name: _spread(np.array([each.utility[name] for each in lived])) for name in ARMS}
     return BenchResult(
         bench="loop",
-        data="generated world, simulated shoppers",
+        data=f"generated world ({options.world}), simulated shoppers",
         seconds=round(time.perf_counter() - began, 1),
         figures=figures,
         intervals=intervals,
@@ -110,15 +151,17 @@ def run(options: LoopOptions, opened: Callable[[Path], Shop], progress: Progress
             "seed": options.seed,
             "seeds": options.seeds,
             "days": days,
-            "pages": options.pages,
-            "series": series | {"oracle": [round(float(np.mean([each.oracle for each in lived])), 4)] * days},
+            "pages": options.scene.pages,
+            "world": options.world,
+            "series": series | {"oracle": best},
             "spread": ends,
             "shuffled_on": shuffled_on(days),
             "attack_on": attack_on(days),
             "outcomes": [list(each.outcomes) for each in lived],
         },
         notes=(
-            f"utility: expected clicks a page over the last {LAST} days; gains are relative to `frozen`, same seed",
+            f"utility: expected clicks a page, last {LAST} days; gains are relative to `frozen`, on the same pages",
+            "*.gain_whole: the same over all days, the first and those of the accidents among them",
             "gate.*: part of seeds in which the candidate of that accident was not promoted",
             "pushed.*: part of the places that the attack's items got in the week after it",
         ),
@@ -161,22 +204,40 @@ def attack_on(days: int) -> int:
     return round(0.45 * days)
 
 
-def _lived(options: LoopOptions, opened: Callable[[Path], Shop], said: Progress) -> Lived:
-    spec = WorldSpec(n_items=options.items, n_shoppers=options.shoppers, days=options.past, seed=options.seed)
-    world, days = make_world(spec), 7 * options.weeks
-    utility, pushed, oracle, kept = {}, {}, 0.0, _Kept()
+def _all(options: LoopOptions, opened: Callable[[Path], Shop]) -> Iterator[Lived]:
+    """Every seed, in order, in as many processes as are asked for."""
+    seeds = [replace(options, seed=options.seed + number) for number in range(options.seeds)]
+    if options.workers <= 1 or len(seeds) == 1:
+        yield from (_lived(each, opened) for each in seeds)
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(options.workers, len(seeds)), mp_context=fresh) as pool:
+        yield from pool.map(_lived, seeds, [opened] * len(seeds))
+
+
+def _lived(options: LoopOptions, opened: Callable[[Path], Shop]) -> Lived:
+    scene, days = options.scene, 7 * options.weeks
+    spec = WorldSpec(n_items=scene.items, n_shoppers=scene.shoppers, days=scene.past, seed=options.seed)
+    tastes = Tastes(make_world(spec), scene.change, days, options.seed)
+    bazaars: dict[str, Bazaar] = {}
+    kept = _Kept()
     with TemporaryDirectory(prefix="bodega-loop-") as folder:
         for arm in ARMS:
             toml = SETTINGS + ("[updates]\ncounts = false\n" if arm == "frozen" else "")
-            shop = settled(Path(folder) / arm, opened, world, toml)
-            with shop:
+            with settled(Path(folder) / arm, opened, tastes, toml) as shop:
                 shop.learn()
-                bazaar = Bazaar(world, shop, np.random.default_rng([options.seed, 3]), options.pages)
-                told = _live(arm, bazaar, days, said)
-                utility[arm], pushed[arm], oracle = np.array(bazaar.utility), np.array(bazaar.pushed), bazaar.oracle()
+                bazaars[arm] = Bazaar(tastes, shop, options.seed, scene.pages)
+                told = _live(arm, bazaars[arm], days)
                 kept = told if arm == "loop" else kept
     return Lived(
-        utility, pushed, oracle, kept.promoted, kept.rejected, kept.shuffled, kept.attack, tuple(kept.outcomes)
+        utility={arm: np.array(bazaar.utility) for arm, bazaar in bazaars.items()},
+        pushed={arm: np.array(bazaar.pushed) for arm, bazaar in bazaars.items()},
+        best={arm: np.array(bazaar.best) for arm, bazaar in bazaars.items()},
+        promoted=kept.promoted,
+        rejected=kept.rejected,
+        shuffled_stopped=kept.shuffled,
+        attack_stopped=kept.attack,
+        outcomes=tuple(kept.outcomes),
     )
 
 
@@ -194,7 +255,7 @@ class _Kept:
         self.outcomes = []
 
 
-def _live(arm: str, bazaar: Bazaar, days: int, said: Progress) -> _Kept:
+def _live(arm: str, bazaar: Bazaar, days: int) -> _Kept:
     shop, kept = bazaar.shop, _Kept()
     clock = [bazaar.world.end]
     loop, contest = _loop(shop, lambda: clock[0])
@@ -205,7 +266,7 @@ def _live(arm: str, bazaar: Bazaar, days: int, said: Progress) -> _Kept:
         if day == attack_on(days):
             bazaar.attack()
         bazaar.live()
-        clock[0] = bazaar.world.end + bazaar.day * 86_400.0
+        clock[0] = bazaar.world.end + bazaar.day * DAY
         if day == shuffled_on(days) and arm in ("ungated", "loop"):
             plain = shop.workshop.events
             shop.workshop.events = Shuffled(plain, np.random.default_rng(day))  # type: ignore[assignment]
@@ -231,7 +292,6 @@ def _live(arm: str, bazaar: Bazaar, days: int, said: Progress) -> _Kept:
             spoiled = 2
         if spoiled == 2:
             shop.workshop.events, spoiled = plain, 3
-        said.advance()
     return kept
 
 
@@ -253,19 +313,20 @@ def _loop(shop: Shop, now: Callable[[], float]) -> tuple[Loop, DraftedContest]:
 
 def _figures(lived: list[Lived]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     ends = {name: np.array([each.utility[name][-LAST:].mean() for each in lived]) for name in ARMS}
-    ends["oracle"] = np.array([each.oracle for each in lived])
+    ends["oracle"] = np.array([each.best["frozen"][-LAST:].mean() for each in lived])
+    whole = {name: np.array([each.utility[name].mean() for each in lived]) for name in ARMS}
+    whole["oracle"] = np.array([each.best["frozen"].mean() for each in lived])
     figures, intervals = {}, {}
     for name, values in ends.items():
         figures[f"{name}.utility"], intervals[f"{name}.utility"] = _interval(values)
         if name != "frozen":
-            gain = values / ends["frozen"] - 1
+            gain, all_days = values / ends["frozen"] - 1, whole[name] / whole["frozen"] - 1
             figures[f"{name}.utility_gain"], intervals[f"{name}.utility_gain"] = _interval(gain)
+            figures[f"{name}.gain_whole"], intervals[f"{name}.gain_whole"] = _interval(all_days)
     for name in ("counting", "ungated"):
-        over = ends["loop"] / ends[name] - 1
+        over, all_days = ends["loop"] / ends[name] - 1, whole["loop"] / whole[name] - 1
         figures[f"loop.over_{name}"], intervals[f"loop.over_{name}"] = _interval(over)
-    whole = {name: np.array([each.utility[name].mean() for each in lived]) for name in ARMS}
-    overall = whole["loop"] / whole["ungated"] - 1
-    figures["loop.over_ungated.whole"], intervals["loop.over_ungated.whole"] = _interval(overall)
+        figures[f"loop.over_{name}.whole"], intervals[f"loop.over_{name}.whole"] = _interval(all_days)
     worst = {
         name: np.array([(each.utility[name] / each.utility["frozen"]).min() - 1 for each in lived]) for name in ARMS
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -158,11 +158,16 @@ def experiments(
     run_and_show(lambda progress: run(ExperimentsOptions(runs=runs, pages=pages, seed=seed), progress), as_json)
 
 
-@bench.command(epilog="Example: `bodega bench loop --seeds 5 --json`")
+@bench.command(epilog="Example: `bodega bench loop --seeds 8 --json`")
 def loop(
-    seeds: Annotated[int, typer.Option(help="Worlds that are lived through.", min=1, max=100)] = 5,
-    weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 3,
-    pages: Annotated[int, typer.Option(help="Pages a day.", min=20)] = 60,
+    seeds: Annotated[int, typer.Option(help="Worlds that are lived through.", min=1, max=100)] = 8,
+    weeks: Annotated[int, typer.Option(help="Weeks of simulated shoppers.", min=1, max=52)] = 2,
+    world: Annotated[
+        Literal["young", "quiet"],
+        typer.Option(help="`young`: a new shop, goods arrive, tastes turn; `quiet`: nothing changes, few come."),
+    ] = "young",
+    pages: Annotated[int, typer.Option(help="Pages a day.", min=0, show_default="as the world says")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that live through the seeds.", min=1, max=64)] = 2,
     shop: Annotated[
         Path | None, typer.Option("--shop", "-s", help="Keep the figures there, for the console's page *Loop*.")
     ] = None,
@@ -173,7 +178,7 @@ def loop(
     from bodega.bench.loop import LoopOptions, kept, plotted, run
     from bodega.wiring import open_shop
 
-    options = LoopOptions(seeds=seeds, weeks=weeks, pages=pages, seed=seed)
+    options = LoopOptions(world=world, seeds=seeds, weeks=weeks, pages=pages, seed=seed, workers=workers)
 
     def lived(progress: Progress) -> BenchResult:
         found = run(options, open_shop, progress)
