@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -323,3 +324,23 @@ def test_the_command_prints_an_address_that_signs_in(tmp_path: Path) -> None:
         held = shop.keys.list()
         assert [(each.label, each.scopes) for each in held] == [("console", ("admin",))], "one key, used again"
         assert Sessions(shop.folder, shop.keys.list, Console()).redeem(ticket) == held[0]
+
+
+def test_a_ticket_works_once_whichever_worker_is_asked(tmp_path: Path) -> None:
+    shop = House(tmp_path).shop
+    one, other = (Sessions(tmp_path, shop.keys.list, Console()) for _ in range(2))
+    ticket = one.ticket(shop.keys.list()[0].id)
+    found = [each.redeem(ticket) is not None for each in (one, other, one, other)]
+    assert found == [True, False, False, False]
+    old = next((tmp_path / "console.used").iterdir())
+    os.utime(old, (1, 1))
+    assert other.redeem(one.ticket(shop.keys.list()[0].id)) is not None
+    assert not old.exists(), "what is over is swept away"
+
+
+def test_the_trail_names_keys_that_were_made_through_another_server(house: House) -> None:
+    house.sign_in()
+    made = house.web.post("/v1/keys", json={"label": "here", "scopes": ["search"]}, headers=OWN).json()
+    lines = {line["name"]: line for line in house.web.get("/v1/audit?area=keys").json()["lines"]}
+    assert (lines[made["id"]]["who"], lines[made["id"]]["elsewhere"]) == ("ada", False)
+    assert (lines[house.info().id]["who"], lines[house.info().id]["elsewhere"]) == ("", True)

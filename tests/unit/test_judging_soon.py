@@ -44,17 +44,20 @@ def searches() -> list[Event]:
 
 def test_the_queue_says_that_it_is_being_counted_and_then_what_a_whole_count_says(tmp_path, monkeypatch):
     monkeypatch.setattr(door, "PATIENT", 0.01)
-    stores, slow = MemoryStores(), Slow()
-    stores.events = slow
+    slow = Slow()
+    stores = MemoryStores(events=slow)
     stores.catalog.upsert([Item(id=f"i{n}", title=f"Thing {n}") for n in range(2)])
     stores.events.append(searches())
     shop = shop_over(stores, tmp_path / "one")
-    assert shop.queue("ann") == [] and shop.counting and shop.progress().counting
+    assert shop.queue("ann") == []
+    assert shop.counting
+    assert shop.progress().counting
     slow.go.set()
     assert shop._counting is not None
     shop._counting.join(20)
     asked, counting = shop.asked_soon()
-    assert not counting and asked == [("milk", 30), ("bread", 25)], "what too few asked is in no list"
+    assert not counting
+    assert asked == [("milk", 30), ("bread", 25)], "what too few asked is in no list"
     assert [each.query for each in shop.queue("ann")] == ["milk", "bread"]
     other = shop_over(stores, tmp_path / "two")
     other.from_clicks()

@@ -45,6 +45,7 @@ from bodega.service.relations import relation_handlers
 from bodega.service.reviews import review_handlers
 from bodega.service.rules import rule_handlers
 from bodega.service.shoppers import shoppers_handlers
+from bodega.service.squeezing import Squeezed
 
 HEADERS = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Shopper-Token")
 """Headers of ours that a page of another origin may send."""
@@ -99,7 +100,7 @@ def create_app(shop: ShopLike, *, handlers: Sequence[HTTPRouteHandler] = (), hos
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, desk, host or shop.settings.serve.host)
+    app.asgi_handler = Gate(Squeezed(app.asgi_handler), desk, host or shop.settings.serve.host)
     return app
 
 

@@ -7,6 +7,7 @@ the console at once. The trail puts together what each part of the shop writes d
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from bodega.engine.trail import Trail
+from bodega.engine.trail import Line, Trail
 from bodega.errors import BadRequest
 from bodega.protocols import KeyInfo
 from bodega.service import asking
@@ -86,6 +87,8 @@ class AuditLine(msgspec.Struct, frozen=True):
     after: Any = None
     change: int = 0
     """Number of the change in its own trail, where it has one."""
+    elsewhere: bool = False
+    """Was it done through another server? Then who did it stands in that server's trail."""
 
 
 class AuditTrail(msgspec.Struct, frozen=True):
@@ -96,6 +99,7 @@ class AuditTrail(msgspec.Struct, frozen=True):
 
 KEY_TYPES = (Key, KeyList, KeyAsked, KeyMade, KeyRevoked, AuditLine, AuditTrail)
 AUDITED = ("area", "limit")
+EVERY = 100_000
 
 
 def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
@@ -165,10 +169,13 @@ def _lines(desk: Desk, trail: Trail, area: str, limit: int) -> list[AuditLine]:
     """The newest lines of one area, or of all."""
     found: list[AuditLine] = []
     if area in ("", "keys", "settings"):
-        found += [
+        own = [
             AuditLine(each.time, each.who, each.area, each.what, each.name, each.before or None, each.after or None)
             for each in trail.list(area=area, limit=limit)
         ]
+        found += own
+        if area in ("", "keys"):
+            found += _elsewhere(desk.shop.keys.list(), trail.list(area="keys", limit=EVERY))
     if area in ("", "rules"):
         found += [
             AuditLine(each.time, each.who, "rules", each.what, each.rule, each.before, each.after, each.id)
@@ -182,6 +189,21 @@ def _lines(desk: Desk, trail: Trail, area: str, limit: int) -> list[AuditLine]:
             for each in desk.shop.erasures.receipts(limit=limit)
         ]
     return sorted(found, key=_moment, reverse=True)[:limit]
+
+
+def _elsewhere(keys: Sequence[KeyInfo], own: Sequence[Line]) -> list[AuditLine]:
+    """Keys that the store holds and this server's trail does not speak of: made through another server of the shop.
+    (All workers of one machine write one trail, which `Trail` keeps whole; rules, experiments and what was forgotten
+    have theirs in the store.)"""
+    known = {line.name for line in own if line.what == "create"}
+    return [
+        AuditLine(
+            each.created, "", "keys", "create", each.id, None, {"label": each.label, "scopes": list(each.scopes)},
+            elsewhere=True,
+        )
+        for each in keys
+        if each.id not in known
+    ]  # fmt: skip
 
 
 def _experiments(desk: Desk, limit: int) -> list[AuditLine]:

@@ -4,7 +4,8 @@ Its value is `<id of the key>.<end>.<nonce>.<HMAC-SHA256>`: nothing is stored, a
 and it holds no secret of the key. It says no more than the key may now: a key that is revoked ends its sessions within
 two seconds (at once in the process that revoked it). It counts only for requests of the shop's own pages: a browser
 must say `Sec-Fetch-Site: same-origin`, and what changes something must come from the address that it is sent to.
-A ticket is the same for one minute, to be exchanged for a session: `bodega console` prints an address with one.
+A ticket is the same for one minute, to be exchanged for a session: `bodega console` prints an address with one. It
+works once, whichever worker is asked: the first to take it makes a file of its nonce, and there is one file of a name.
 Cost: 3 us a request with a cookie, one list of keys every two seconds. Not for: programs, which send their key.
 """
 
@@ -31,6 +32,8 @@ LENGTH = 32
 TICKET_SECONDS = 60.0
 SHAPE = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{9,12})\.([0-9a-f]{16})\.([0-9a-f]{64})")
 SAFE = ("GET", "HEAD")
+USED = "console.used"
+"""Folder of the tickets that were exchanged in the last minute."""
 USED_LIMIT = 1_000
 
 
@@ -63,7 +66,7 @@ class Sessions:
         return self._signed("session", key, end), end
 
     def ticket(self, key: str) -> str:
-        """What can be exchanged for a session within a minute, once in a process."""
+        """What can be exchanged for a session within a minute, once."""
         return self._signed("ticket", key, self._clock() + TICKET_SECONDS)
 
     def bearer(self, cookies: str) -> KeyInfo | None:
@@ -86,7 +89,7 @@ class Sessions:
         if info is not None:
             now = self._clock()
             self._used = {each: end for each, end in self._used.items() if end > now}
-            if len(self._used) >= USED_LIMIT:
+            if len(self._used) >= USED_LIMIT or not _first(self._path.with_name(USED), ticket):
                 return None
             self._used[ticket] = now + TICKET_SECONDS
         return info
@@ -143,6 +146,23 @@ def _made(path: Path) -> None:
             os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _first(folder: Path, ticket: str) -> bool:
+    """Is this the first process to take the ticket? Where the folder cannot be written, this process's memory must do:
+    then a ticket works once a worker, within its minute."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for each in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another worker was quicker
+                if time.time() - each.stat().st_mtime > 2 * TICKET_SECONDS:
+                    each.unlink()
+        os.close(os.open(folder / ticket.rsplit(".", 2)[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _cookie(header: str) -> str:

@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.enums import MediaType
 
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 
@@ -65,6 +66,25 @@ def answered(
         headers["Content-Encoding"] = "gzip"
         return Response(asset.squeezed, media_type=asset.type, headers=headers)
     return Response(asset.body, media_type=asset.type, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A page without anything of its reader in it, as bytes and gzipped: nothing that a length could tell of."""
+
+    body: bytes
+    squeezed: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Shell:
+        return cls(body, gzip.compress(body, 9, mtime=0))
+
+    def answered(self, request: Request[object, object, State], headers: Mapping[str, str]) -> Response[bytes]:
+        """The page as this browser takes it."""
+        told = {**headers, "Vary": "Cookie, Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.squeezed, media_type=MediaType.HTML, headers={**told, "Content-Encoding": "gzip"})
+        return Response(self.body, media_type=MediaType.HTML, headers=told)
 
 
 def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:

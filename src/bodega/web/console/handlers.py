@@ -12,14 +12,13 @@ from http.cookies import SimpleCookie
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 from bodega.web.console.assets import PREFIX, Assets
 from bodega.web.console.shell import LANGUAGES, PageFacts, render
 from bodega.web.console.vendor import INSTALL, missing
-from bodega.web.files import answered
+from bodega.web.files import Shell, answered
 
 COOKIE = "bodega_lang"
 POLICY = "; ".join(
@@ -59,7 +58,7 @@ def console_handlers(options: ConsoleOptions) -> list[HTTPRouteHandler]:
     """Route handlers of the console, ready for a Litestar application."""
     assets = Assets.load()
     facts = PageFacts(options.shop_name, options.currency, tuple(missing()), INSTALL)
-    pages = {language: render(facts, language, assets) for language in LANGUAGES}
+    pages = {language: Shell.of(render(facts, language, assets)) for language in LANGUAGES}
 
     @get(
         ["/console", "/console/{page:path}"],
@@ -73,10 +72,10 @@ def console_handlers(options: ConsoleOptions) -> list[HTTPRouteHandler]:
         language = next(
             (each for each in (asked, request.cookies.get(COOKIE, ""), options.language) if each in LANGUAGES), "en"
         )
-        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language, "Vary": "Cookie"}
+        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language}
         if asked in LANGUAGES:
             headers["Set-Cookie"] = _cookie(asked)
-        return Response(pages[language], media_type=MediaType.HTML, headers=headers)
+        return pages[language].answered(request, headers)
 
     @get(
         PREFIX + "/{version:str}/{name:path}",

@@ -20,7 +20,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 
 from bodega.errors import BadSettings
-from bodega.web.files import answered
+from bodega.web.files import Shell, answered
 from bodega.web.storefront.assets import Assets
 from bodega.web.storefront.shell import LANGUAGES, PageFacts, render
 
@@ -87,7 +87,7 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
         facets=options.facets,
         shoppers=options.shoppers,
     )
-    pages = {language: render(facts, language, assets) for language in LANGUAGES}
+    pages = {language: Shell.of(render(facts, language, assets)) for language in LANGUAGES}
 
     @get(
         ["/", "/search", "/basket", "/privacy", "/item/{item_id:path}"],
@@ -101,10 +101,10 @@ def storefront_handlers(options: StorefrontOptions) -> list[HTTPRouteHandler]:
         language = next(
             (each for each in (asked, request.cookies.get(COOKIE, ""), options.language) if each in LANGUAGES), "en"
         )
-        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language, "Vary": "Cookie"}
+        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Language": language}
         if asked in LANGUAGES:
             headers["Set-Cookie"] = _cookie(asked)
-        return Response(pages[language], media_type=MediaType.HTML, headers=headers)
+        return pages[language].answered(request, headers)
 
     return [page, _static(assets), _token(options)]
 

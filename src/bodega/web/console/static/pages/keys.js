@@ -83,7 +83,7 @@ async function audit(view, route) {
       empty: empty(t("keys.audit_none"), t("keys.audit_none_why")),
       columns: [
         { key: "time", title: t("keys.time"), cell: (row) => h("span", { title: date(row.time) }, ago(row.time)), width: 140 },
-        { key: "who", title: t("keys.who"), value: (row) => row.who || "–", width: 170 },
+        { key: "who", title: t("keys.who"), value: (row) => row.who || (row.elsewhere ? t("keys.elsewhere") : "–"), width: 170 },
         { key: "area", title: t("keys.area"), value: (row) => t(`keys.area_${row.area}`), cell: (row) => badge(t(`keys.area_${row.area}`)), width: 140 },
         { key: "what", title: t("keys.what"), value: (row) => maybe(`keys.what_${row.what}`, row.what), width: 130 },
         { key: "name", title: t("keys.name"), grow: 2, value: (row) => (row.area === "settings" ? Object.keys(row.after || {}).join(", ") : row.after?.label || row.before?.label || row.name) },
