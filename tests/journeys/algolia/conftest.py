@@ -11,14 +11,12 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 import bodega
 from bodega.schema import Item
@@ -32,7 +30,6 @@ NEEDED = (
     "instantsearch.js/dist/instantsearch.production.min.js",
     "search-insights/dist/search-insights.min.js",
 )
-ARGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
@@ -77,19 +74,6 @@ def npm_packages() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser a file (see the storefront's)."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.skip("no chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'bodega[dev]'")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=chromium, args=ARGS)
-        yield running
-        running.close()
-
-
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves a folder without a word."""
 
@@ -122,7 +106,7 @@ def page_of_the_documents(api: str, key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(npm_packages: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(npm_packages: Path, serving: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A generated world, learned and served; its page, from npm's files, on another port."""
     world = make_world(WorldSpec(n_items=120, n_shoppers=60, days=30))
     folder = tmp_path_factory.mktemp("instantsearch")
@@ -141,58 +125,22 @@ def site(npm_packages: Path, browser: Any, tmp_path_factory: pytest.TempPathFact
         shop.events.record(world.events)
         assert shop.learn().published
         key = shop.keys.create("web", ("search", "events"))
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(shop), host="127.0.0.1", port=0, log_level="warning", ws="none")
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        api = f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        (web / "index.html").write_text(page_of_the_documents(api, key), "utf-8")
-        yield Site(url, api, key, world, shop)
-        server.should_exit = True
-        thread.join(15)
+        with serving(create_app(shop)) as address:
+            api = address.removeprefix("http://")
+            (web / "index.html").write_text(page_of_the_documents(api, key), "utf-8")
+            yield Site(url, api, key, world, shop)
     pages.shutdown()
     pages.server_close()
 
 
-class Watched:
-    """Opens the page and remembers what the browser complained about and whom it asked."""
+@pytest.fixture
+def visit(tabs: Any, site: Site) -> Callable[..., Any]:
+    """Opens pages; the test fails when the console showed an error, or anybody but the shop was asked for anything."""
 
-    def __init__(self, browser: Any, site: Site) -> None:
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self._browser = browser
-        self._site = site
-        self._contexts: list[Any] = []
-
-    def __call__(self, path: str = "/", *, height: int = 1000) -> Any:
-        opened = self._browser.new_context(viewport={"width": 1280, "height": height})
-        self._contexts.append(opened)
-        page = opened.new_page()
-        page.set_default_timeout(8_000)
-        page.on(
-            "console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text)
-        )
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        ours = (self._site.url, f"http://{self._site.api}")
-        page.on("request", lambda request: request.url.startswith(ours) or self.foreign.append(request.url))
-        page.goto(self._site.url + path)
+    def opened(path: str = "/", *, height: int = 1000) -> Any:
+        page = tabs.open((site.url, f"http://{site.api}", "data:"), height=height)
+        page.goto(site.url + path)
         page.wait_for_selector("[data-item]")
         return page
 
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-
-
-@pytest.fixture
-def visit(browser: Any, site: Site) -> Iterator[Callable[..., Any]]:
-    """Opens pages; the test fails when the console showed an error, or anybody but the shop was asked for anything."""
-    watched = Watched(browser, site)
-    yield watched
-    watched.close()
-    assert watched.complaints == []
-    assert [url for url in watched.foreign if not url.startswith("data:")] == []
+    return opened

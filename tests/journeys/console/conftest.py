@@ -9,8 +9,6 @@ page of the console and fails the test on any console error or foreign address. 
 from __future__ import annotations
 
 import os
-import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import uvicorn
 
 import bodega
 from bodega.schema import DeadLetter, Match, Phrase, Redirect, Rule, ShowBanner, When
@@ -29,16 +26,6 @@ from bodega.service import create_app
 from bodega.testing.world import GeneratedWorld, WorldSpec, make_world
 from bodega.web.console import ConsoleOptions, console_handlers
 
-ARGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DAY = 86_400.0
 
 
@@ -64,7 +51,7 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(tmp_path_factory: pytest.TempPathFactory, serving: Callable[..., Any]) -> Iterator[Desk]:
     """A generated world of 120 items, learned and served on a free loopback port, with visits of today."""
     world = make_world(WorldSpec(n_items=120, n_shoppers=60, days=30))
     shift = time.time() - 2 * DAY - world.end
@@ -81,13 +68,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         _furnish(shop, world)
         admin, public = shop.keys.create("console", ("admin",)), shop.keys.create("web", ("search", "events"))
         options = ConsoleOptions(shop.settings.name, shop.settings.language, shop.settings.currency)
-        server, thread = _served(create_app(shop, handlers=console_handlers(options)))
-        port = server.servers[0].sockets[0].getsockname()[1]
-        made = Desk(f"http://127.0.0.1:{port}", shop, world, admin, public)
-        _visits(made)
-        yield made
-        server.should_exit = True
-        thread.join(15)
+        with serving(create_app(shop, handlers=console_handlers(options))) as url:
+            made = Desk(url, shop, world, admin, public)
+            _visits(made)
+            yield made
 
 
 TOML = """# What this shop is called.
@@ -104,17 +88,6 @@ def bodega_toml() -> str:
     from bodega.settings import FILE
 
     return FILE
-
-
-def _served(app: Any) -> tuple[uvicorn.Server, threading.Thread]:
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert server.started
-    return server, thread
 
 
 def _furnish(shop: Any, world: GeneratedWorld) -> None:
@@ -187,57 +160,36 @@ def _reacted(http: httpx.Client, page: dict[str, Any], who: dict[str, str], numb
         assert answer.is_success, answer.text
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser a file, not one a session: while it is open, this thread has a running event loop."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.skip("no chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'bodega[dev]'")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=chromium, args=ARGS)
-        yield running
-        running.close()
-
-
 class Seat:
-    """Opens pages of the console as somebody who is signed in, and remembers what the browser complained about."""
+    """Opens pages of the console as somebody who is signed in."""
 
-    def __init__(self, browser: Any, desk: Desk) -> None:
-        self.browser, self.desk = browser, desk
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.allowed: tuple[str, ...] = ()
-        """Parts of console messages that the test expects."""
-        self._contexts: list[Any] = []
+    def __init__(self, tabs: Any, desk: Desk) -> None:
+        self.tabs, self.desk = tabs, desk
 
     def __call__(self, path: str = "today", *, width: int = 1280, height: int = 900, **context: Any) -> Any:
-        """A page of the console (`today`, `rules?query=milk`), drawn, in a browser context of its own."""
+        """A page of the console (`today`, `rules?query=milk`), drawn, in a browser context that only it has."""
         page = self.page(width=width, height=height, **context)
         self.sign_in(page)
         page.goto(f"{self.desk.url}/console/{path}")
         page.wait_for_selector("main[data-ready]")
         return page
 
-    def page(self, *, width: int = 1280, height: int = 900, **context: Any) -> Any:
+    def page(self, **context: Any) -> Any:
         """An empty page, not signed in."""
-        asked = {"viewport": {"width": width, "height": height}, "reduced_motion": "reduce", **context}
-        opened = self.browser.new_context(**asked)
-        self._contexts.append(opened)
-        page = opened.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda told: told.type in ("error", "warning") and self.complain(told))
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        own = (self.desk.url, "blob:", "data:")
-        page.on("request", lambda asked: asked.url.startswith(own) or self.foreign.append(asked.url))
-        return page
+        return self.tabs.open((self.desk.url, "blob:", "data:"), **context)
 
-    def complain(self, told: Any) -> None:
-        """Note what the browser's console says, with the address that it speaks of."""
-        text = f"{told.text} {told.location.get('url', '')}".strip()
-        if "/v1/live" not in text:  # a stream of events that ends with its page is no news
-            self.complaints.append(text)
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Parts of console messages that the test expects."""
+        return self.tabs.allowed
+
+    @allowed.setter
+    def allowed(self, parts: tuple[str, ...]) -> None:
+        self.tabs.allowed = parts
+
+    @property
+    def complaints(self) -> list[str]:
+        return self.tabs.complaints
 
     def sign_in(self, page: Any) -> None:
         """Put the cookie of a session into the page's context, without the form."""
@@ -247,23 +199,11 @@ class Seat:
         assert answer.ok, answer.text()
         page.add_init_script("localStorage.setItem('bodega.console', '1')")
 
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-
-    @property
-    def unexpected(self) -> list[str]:
-        return [text for text in self.complaints if not any(part in text for part in self.allowed)]
-
 
 @pytest.fixture
-def visit(browser: Any, desk: Desk) -> Iterator[Seat]:
+def visit(tabs: Any, desk: Desk) -> Seat:
     """Opens pages; the test fails when the browser complained, or another host was asked for anything."""
-    seat = Seat(browser, desk)
-    yield seat
-    seat.close()
-    assert seat.unexpected == []
-    assert seat.foreign == []
+    return Seat(tabs, desk)
 
 
 SERIOUS = ("serious", "critical")

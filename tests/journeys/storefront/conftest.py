@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ARGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def _load(name: str) -> Any:
@@ -35,20 +23,6 @@ def _load(name: str) -> Any:
     return sys.modules[full]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser a file, not one a session: while it is open, this thread has a running event loop, and tests of
-    other rooms that start their own would fail."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.skip("no chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'bodega[dev]'")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=chromium, args=ARGS)
-        yield running
-        running.close()
-
-
 @pytest.fixture
 def fakeshop() -> Any:
     """The module with FakeShop, Running and grocery()."""
@@ -61,58 +35,41 @@ def shop(fakeshop: Any) -> Any:
 
 
 @pytest.fixture
-def site(fakeshop: Any, shop: Any) -> Iterator[str]:
+def site(fakeshop: Any, shop: Any, serving: Callable[..., Any], port: int) -> Iterator[str]:
     """Address of the fake shop's storefront."""
-    with fakeshop.Running(shop) as running:
-        yield running.url
+    with serving(fakeshop.app(shop), port) as url:
+        yield url
 
 
-class Watched:
-    """Opens pages and remembers what the browser complained about."""
+class Visit:
+    """Opens pages of the storefront."""
 
-    def __init__(self, browser: Any) -> None:
-        self.browser = browser
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.allowed: tuple[str, ...] = ()
-        self._contexts: list[Any] = []
+    def __init__(self, tabs: Any) -> None:
+        self.tabs = tabs
 
-    def __call__(self, url: str, *, width: int = 1280, height: int = 900, **context: Any) -> Any:
-        """A page in a context of its own, at the address, drawn."""
-        opened = self.browser.new_context(
-            viewport={"width": width, "height": height}, **{"reduced_motion": "reduce", **context}
-        )
-        self._contexts.append(opened)
-        page = opened.new_page()
-        page.set_default_timeout(8000)
-        page.on(
-            "console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text)
-        )
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        host = "/".join(url.split("/")[:3])
-        page.on("request", lambda request: request.url.startswith(host) or self.foreign.append(request.url))
+    def __call__(self, url: str, **context: Any) -> Any:
+        """The page at this address, drawn, in a browser context that only it has."""
+        page = self.tabs.open(("/".join(url.split("/")[:3]), "blob:", "data:"), **context)
         page.goto(url)
         page.wait_for_selector("main[data-ready]")
         return page
 
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Parts of console messages that the test expects."""
+        return self.tabs.allowed
+
+    @allowed.setter
+    def allowed(self, parts: tuple[str, ...]) -> None:
+        self.tabs.allowed = parts
 
     @property
-    def unexpected(self) -> list[str]:
-        return [text for text in self.complaints if not any(part in text for part in self.allowed)]
+    def complaints(self) -> list[str]:
+        return self.tabs.complaints
 
 
 @pytest.fixture
-def visit(browser: Any, site: str) -> Iterator[Callable[..., Any]]:
-    """Opens pages, closed before the site is.
-
-    The test fails when the console showed an error, or another host was asked for anything.
-    """
-    watched = Watched(browser)
-    yield watched
-    watched.close()
-    assert watched.unexpected == []
-    assert watched.foreign == []
+def visit(site: str, tabs: Any) -> Visit:
+    """Opens pages, closed before the site is; the test fails when the browser complained or left the site."""
+    del site
+    return Visit(tabs)

@@ -7,15 +7,12 @@ The storefront's browser tests run against it, so that a page can be tested with
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-import uvicorn
 from litestar import Litestar, Request, Response, delete, get, post
 
 from bodega.web.storefront import StorefrontOptions, storefront_handlers
@@ -563,34 +560,12 @@ def people(shop: FakeShop) -> list[Any]:
     return [events, about, consent, say, me, forget, write, helpful]
 
 
-class Running:
-    """The fake shop with its storefront on a free loopback port."""
-
-    def __init__(self, shop: FakeShop, options: StorefrontOptions | None = None) -> None:
-        self.shop = shop
-        options = options or StorefrontOptions(
-            api_key="bodega_test_key",
-            shop_name="Corner Bodega",
-            shoppers=("household-17",),
-            token=lambda visit: f"token of {visit}",
-        )
-        app = Litestar([*handlers(shop), *storefront_handlers(options)], openapi_config=None)
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none", lifespan="off")
-        )
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-
-    def __enter__(self) -> Running:
-        self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the fake shop did not start")
-            time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+def app(shop: FakeShop, options: StorefrontOptions | None = None) -> Litestar:
+    """The fake shop with its storefront, to be served."""
+    options = options or StorefrontOptions(
+        api_key="bodega_test_key",
+        shop_name="Corner Bodega",
+        shoppers=("household-17",),
+        token=lambda visit: f"token of {visit}",
+    )
+    return Litestar([*handlers(shop), *storefront_handlers(options)], openapi_config=None)

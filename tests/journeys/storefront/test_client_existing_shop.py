@@ -11,12 +11,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import uvicorn
 
 from bodega.schema import Event, Item
 from bodega.service import create_app
@@ -67,7 +66,6 @@ class Harbour:
     page: str
     api: str
     shop: Any
-    complaints: list[str] = field(default_factory=list)
 
     def events(self, kind: str = "") -> list[Event]:
         found = list(self.shop.stores.events._events.values())
@@ -78,54 +76,36 @@ CLIENT = "const { bodega } = await import(document.querySelector('link[rel=modul
 
 
 @pytest.fixture
-def harbour(browser: Any, tmp_path: Path) -> Iterator[Harbour]:
+def harbour(serving: Callable[..., Any], tmp_path: Path) -> Iterator[Harbour]:
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Files))
     origin = f"http://localhost:{files.server_port}"
     serve = Serve(origins=origin, burst=100_000, requests_per_second=100_000.0)
     shop = CannedShop(ITEMS, Settings(serve=serve), tmp_path)
     key = shop.keys.create("pages", ("search", "events"))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(shop, handlers=client_handlers()), host="127.0.0.1", port=0, log_level="warning", ws="none"
-        )
-    )
-    threads = [threading.Thread(target=run, daemon=True) for run in (server.run, files.serve_forever)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    api = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    _Files.filled = {"http://127.0.0.1:7700": api, "YOUR_KEY": key}
-    made = Harbour(origin, api, shop)
-    yield made
+    threading.Thread(target=files.serve_forever, daemon=True).start()
+    with serving(create_app(shop, handlers=client_handlers())) as api:
+        _Files.filled = {"http://127.0.0.1:7700": api, "YOUR_KEY": key}
+        yield Harbour(origin, api, shop)
     files.shutdown()
     files.server_close()
-    server.should_exit = True
-    threads[0].join(15)
+
+
+class Visit:
+    """Opens pages of the shop that was there before."""
+
+    def __init__(self, tabs: Any, harbour: Harbour) -> None:
+        self.tabs, self._harbour = tabs, harbour
+
+    def __call__(self, path: str = "/", **context: Any) -> Any:
+        page = self.tabs.open((self._harbour.page, self._harbour.api, "data:"), **context)
+        page.goto(self._harbour.page + path)
+        return page
 
 
 @pytest.fixture
-def visit(browser: Any, harbour: Harbour) -> Iterator[Callable[..., Any]]:
-    contexts = []
-    allowed: list[str] = []
-
-    def opened(path: str = "/", **more: Any) -> Any:
-        context = browser.new_context(viewport={"width": more.pop("width", 1280), "height": 900}, **more)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(8000)
-        page.on("console", lambda m: m.type in ("error", "warning") and harbour.complaints.append(m.text))
-        page.on("pageerror", lambda error: harbour.complaints.append(f"uncaught: {error}"))
-        page.on("dialog", lambda dialog: (harbour.complaints.append("dialog"), dialog.dismiss()))
-        page.goto(harbour.page + path)
-        return page
-
-    opened.allowed = allowed  # type: ignore[attr-defined]
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [text for text in harbour.complaints if not any(part in text for part in allowed)] == []
+def visit(harbour: Harbour, tabs: Any) -> Visit:
+    """Opens pages, closed before both servers are; the test fails when the browser complained."""
+    return Visit(tabs, harbour)
 
 
 def until(what: Callable[[], Any], seconds: float = 8) -> Any:
@@ -199,7 +179,7 @@ def test_hostile_products_are_text(visit: Any, harbour: Harbour) -> None:
 def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour) -> None:
     from playwright.sync_api import expect
 
-    visit.allowed.append("net::ERR")
+    visit.tabs.allowed = ("net::ERR",)
     page = visit()
     expect(page.locator("#home li")).to_have_count(8)
     page.context.route("**/v1/events", lambda route: route.abort())
@@ -245,7 +225,7 @@ def test_who_wants_not_to_be_followed_is_not(visit: Any, harbour: Harbour) -> No
 
 
 def test_a_key_of_the_page_may_search_and_tell_but_nothing_else(visit: Any, harbour: Harbour) -> None:
-    visit.allowed.append("403")
+    visit.tabs.allowed = ("403",)
     page = visit()
     page.wait_for_selector("#home li")
     asked = "bodega().call('/items', [{id: 'x', title: 'x'}])"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 import bodega
 from bodega.schema import Item
@@ -48,7 +45,7 @@ def drawn(colour: str, number: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def street(tmp_path_factory: pytest.TempPathFactory, serving: Callable[..., Any]) -> Iterator[str]:
     """A shop whose items have pictures in its folder, looked at, learned, served."""
     folder = tmp_path_factory.mktemp("photos") / "shop"
     file = init_shop(folder, Settings(understand=Understand(teacher="none")))
@@ -77,15 +74,8 @@ def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         assert "pictures" in shop.engine.learned.sources
         key = shop.keys.create("storefront", ("search", "events"))
         app = create_app(shop, handlers=storefront_handlers(StorefrontOptions(api_key=key, shop_name="Boards")))
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join(15)
+        with serving(app) as url:
+            yield url
 
 
 @pytest.fixture

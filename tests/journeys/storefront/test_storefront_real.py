@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import uvicorn
 
 import bodega
 from bodega.engine.access import make_token
@@ -29,7 +27,7 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+def street(tmp_path_factory: pytest.TempPathFactory, serving: Callable[..., Any]) -> Iterator[Street]:
     """A generated world, learned and served on a free loopback port."""
     world = make_world(WorldSpec(n_items=120, n_shoppers=60, days=30))
     with bodega.open(tmp_path_factory.mktemp("street") / "shop") as shop:
@@ -44,16 +42,8 @@ def street(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             token=lambda visit: make_token(shop.privacy.secrets, session=visit),
         )
         app = create_app(shop, handlers=storefront_handlers(options))
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Street(f"http://127.0.0.1:{port}", world, shop)
-        server.should_exit = True
-        thread.join(15)
+        with serving(app) as url:
+            yield Street(url, world, shop)
 
 
 @pytest.fixture

@@ -7,10 +7,7 @@ put in by the doors that real ones come through. It learns in the quick way and 
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +16,6 @@ from typing import Any
 
 import pytest
 
-ARGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 LOT = 125
 """Products of one category: what one page shows at once."""
 
@@ -53,24 +49,9 @@ class Besieged:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser a file: while it is open, this thread has a running event loop."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.skip("no chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'bodega[dev]'")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=chromium, args=ARGS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
 def besieged(
-    browser: Any, attacks: Any, tmp_path_factory: pytest.TempPathFactory, quick: Callable[[Path], Path]
+    serving: Callable[..., Any], attacks: Any, tmp_path_factory: pytest.TempPathFactory, quick: Callable[[Path], Path]
 ) -> Iterator[Besieged]:
-    import uvicorn
-
     import bodega
     from bodega.service import create_app
     from bodega.web.console import ConsoleOptions, console_handlers
@@ -88,20 +69,8 @@ def besieged(
             *storefront_handlers(StorefrontOptions(api_key=key, shop_name=texts[8])),
             *console_handlers(ConsoleOptions(shop_name=texts[8])),
         ]
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(shop, handlers=handlers), host="127.0.0.1", port=0, log_level="warning", ws="none"
-            )
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Besieged(f"http://127.0.0.1:{port}", admin, texts, shop)
-        server.should_exit = True
-        thread.join(15)
+        with serving(create_app(shop, handlers=handlers)) as url:
+            yield Besieged(url, admin, texts, shop)
 
 
 def fill(shop: Any, texts: tuple[str, ...]) -> None:
@@ -167,19 +136,22 @@ def product(number: int, text: str) -> Any:
 class Watched:
     """Pages that remember what ran, and whether another host was asked."""
 
-    browser: Any
+    contexts: Any
     watch: str
     markup: str
     base: str
     foreign: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    lent: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
 
     def open(self, **context: Any) -> Any:
-        opened = self.browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **context)
-        opened.add_init_script(self.watch)
-        page = opened.new_page()
-        page.set_default_timeout(15_000)
+        options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **context}
+        lent = self.contexts.lend(options)
+        self.lent.append((lent, options))
+        page = lent.new_page()
+        page.add_init_script(self.watch)
+        page.set_default_timeout(30_000)
         page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
@@ -197,11 +169,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser: Any, besieged: Besieged, attacks: Any) -> Iterator[Watched]:
-    made = Watched(browser, attacks.WATCH, attacks.MARKUP, besieged.url)
+def watched(contexts: Any, besieged: Besieged, attacks: Any) -> Iterator[Watched]:
+    made = Watched(contexts, attacks.WATCH, attacks.MARKUP, besieged.url)
     yield made
-    for context in browser.contexts:
-        context.close()
+    for context, options in made.lent:
+        contexts.back(context, options)
 
 
 def squeezed(text: str) -> str:

@@ -16,10 +16,11 @@ const BY_ITSELF = 3;
 /** What stands below a list of results. @param {Ongoing} ongoing */
 export function more({ page, params, ask, draw, grid }) {
   const box = h("div", { class: "more" });
-  let shown = page.hits.length, total = page.total, left = BY_ITSELF, busy = false;
+  let shown = page.hits.length, total = page.total, left = BY_ITSELF, busy = false, asked = false;
 
   /** @param {boolean} pressed */
   async function load(pressed) {
+    asked ||= pressed; // also while a step comes that scrolling began: it is the one that was pressed for
     if (busy || shown >= total) return;
     busy = true;
     box.setAttribute("aria-busy", "true");
@@ -32,17 +33,19 @@ export function more({ page, params, ask, draw, grid }) {
       if (!next.hits.length) total = shown;
     } catch {
       left = 0;
+      asked = false;
       return announce(t("list_failed"));
     } finally {
       busy = false;
       box.removeAttribute("aria-busy");
     }
-    left = pressed ? BY_ITSELF : left - 1;
+    left = asked ? BY_ITSELF : left - 1;
     params.set("n", String(shown));
     history.replaceState(history.state, "", `/search?${params}`);
     foot();
-    if (pressed) grid.children[at]?.querySelector("a")?.focus();
+    if (asked) grid.children[at]?.querySelector("a")?.focus();
     else announce(t("shown_of", { shown: number(shown), total: number(total) }));
+    asked = false;
   }
 
   function foot() {
