@@ -158,7 +158,7 @@ def suggest(
 )
 def recommend(
     place: Annotated[
-        str, typer.Argument(help="home, popular, trending, repeat, recent, similar, together, basket.")
+        str, typer.Argument(help="home, popular, trending, rare, repeat, recent, similar, together, basket.")
     ] = "home",
     shop: ShopFolder = HERE,
     user: User = "",

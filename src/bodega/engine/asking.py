@@ -63,7 +63,7 @@ class Asks(ABC):
         return self.answer(request)
 
     def recommend(self, place: str = "home", *, user: str = "", session: str = "", k: int = 20) -> Page:
-        """A list for a shopper: home, popular, trending, repeat, recent, category."""
+        """A list for a shopper: home, popular, trending, rare, repeat, recent, category."""
         return self.answer(Request(place=place, user=user, session=session, k=k))
 
     def similar(self, item: str, *, user: str = "", session: str = "", k: int = 20) -> Page:

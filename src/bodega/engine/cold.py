@@ -19,13 +19,14 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bodega.engine.online import Shoppers
-from bodega.engine.places import FALLBACK, Place
-from bodega.engine.shelf import Shelf
+from bodega.engine.places import FALLBACK, RARE, RAREST, Place
+from bodega.engine.shelf import GONE, Shelf
 from bodega.protocols import Source
 from bodega.schema import Context, Request
-from bodega.schema.arrays import Ints
+from bodega.schema.arrays import Flags, Ints
 from bodega.understanding.text.passages import passage
 
 NEWEST = 3
@@ -42,6 +43,13 @@ class _Rests(Protocol):
 
 
 @runtime_checkable
+class _Counts(Protocol):
+    """A source that says how many events speak of each item."""
+
+    events: Ints
+
+
+@runtime_checkable
 class _Reads(Protocol):
     """A source that finds what reads like a text."""
 
@@ -53,6 +61,24 @@ def basis_of(sources: Mapping[str, Source]) -> str:
     """What popularity rests on in this shop: "events", or on its first day "newest" or "order" (of the catalog)."""
     popular: object = sources.get(FALLBACK)
     return popular.basis if isinstance(popular, _Rests) else "events"
+
+
+def rare_of(events: NDArray[np.integer]) -> Flags:
+    """Which items hardly anybody has touched, by the events of each: at most `RARE`, or the least known fifth of a shop
+    in which everything sells; bool, (n_items,)."""
+    level = max(RARE, int(np.quantile(events, RAREST, method="lower"))) if len(events) else RARE
+    rare: Flags = events <= level
+    return rare
+
+
+def rare_rows(sources: Mapping[str, Source], shelf: Shelf) -> Flags:
+    """Which shelf rows hardly anybody has touched, as of the last learn: bool, (len(shelf),). Newer ones are."""
+    popular: object = sources.get(FALLBACK)
+    rare = np.ones(len(shelf), np.bool_)
+    if isinstance(popular, _Counts) and len(popular.events):
+        known = shelf.known_as != GONE
+        rare[known] = rare_of(popular.events)[shelf.known_as[known]]
+    return rare
 
 
 def reading(place: Place, sources: Mapping[str, Source]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +96,8 @@ class Trial:
     """{place: what was found of that, in a sentence}."""
     state: State | None = None
     """What was known of items before the windows."""
+    rare: dict[str, Any] = field(default_factory=dict)
+    """What was chosen for the list of rare items, and by how much (`choosing.Choice`)."""
     verdict: Verdict | None = None
     """May the language model word lost queries anew? None: none was switched on."""
     lesson: JudgedLesson | None = None

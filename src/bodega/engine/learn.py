@@ -22,6 +22,7 @@ import numpy as np
 
 from bodega import __version__, failpoints
 from bodega.engine.answer import Learned
+from bodega.engine.choosing import choose_rare
 from bodega.engine.finding import Rewords, Understands
 from bodega.engine.judged.lesson import JudgedLesson
 from bodega.engine.judging import PlaceReport, Trial, judge_place, judge_rewording, weigh_place
@@ -396,9 +397,11 @@ def _weighed(
     for place in PLACES.values():
         if place.fitted:
             weigh_place(trial, place, progress)
+    rare = choose_rare(trial, progress)
     if parts.rewords is not None:
         trial.verdict = judge_rewording(trial, parts.settings.understand.llm, parts.rewords())
     reports = tuple(judge_place(trial, place, progress) for place in PLACES.values() if place.fitted)
+    reports = (*reports, rare)
     notes = tuple(str(each) for each in (trial.verdict, trial.taught) if each is not None)
     return trial, tuple(report for report in reports if report.cases), notes
 
@@ -460,6 +463,7 @@ def _facts(whole: World, log_facts: LogFacts, trial: Trial, cursor: int) -> dict
         "repeats": trial.repeats,
         "weights": trial.weights,
         "factors": trial.factors,
+        "rare": trial.rare or None,
         "llm": asdict(trial.verdict) if trial.verdict is not None else None,
         "judged": asdict(trial.taught) if trial.taught is not None else None,
         "log": msgspec.to_builtins(log_facts),

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 FALLBACK = "popular"
 """The source that always has an answer: the last rung of every ladder but the plain order of the catalog."""
+RARE = 5
+"""An item that at most so many events of interest speak of is rare."""
+RAREST = 0.2
+"""This part of the items, the least known, is rare in any shop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Place:
     evidence: tuple[str, ...] = ()
     """Event types that can tell what is right here (all interest when empty). What is bought on one visit goes
     together; it says nothing of what could stand in for it."""
+    rare: bool = False
+    """Show only rare items (`cold.rare_of`), and those that came after the last learn."""
     proposes: tuple[str, ...] = ()
     """The sources that may propose candidates (all of them when empty); the others only score."""
 
@@ -74,6 +80,13 @@ PLACES: dict[str, Place] = {
         ),
         Place("repeat", {"repeat": 1.0}, fill=False),
         Place("recent", {"recent": 1.0}, fill=False),
+        # What hardly anybody has found yet. Its weights are chosen apart (`choosing`): no event says what is right.
+        Place(
+            "rare",
+            {"content": 1.0, "dense": 0.3, "sentences": 0.3, "profile": 0.5, "pictures": 0.3},
+            fresh=True,
+            rare=True,
+        ),
         Place("popular", {"popular": 1.0}, personal=False),
         Place("trending", {"popular": 1.0}, personal=False),
         Place(

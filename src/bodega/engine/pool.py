@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bodega import failpoints
+from bodega.engine.cold import rare_rows
 from bodega.engine.finding import Found
 from bodega.engine.health import Health, is_lost, rows_of, scores_of
 from bodega.engine.leaning import Lean
@@ -123,6 +124,14 @@ class Pooling:
         if not is_lost(FALLBACK):
             self.__dict__["_prior"] = known
         return known
+
+    @property
+    def rare(self) -> Flags:
+        """Which shelf rows hardly anybody has touched: (len(shelf),)."""
+        found: Flags | None = self.__dict__.get("_rare")
+        if found is None:
+            found = self.__dict__["_rare"] = rare_rows(self.sources, self.shelf)
+        return found
 
     def known(self, context: Context) -> Flags:
         """Which shelf rows the shopper has had to do with: (len(shelf),)."""

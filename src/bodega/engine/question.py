@@ -91,6 +91,8 @@ class Questioning:
         shelf, photo = self.pooling.shelf, len(context.picture) > 0
         shown = showable(shelf, place, context, seen_too=self.repeats)
         shown[anchors_beside(request, shelf) if place.anchored else []] = False
+        if place.rare:
+            shown &= self.pooling.rare
         allowed = bound.allowed(shown)
         masks, where = _Masks(allowed, chosen.all), chosen.where
         if said is None:

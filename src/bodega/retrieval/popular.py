@@ -73,6 +73,8 @@ class Popular:
         self.recent = self.expected = np.empty(0, np.float32)
         """(n_items,) interest of the last `trend_days`, and what the items' past led to expect: what `rising` compares.
         Empty on a first day."""
+        self.events: Ints = NO_INTS
+        """(n_items,): events of interest of each item, undecayed. Empty in a snapshot that did not keep it."""
         self.leaf = self.order = self.trend = self.shelves = NO_INTS
         self.shelf_starts: Longs = np.zeros(1, np.int64)
         self._latest: tuple[Context, tuple[Ints, Floats]] | None = None
@@ -82,6 +84,7 @@ class Popular:
         log = interest(world.log)
         self.leaf = np.asarray(world.items.leaf_category)
         self.basis, self.level = _level(log, world, self.options)
+        self.events = np.bincount(log.item, minlength=len(world.items)).astype(np.int32)
         self.rising, self.until = self.level, world.until
         if self.basis == "events":
             self.recent, self.expected = _trend(log, world, self.options)
@@ -202,8 +205,8 @@ class Popular:
         return source
 
 
-LATER = ("recent", "expected")
-"""What older snapshots do not hold; they are served without what counts on from there."""
+LATER = ("recent", "expected", "events")
+"""What older snapshots do not hold; they are served without what is made of it."""
 
 ARRAYS = ("level", "rising", "shares", "leaf", "order", "trend", "shelves", "shelf_starts", *LATER)
 

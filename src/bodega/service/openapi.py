@@ -112,7 +112,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
         "A photo to search by: what POST /v1/photo answered, or an address.",
         {"type": "string", "maxLength": asking.IMAGE_LIMIT},
     ),
-    "place": ("Which list: home, popular, trending, repeat, recent, category, basket ...", {"type": "string"}),
+    "place": ("Which list: home, popular, trending, rare, repeat, recent, category, basket ...", {"type": "string"}),
     "user": ("Who asks (pseudonymous id).", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "session": ("The visit.", {"type": "string", "maxLength": asking.NAME_LIMIT}),
     "k": ("How many.", {"type": "integer", "minimum": 1, "maximum": 1000}),

@@ -116,6 +116,11 @@ class GrownPopular(_Counted):
         """What the order rests on (see `Popular`)."""
         return "events" if self.wanted.touched else self.base.basis
 
+    @property
+    def events(self) -> Ints:
+        """Events of each item as of the snapshot (see `Popular`)."""
+        return self.base.events
+
     def found(self, context: Context, k: int) -> Ints:
         with self.view.overlay.lock:
             touched = self.wanted.best(trending=context.place == "trending")

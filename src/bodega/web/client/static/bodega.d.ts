@@ -17,7 +17,7 @@ export interface Options {
   idle?: number;
 }
 
-export type Place = "home" | "popular" | "trending" | "repeat" | "recent" | "category" | "basket" | "similar" | "together" | "search" | (string & {});
+export type Place = "home" | "popular" | "trending" | "rare" | "repeat" | "recent" | "category" | "basket" | "similar" | "together" | "search" | (string & {});
 export type EventType = "impression" | "view" | "click" | "cart" | "purchase" | "search" | "rating" | "dismiss" | "return";
 export type Sort = "relevance" | "price_up" | "price_down" | "newest";
 export type Purpose = "personalisation" | "learning";
