@@ -288,3 +288,16 @@ def test_shares_of_the_list_that_was_ranked_last_are_those_of_a_fresh_fusion(rng
     assert np.allclose(kept.shares(context, ranked), Fusion(weights).shares(context, again), atol=1e-6)
     other = ranked.take(np.arange(10))  # other candidates of the same context are looked at anew
     assert np.array_equal(kept.shares(context, other), Fusion(weights).shares(context, other))
+
+
+def test_what_was_scaled_goes_along_when_the_candidates_are_put_in_another_order(rng):
+    fusion, context = Fusion({"home": {"a": 1.0, "b": 0.5}}), Context(place="home")
+    whole = found(rng.random((300, 2)).tolist(), ("a", "b"))
+    parts, weight = fusion.parts(context, whole)
+    rows = rng.permutation(len(whole)).astype(np.int32)
+    moved = fusion.reordered(whole, rows)
+    again, same = fusion.parts(context, moved)
+    assert np.array_equal(moved.items, whole.items[rows])
+    assert np.array_equal(again, parts[rows])
+    assert np.array_equal(same, weight)
+    assert np.allclose(again, Fusion(fusion.weights).parts(context, moved)[0], atol=1e-6)

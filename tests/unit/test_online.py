@@ -205,3 +205,22 @@ def test_a_click_after_signing_in_ends_what_the_visit_was_shown() -> None:
     seen(states, user="u", session="s")
     states.observe([event(1, "a", "impression"), event(2, "b", "impression"), event(3, "a", user="u")])
     assert looked(states, user="u", session="s") == ["b"]
+
+
+def test_a_history_read_after_every_event_is_the_one_read_at_the_end() -> None:
+    rng = random.Random(11)
+    events = [
+        event(number, rng.choice("abcdefxyz"), rng.choice(["click", "purchase", "dismiss"])) for number in range(90)
+    ]
+    rng.shuffle(events)
+    read_often, read_once = shoppers(limit=25), shoppers(limit=25)
+    for states in (read_often, read_once):
+        states.history("", "s", TABLE)
+    for each in events:
+        read_often.observe([each])
+        read_often.history("", "s", TABLE)
+        read_once.observe([each])
+    often, once = read_often.history("", "s", TABLE), read_once.history("", "s", TABLE)
+    assert len(once.items) > 10
+    for name in ("items", "times", "actions", "disliked"):
+        assert np.array_equal(getattr(often, name), getattr(once, name)), name

@@ -2,8 +2,9 @@
 
 Everything is kept as the newest few of a sorted set, so whatever order events come in, and however often, the state is
 that of a sorted replay: what falls out is always the oldest, and what falls out once would fall out again.
-Kept as columns, names shared: 20 bytes a moment instead of 250 as tuples in a list and a set.
-Cost: 500 stored steps become a state in .7 ms; an event is one bisection. Not for: who is in memory (`online`).
+Kept as columns, names shared: 24 bytes a moment instead of 250 as tuples in a list and a set.
+Cost: 500 stored steps become a state in .7 ms; an event is one bisection, and the next page's arrays 30 us.
+Not for: who is in memory (`online`).
 """
 
 from __future__ import annotations
@@ -62,14 +63,20 @@ class History:
 
 
 class Moments:
-    """The newest few of a sorted set of moments, as columns."""
+    """The newest few of a sorted set of moments, as columns.
 
-    __slots__ = ("codes", "names", "times")
+    The rows of the names in the table that they were last asked of go along: 500 look-ups in a dictionary of 100,000
+    names take .3 ms, and whoever clicks five times a second is answered anew after each click.
+    """
+
+    __slots__ = ("_rows", "_table", "codes", "names", "times")
 
     def __init__(self) -> None:
         self.times = array("d")
         self.names: list[str] = []
         self.codes = bytearray()
+        self._table: ItemTable | None = None
+        self._rows = array("i")
 
     def __len__(self) -> int:
         return len(self.times)
@@ -86,8 +93,10 @@ class Moments:
         self.times.insert(at, time)
         self.names.insert(at, sys.intern(name))
         self.codes.insert(at, code)
+        if self._table is not None:
+            self._rows.insert(at, self._table.index.get(name, -1))
         if size >= most:
-            del self.times[0], self.names[0], self.codes[0]
+            del self.times[0], self.names[0], self.codes[0], self._rows[:1]
         return True
 
     def fill(self, moments: Iterable[Moment], most: int) -> None:
@@ -96,6 +105,15 @@ class Moments:
         self.times = array("d", [time for time, _, _ in both])
         self.names = [sys.intern(name) for _, name, _ in both]
         self.codes = bytearray(code for _, _, code in both)
+        self._table, self._rows = None, array("i")
+
+    def rows(self, table: ItemTable) -> Ints:
+        """(n,) the row of each name in this table, -1 where it has none."""
+        if self._table is not table:
+            row_of = table.index.get
+            self._rows = array("i", [row_of(name, -1) for name in self.names])
+            self._table = table
+        return np.array(self._rows, np.int32)
 
 
 class Doings:
@@ -162,13 +180,15 @@ class Doings:
         """Interest and dislike against a second, small table, kept until something changes."""
         held = self._beside
         if held is None or held[0] is not table:
-            self._beside = held = (table, _resolve(self._moments, table))
+            row_of = table.index.get
+            rows = np.array([row_of(name, -1) for name in self._moments.names], np.int32)
+            self._beside = held = (table, _resolve(self._moments, rows))
         return held[1]
 
     def resolved(self, table: ItemTable) -> History:
         """Against this table; made again only where something changed."""
         if self._table is not table:
-            self._history, self._table = _resolve(self._moments, table), table
+            self._history, self._table = _resolve(self._moments, self._moments.rows(table)), table
             self._looked = self._told = False
         if not self._looked:
             self._history, self._looked = _looked(self._history, self._shown, table), True
@@ -188,11 +208,10 @@ def _searches(asked: Moments) -> Searches:
     return tuple((asked.times[at], words[at]) for at in first[-SEARCHES:])
 
 
-def _resolve(moments: Moments, table: ItemTable) -> History:
+def _resolve(moments: Moments, rows: Ints) -> History:
+    """The history of these moments; `rows` (n,) are those of a table, -1 for what it does not hold."""
     if not len(moments):
         return History()
-    row_of = table.index.get
-    rows = np.array([row_of(name, -1) for name in moments.names], np.int32)
     times, codes = np.array(moments.times, np.float64), np.frombuffer(bytes(moments.codes), np.int8)
     known = rows >= 0
     liked = known & _IS_ACTIVE[codes]

@@ -8,7 +8,7 @@ Cost: one lookup a candidate. Not for: places that the weighted sum orders.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class OnShelf:
         if not len(candidates) or not self.serves(candidates):
             return self.recipe.fusion.rank(context, candidates)
         rows, score = self.ranker.order(context, self._known(candidates))
-        return Candidates(candidates.items[rows], candidates.scores[rows], score, candidates.sources)
+        return replace(self.recipe.fusion.reordered(candidates, rows), score=score)
 
     def serves(self, candidates: Candidates) -> bool:
         return self.ranker.serves(candidates)

@@ -51,13 +51,13 @@ class Bags:
         if not len(seeds) or not len(items):
             return out
         place, words, held = self._flat(seeds)
-        known, column = np.unique(words, return_inverse=True)
-        profile = np.zeros((len(known) + 1, len(seeds)), np.float32)
-        profile[column, place] = held  # the last row stays empty: words that no seed has
+        column = np.full(self.n_words, -1, np.int32)  # 20 us for 50,000 words; sorting the seeds' words takes 60
+        column[words] = np.arange(len(words), dtype=np.int32)
+        profile = np.zeros((len(words), len(seeds)), np.float32)
+        profile[column[words], place] = held
         place, words, held = self._flat(items)
-        at = np.searchsorted(known, words)
-        shared = at < len(known)
-        shared[shared] = known[at[shared]] == words[shared]
+        at = column[words]
+        shared = at >= 0
         place, at, held = place[shared], at[shared], held[shared]
         rows = sparse.csr_matrix(
             (held, at, np.searchsorted(place, np.arange(len(items) + 1))), (len(items), len(profile))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bodega.features.feature import Asked
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Flags, Floats, Ints, Longs
 
 DEEPEST = 200
 """How far back in the history a touch is looked for, in events."""
@@ -31,7 +31,7 @@ class Habits:
         leaves = state.leaf[newest]
         facts = (
             np.log1p(len(context.history)),
-            len(np.unique(leaves)) / len(newest) if len(newest) else 0.0,
+            np.count_nonzero(np.bincount(leaves + 1)) / len(newest) if len(newest) else 0.0,
             float(asked.weights @ state.percentile(asked.seeds)) if len(asked.seeds) else 0.5,
             np.log1p(len(context.items)),
         )
@@ -54,11 +54,11 @@ class Touched:
         out = np.zeros((4, len(items)), np.float32)
         if not len(history) or not len(items):
             return out
-        known, first, times = np.unique(history, return_index=True, return_counts=True)
-        at = np.minimum(np.searchsorted(known, items), len(known) - 1)
-        mine = np.flatnonzero(known[at] == items)
-        out[0, mine] = 1 / (1 + first[at[mine]])
-        out[1, mine] = np.log1p(times[at[mine]])
+        same = items[:, None] == history  # 100 x 200 comparisons take 10 us, three sorts of the history 90
+        times = np.count_nonzero(same, axis=1)
+        mine = np.flatnonzero(times)
+        out[0, mine] = 1 / (1 + same[mine].argmax(axis=1))
+        out[1, mine] = np.log1p(times[mine])
         out[2] = _closeness(state.leaf[history], state.leaf[items])
         out[3] = _closeness(state.brand[history], state.brand[items])
         return out
@@ -80,10 +80,8 @@ class Affinity:
 
 def _closeness(past: Ints, codes: Ints) -> Floats:
     """1 / (1 + place of the first equal code in `past`), 0 where there is none; -1 equals nothing."""
-    known, first = np.unique(past, return_index=True)
-    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    hit = (known[at] == codes) & (codes >= 0)
-    out: Floats = np.where(hit, 1 / (1 + first[at]), 0).astype(np.float32)
+    first, hit = _first(past, codes)
+    out: Floats = np.where(hit, 1 / (1 + first), 0).astype(np.float32)
     return out
 
 
@@ -91,8 +89,14 @@ def _share(past: Ints, weights: Floats, codes: Ints) -> Floats:
     """Sum of the weights of the equal codes in `past`."""
     if not len(past):
         return np.zeros(len(codes), np.float32)
-    known, place = np.unique(past, return_inverse=True)
-    total = np.bincount(place, weights=weights)
-    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    out: Floats = np.where((known[at] == codes) & (codes >= 0), total[at], 0).astype(np.float32)
+    total = np.bincount((past[:, None] == past).argmax(axis=1), weights=weights, minlength=len(past))
+    first, hit = _first(past, codes)
+    out: Floats = np.where(hit, total[first], 0).astype(np.float32)
     return out
+
+
+def _first(past: Ints, codes: Ints) -> tuple[Longs, Flags]:
+    """(place of the first equal code in `past`, is there one?), (len(codes),) each; -1 equals nothing."""
+    same = codes[:, None] == past
+    first = same.argmax(axis=1)
+    return first, same.any(axis=1) & (codes >= 0)

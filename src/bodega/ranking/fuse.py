@@ -148,7 +148,16 @@ class Fusion:
         if context.traits:
             weight = adjusted(weight, candidates.sources, self.factors.get(place, DEFAULT), context.traits)
         weight[speaks & (weight == 0)] = TIE_BREAK
-        return z_scores(candidates.scores, self.k), weight
+        parts = z_scores(candidates.scores, self.k)
+        self._latest = (context, candidates.scores, parts, weight)
+        return parts, weight
+
+    def reordered(self, candidates: Candidates, rows: Ints) -> Candidates:
+        """These rows of the candidates; what was worked out for them is kept: a page asks again, for its reasons."""
+        ranked, latest = candidates.take(rows), self._latest
+        if latest is not None and latest[1] is candidates.scores:
+            self._latest = (latest[0], ranked.scores, latest[2][rows], latest[3])
+        return ranked
 
     def to_json(self) -> bytes:
         """Equal fusions give equal bytes."""

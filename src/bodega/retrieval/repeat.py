@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bodega.retrieval._index import interest, load_facts, only, save_arrays, save_facts, top_k
+from bodega.retrieval._index import interest, load_facts, numbered, only, save_arrays, save_facts, top_k
 from bodega.schema import EVENT_CODES, Candidates, Context, ItemTable, Log, World
 from bodega.schema.arrays import Doubles, Floats, Ints
 from bodega.schema.table import mapped
@@ -92,7 +92,7 @@ class Repeat:
     def _mine(self, context: Context) -> tuple[Ints, Floats]:
         """Each item the shopper bought, ascending, and its score."""
         bought = context.actions == PURCHASE
-        mine, owner = np.unique(context.history[bought], return_inverse=True)
+        mine, owner = numbered(context.history[bought], len(self.propensity))
         count = np.bincount(owner, minlength=len(mine))
         if self.options.plain or not len(mine):
             return mine.astype(np.int32), count.astype(np.float32)
@@ -102,7 +102,7 @@ class Repeat:
         score -= self.options.rhythm * self._overdue(mine, owner, count, age)
         return mine.astype(np.int32), score.astype(np.float32)
 
-    def _overdue(self, mine: Ints, owner: NDArray[np.intp], count: NDArray[np.intp], age: Doubles) -> Doubles:
+    def _overdue(self, mine: Ints, owner: Ints, count: NDArray[np.intp], age: Doubles) -> Doubles:
         """log(days since the last purchase / days of the rhythm) where that is positive, else 0."""
         newest, oldest = np.empty(len(mine)), np.empty(len(mine))
         newest[owner] = age  # histories are oldest first: the last one written stays
