@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
 import msgspec
@@ -19,8 +21,9 @@ from bodega.adapters.sql import SqlStore
 from bodega.adapters.streams import address_of, open_publisher, open_stream
 from bodega.engine.deadline import Patient
 from bodega.engine.erasure import LEDGER
-from bodega.engine.learn import Opened, Parts, Unneeded, open_learned
+from bodega.engine.learn import Parts, Unneeded, open_learned
 from bodega.engine.photo import LARGEST, Photos, Sight
+from bodega.engine.served import Handed
 from bodega.engine.shop import Shop
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.warming import warm
@@ -28,8 +31,9 @@ from bodega.errors import BadPicture, EndpointFailed, NotAShop
 from bodega.events.border import Border
 from bodega.events.consuming import Consumer, Consuming
 from bodega.events.pseudonyms import Secrets, another_key
-from bodega.protocols import Encoder, EncoderInfo, News, Progress, Publisher, Source
+from bodega.protocols import Encoder, EncoderInfo, Progress, Publisher, Source
 from bodega.ranking.fit import FEWEST
+from bodega.retrieval.appeal import Appeal
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative, CollaborativeOptions
 from bodega.retrieval.content import Content, ContentOptions
@@ -62,6 +66,9 @@ from bodega.understanding.text.adapters import Adapted, adapt
 from bodega.understanding.text.cached import CachedEncoder, KeptEncoder
 from bodega.understanding.text.pretrained import best_installed, open_encoder
 from bodega.understanding.text.training import TrainingOptions, train
+
+if TYPE_CHECKING:
+    from bodega.adapters.ring import Ring
 
 DATABASE = "shop.db"
 VECTORS = "vectors"
@@ -125,22 +132,45 @@ def publisher_of(settings: Settings, url: str = "") -> Publisher:
     return open_publisher(url or settings.streams.url)
 
 
-def open_snapshot(folder: Path) -> Opened:
-    """The current snapshot, verified, open and warm, without opening the shop's stores: what forked workers share.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What workers that are forked from one process have in common."""
 
-    Raises NotLearned, SnapshotCorrupt.
+    handed: Handed
+    news: Path
+    place: int
+    """How far the ring of news had come before anything was counted."""
+
+    def open(self, shop: Shop) -> None:
+        """Go on from here: called by a worker with the shop that it opened for itself."""
+        shop.served.inherit(self.handed, open_news(self.news, place=self.place))
+
+
+def open_shared(folder: Path, news: Path, rehearse: Callable[[Shop], object]) -> Shared:
+    """The current snapshot, verified, open and warm, with what was counted since: for processes that will be forked.
+
+    The stores are closed again before this returns: nothing that is open, no thread and no lock crosses a fork.
+    `rehearse` is given the shop meanwhile and does with it what a worker will do, so that what that loads is shared.
+    Raises NotLearned, SnapshotCorrupt, StoreError.
     """
     settings = settings_room.load(folder)
     opened = open_learned(Snapshots.of(folder, settings.snapshots.url), parts_of(settings, folder))
     warm(opened, settings)
-    return opened
+    with closing(open_news(news)) as ring:
+        place = ring.place
+    with open_shop(folder, create=False) as shop:
+        handed = shop.served.hand(opened)
+        shop.served.take(handed)
+        rehearse(shop)
+    return Shared(handed, news, place)
 
 
-def open_news(path: Path, *, fresh: bool = False) -> News:
-    """The ring of news in a file, for the processes of one machine that serve the same shop; `fresh` begins it."""
+def open_news(path: Path, *, fresh: bool = False, place: int | None = None) -> Ring:
+    """The ring of news in a file, for the processes of one machine that serve the same shop; `fresh` begins it, `place`
+    goes on from there (default: from now on)."""
     from bodega.adapters.ring import Ring  # needs a POSIX system, as does everything that has several workers
 
-    return Ring.create(path) if fresh else Ring(path)
+    return Ring.create(path) if fresh else Ring(path, place)
 
 
 def init_shop(folder: Path, chosen: Settings | None = None) -> Path:
@@ -290,7 +320,8 @@ def _chosen(settings: Settings) -> dict[str, Made]:
         )
     }
     more = (more if settings.learn.more else {}) | (known if settings.learn.knowledge else {})
-    return more | (neural if settings.learn.neural else {})
+    shown: dict[str, Made] = {"appeal": (Appeal, Appeal.load)} if settings.learn.appeal else {}
+    return more | shown | (neural if settings.learn.neural else {})
 
 
 class _Own:

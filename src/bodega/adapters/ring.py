@@ -40,8 +40,11 @@ _CAPACITY, _CLAIMED, _HEAD, _BIRTH = 1, 2, 3, 4
 class Ring:
     """Implements `protocols.News` between the processes of one machine; threads may share one."""
 
-    def __init__(self, path: Path) -> None:
-        """Join the ring in this file, from now on. Raises StoreError for a file that is none."""
+    def __init__(self, path: Path, place: int | None = None) -> None:
+        """Join the ring in this file, from a `place` noted before (None: from now on).
+
+        Raises StoreError for a file that is none.
+        """
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         size = os.fstat(self._file).st_size
         try:
@@ -59,7 +62,12 @@ class Ring:
         self._me = int.from_bytes(os.urandom(4), "little")
         self._lock = threading.Lock()
         self._reading = threading.Lock()
-        self._at = int(self._words[_HEAD])
+        self._at = int(self._words[_HEAD]) if place is None else place
+
+    @property
+    def place(self) -> int:
+        """How far this reader has come."""
+        return self._at
 
     @classmethod
     def create(cls, path: Path, capacity: int = CAPACITY) -> Self:

@@ -17,6 +17,7 @@ from bodega.errors import BadRequest, BadSettings, NotLearned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from litestar import Litestar
     from litestar.handlers import HTTPRouteHandler
 
     from bodega.engine.shop import Shop
@@ -100,19 +101,20 @@ def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool
     from bodega.service import create_app, run
     from bodega.service.nursery import Brood, preload
     from bodega.service.telemetry import log_to
-    from bodega.wiring import open_news, open_snapshot
+    from bodega.wiring import open_shared
 
     log_to()
-    opened = open_snapshot(folder)
-    preload()
+
+    def application(shop: Shop) -> Litestar:
+        handlers = [*(_storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []), *_client()]
+        return create_app(shop, handlers=[*handlers, *_console(shop)], host=host)
+
+    shared = open_shared(folder, Path(given.news), lambda shop: preload(application(shop)))
 
     def work(answers: Callable[[], None]) -> None:
         with shop_at(folder) as shop:
-            shop.join(open_news(Path(given.news)))
-            shop.reload(opened)
-            handlers = [*(_storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []), *_client()]
-            handlers += _console(shop)
-            app = create_app(shop, handlers=handlers, host=host)
+            shared.open(shop)
+            app = application(shop)
             run(app, host=host, listener=given.listener, started=lambda _: answers(), renew=shop.reload)
 
     return Brood(given.count, work).run()

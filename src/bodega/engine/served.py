@@ -12,32 +12,33 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from bodega import failpoints
 from bodega.engine import browse
-from bodega.engine.answer import Engine
+from bodega.engine.answer import Engine, Learned
 from bodega.engine.correcting import FOLDER as CORRECTIONS
 from bodega.engine.correcting import Correcting, forget_corrections
-from bodega.engine.hearing import Kind
+from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.intake import Stores
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import Opened, Parts, open_learned
 from bodega.engine.live import Overlay
 from bodega.engine.online import Shoppers
 from bodega.engine.privacy import Privacy
-from bodega.engine.remembering import remember
+from bodega.engine.remembering import Remembered, remember
 from bodega.engine.reviews import Reviews, load_opinions
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.vitals import warned
 from bodega.engine.warming import ask_around
 from bodega.errors import NotLearned
-from bodega.protocols import EventRows
-from bodega.schema import Event
+from bodega.events.people import PeopleState
+from bodega.protocols import EventRows, News
+from bodega.schema import Event, Item
 from bodega.settings import Settings
 
 COUNTED = 100_000
@@ -58,7 +59,45 @@ class ServedShop(Protocol):
     reviews: Reviews
 
     def restock(self) -> None: ...
+    def join(self, news: News) -> None: ...
     def told(self, kind: Kind, body: bytes = b"") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handed:
+    """What a process counted before it was forked: its children go on from there, and share what they do not change."""
+
+    opened: Opened
+    """As it was opened: nothing was counted on top of it."""
+    learned: Learned
+    """The same with counts of its own since."""
+    remembered: Remembered
+    shelf: Shelf
+    cursor: int
+    waiting: frozenset[str]
+    people: PeopleState
+    """Who may be learned from, as of the counting."""
+
+
+@dataclass(slots=True, eq=False)
+class _Slept:
+    """What was told while nobody was there to hear it."""
+
+    events: list[Event] = field(default_factory=list)
+    stale: bool = False
+    """Was too much told, or that what was counted does not hold any more?"""
+
+    def observe(self, events: Sequence[Event]) -> None:
+        self.events.extend(events)
+
+    def forget(self) -> None:
+        self.stale = True
+
+    def restock(self) -> None:
+        """The catalog is looked at in any case."""
+
+    def stepped(self, told: bytes) -> None:
+        """Steps are read from where they are kept."""
 
 
 class Served:
@@ -90,7 +129,7 @@ class Served:
             self.reload()
             engine = self.now
         if engine is None:
-            raise NotLearned("this shop has not learned yet", where=str(self._shop.folder), next="run `bodega learn`")
+            raise NotLearned("this shop has not learned yet", code="learn.never_served", where=str(self._shop.folder), next="run `bodega learn`")
         return engine
 
     @property
@@ -133,6 +172,60 @@ class Served:
             shop.restock()
             return opened.learned.snapshot
 
+    # -- handed from a process to those that are forked from it -----------------------------------------------------
+
+    def hand(self, opened: Opened) -> Handed:
+        """Count what happened since the snapshot, for processes that are forked from this one. Serves nothing."""
+        shop = self._shop
+        shop.privacy.refresh()
+        people = shop.privacy.state
+        learned = replace(opened.learned, ordering=opened.learned.ordering.apart(), live=self._counted_since(opened))
+        self._catching = None
+        remembered = remember(learned.ordering, opened, self._stored_since(opened))
+        cursor, changes = shop.stores.catalog.changes(opened.cursor)
+        shelf, waiting = Shelf.of(opened.items), set[str]()
+        if changes:
+            shop.knowledge.open(opened.folder)
+            shop.knowledge.refresh()
+            changes, waiting = _at_once(changes, 0, set())
+            learned = replace(learned, warnings=warned(learned.warnings, 0, len(waiting), DELTA_LIMIT))
+            shelf = shelf.with_changes(changes, shop.knowledge.fill)
+        browse.prepare(shelf)
+        return Handed(opened, learned, remembered, shelf, cursor, frozenset(waiting), people)
+
+    def inherit(self, handed: Handed, news: News) -> str:
+        """Go on from what the process that forked this one counted; `news`: everything told since.
+
+        Where that does not hold any more (another snapshot, somebody was erased, too much was told) it is all counted
+        anew, from the snapshot as it was handed.
+        """
+        shop, slept = self._shop, _Slept()
+        Hearing(news, slept).catch_up()
+        shop.join(news)
+        shop.privacy.refresh()
+        current = handed.opened.learned.snapshot == self._snapshots.current()
+        if not current or slept.stale or shop.privacy.state != handed.people:
+            return self.reload(handed.opened)
+        return self.take(handed, slept.events)
+
+    def take(self, handed: Handed, slept: Sequence[Event] = ()) -> str:
+        """Serve what was handed, and what was acknowledged since."""
+        shop, opened = self._shop, handed.opened
+        with self.lock:
+            learned = replace(handed.learned, correcting=self._corrected_since(opened))
+            shop.reviews.opinions = load_opinions(self._snapshots.folder / learned.snapshot)
+            if failpoints.ON:
+                failpoints.reach("shop.reload")
+            self.now = Engine(learned, handed.shelf, shop.shoppers, shop.settings)
+            self._cursor, self.waiting = handed.cursor, set(handed.waiting)
+            shop.knowledge.open(opened.folder)
+            fresh = list(shop.privacy.taught(self.fresh(slept)))
+            if learned.live is not None:
+                learned.live.heard(fresh)
+            handed.remembered.add(learned.ordering, opened, fresh)
+            shop.restock()
+            return learned.snapshot
+
     def _counted_since(self, opened: Opened) -> Overlay | None:
         """What happened since the snapshot, counted from the stored events; None where that is switched off.
 
@@ -174,11 +267,8 @@ class Served:
             cursor, changes = shop.stores.catalog.changes(self._cursor)
             if not changes:
                 return
-            engine, waiting = self.now, set(self.waiting)
-            if len(engine.shelf.changed) + len(changes) > DELTA_LIMIT:
-                waiting.update(name for name, item in changes if item is not None)
-                changes = [change for change in changes if change[1] is None]
-            waiting.difference_update(name for name, _ in changes)
+            engine = self.now
+            changes, waiting = _at_once(changes, len(engine.shelf.changed), self.waiting)
             told = warned(engine.learned.warnings, len(self.waiting), len(waiting), DELTA_LIMIT)
             shelf = engine.shelf.with_changes(changes, shop.knowledge.fill)
             engine = Engine(replace(engine.whole, warnings=told), shelf, shop.shoppers, shop.settings)
@@ -240,3 +330,16 @@ class Served:
     def close(self) -> None:
         if self.correcting is not None:
             self.correcting.close()
+
+
+Changes = list[tuple[str, Item | None]]
+
+
+def _at_once(changes: Changes, already: int, waiting: Set[str]) -> tuple[Changes, set[str]]:
+    """(the changes that act at once, the items that wait for the next `learn`); `already`: changes on the shelf."""
+    after = set(waiting)
+    if already + len(changes) > DELTA_LIMIT:
+        after.update(name for name, item in changes if item is not None)
+        changes = [change for change in changes if change[1] is None]
+    after.difference_update(name for name, _ in changes)
+    return changes, after

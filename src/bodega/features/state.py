@@ -171,6 +171,10 @@ class State:
             bags=self.bags.with_blank(),
         )
 
+    def apart(self) -> Self:
+        """The same state with counters of its own: what is written to one is not in the other."""
+        return replace(self, counts=self.counts.copy(), clock=self.clock.copy(), first=self.first.copy())
+
     def save(self, folder: Path) -> None:
         """Flat arrays; equal states give equal bytes."""
         for name in ARRAYS:

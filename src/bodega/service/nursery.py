@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from bodega.service.metrics import worker_gone
 from bodega.service.telemetry import LOGGER
@@ -165,11 +166,11 @@ class Brood:
         return 1 if late or not self._told else 0
 
 
-def preload() -> None:
-    """Load what the first application of a process loads, so that forked workers share it: 10 MB each."""
-    from litestar import Litestar
+def preload(app: Any) -> None:
+    """Load what serving an application loads (event loop, protocol), so that forked workers share it."""
+    from bodega.service.server import configured
 
-    Litestar([], openapi_config=None)
+    configured(app).load()
 
 
 @contextlib.contextmanager

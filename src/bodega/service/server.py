@@ -131,24 +131,29 @@ def run(
             LOGGER.warning(
                 "reachable from other machines without TLS: put a proxy in front", extra={"facts": {"host": host}}
             )
-        config = uvicorn.Config(
-            app,
-            loop="auto",
-            http=_Prompt,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=GRACE,
-            limit_concurrency=CONNECTIONS,
-        )
+        config = configured(app)
         server = _Server(config)
         with _switching(SWITCH), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_serve(server, listener, started, renew))
+
+
+def configured(app: Any) -> uvicorn.Config:
+    """How an application is served, nothing of which is open yet."""
+    return uvicorn.Config(
+        app,
+        loop="auto",
+        http=_Prompt,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=CONNECTIONS,
+    )
 
 
 @contextlib.contextmanager

@@ -74,9 +74,13 @@ class Ordering:
 
     def with_blank(self) -> Self:
         """The same rankers over a state that ends in a blank item, for those that are newer than it."""
-        if self.state is None:
-            return self
-        state = self.state.with_blank()
+        return self if self.state is None else self._over(self.state.with_blank())
+
+    def apart(self) -> Self:
+        """The same rankers over a state of their own: what is written to it leaves this one as it is."""
+        return self if self.state is None else self._over(self.state.apart())
+
+    def _over(self, state: State) -> Self:
         rankers = {
             place: replace(ranker, recipe=replace(ranker.recipe, state=state)) for place, ranker in self.rankers.items()
         }
