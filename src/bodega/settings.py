@@ -103,6 +103,9 @@ class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     knowledge: bool = False
     """Learn the shop's knowledge graph (what goes with what, what could stand in for it, what it is for), show it on
     product pages and propose from it; about a minute on 12,000 items."""
+    appeal: bool = False
+    """Learn what is taken of what is shown, too (source `appeal`): for shops that record impressions with their places
+    and learn often from lists they made themselves (docs/loop.md)."""
     taught_cases: Annotated[int, msgspec.Meta(ge=0)] = 1_000
     """At most this many cases of the validation window teach a list's learned ranker; 0: weighted sums everywhere."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bodega.protocols import Encoder, EncoderInfo, Source
+from bodega.retrieval.appeal import Appeal
 from bodega.retrieval.asked import Asked
 from bodega.retrieval.collaborative import Collaborative
 from bodega.retrieval.content import Content
@@ -104,6 +105,7 @@ SOURCES: tuple[type[Source], ...] = (
     Matrix,
     Graph,
     Slim,
+    Appeal,
     Substitutes,
     Complements,
     SmallKnowledge,

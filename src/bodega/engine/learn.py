@@ -446,7 +446,8 @@ class _Made:
         (folder / "fusion.json").write_bytes(self.ordering.fusion.to_json())
         (folder / ORDERING).mkdir()
         self.ordering.save(folder / ORDERING)
-        (folder / "evaluation.json").write_bytes(msgspec.json.encode(self.reports, order="sorted"))
+        reports = msgspec.to_builtins(self.reports, str_keys=True)  # curves have numbers as keys, which are not sorted
+        (folder / "evaluation.json").write_bytes(msgspec.json.encode(reports, order="sorted"))
         return facts
 
 

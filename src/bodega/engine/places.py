@@ -72,6 +72,7 @@ PLACES: dict[str, Place] = {
                 "slim": 0.0,
                 "matrix": 0.0,
                 "knowledge": 0.0,
+                "appeal": 0.5,
                 "repeat": 1.0,
                 "popular": 0.1,
             },

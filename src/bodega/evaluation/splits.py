@@ -19,7 +19,7 @@ Every choice of shoppers is a seeded draw. Sampled items never: see `judge`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from bodega.errors import BadRequest
 from bodega.evaluation.case import Case
 from bodega.schema import EVENT_CODES, INTEREST, Context, Log
-from bodega.schema.arrays import NO_INTS, Flags, Ints, Longs
+from bodega.schema.arrays import NO_INTS, Doubles, Flags, Ints, Longs
 
 PLACES = ("home", "repeat", "basket", "together", "similar", "search")
 """Places that `place_cases` can build questions for."""
@@ -35,6 +35,9 @@ PLACES = ("home", "repeat", "basket", "together", "similar", "search")
 _INTEREST = np.array([EVENT_CODES[name] for name in INTEREST], np.int8)
 _BOUGHT = EVENT_CODES["purchase"]
 _RATED = EVENT_CODES["rating"]
+_SHOWN = EVENT_CODES["impression"]
+IMPRESSIONS = 200
+"""Newest showings of a shopper that are known, as a server keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class _Past:
         order = np.argsort(log.user[rows], kind="stable")
         self._rows = rows[order]
         self._starts = np.searchsorted(log.user[self._rows], np.arange(log.n_users + 1))
+        self._seen: Longs | None = None
+        self._seen_starts = self._starts
 
     def before(self, user: int, time: float) -> Longs:
         """Rows of the shopper's events of interest strictly before `time`, oldest first, the newest few."""
@@ -142,6 +147,22 @@ class _Past:
             items=items,
             query=query,
         )
+
+    def shown(self, user: int, now: float, visit: int) -> tuple[Ints, Doubles]:
+        """(items, moments) that the shopper was shown before `now`, not on this visit, and did not want since; the
+        newest. What the very page of the answer showed would tell it."""
+        if self._seen is None:
+            rows = np.flatnonzero((self.log.type == _SHOWN) & (self.log.item >= 0))
+            self._seen = rows[np.argsort(self.log.user[rows], kind="stable")]
+            self._seen_starts = np.searchsorted(self.log.user[self._seen], np.arange(self.log.n_users + 1))
+        own = self._seen[self._seen_starts[user] : self._seen_starts[user + 1]]
+        own = own[: np.searchsorted(self.log.time[own], now, "left")]
+        own = own[self.log.session[own] != visit][-IMPRESSIONS:]
+        wanted = self.before(user, now)
+        newest = dict(zip(self.log.item[wanted].tolist(), self.log.time[wanted].tolist(), strict=True))
+        at = zip(self.log.item[own].tolist(), self.log.time[own].tolist(), strict=True)
+        left = own[[time > newest.get(item, -np.inf) for item, time in at]] if len(own) else own
+        return self.log.item[left], self.log.time[left]
 
     def masked(self, context: Context) -> Ints:
         """The anchors, and the whole history where the options say so (then nothing of it may be relevant)."""
@@ -170,7 +191,8 @@ def _home(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     if len(past.before(user, now)) == 0:  # a guest: the first half of the visit is what is known
         now = float(log.time[visit[len(visit) // 2]])
         visit = visit[log.time[visit] >= now]
-    context = past.context("home", user, now)
+    shown, when = past.shown(user, now, int(log.session[rows[0]]))
+    context = replace(past.context("home", user, now), shown=shown, shown_times=when)
     relevant = _answers(log, visit)
     if past.options.mask_seen:
         relevant = np.setdiff1d(relevant, context.history).astype(np.int32)
