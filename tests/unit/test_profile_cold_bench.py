@@ -10,6 +10,7 @@ import pytest
 from bodega.bench import _profile_cold
 from bodega.bench._cold_sets import RARE, read_cold
 from bodega.bench.items import ItemsOptions, Sheet
+from bodega.engine.choosing import FEWEST
 from bodega.errors import BadFeed
 from bodega.protocols import NoProgress
 
@@ -55,6 +56,14 @@ def test_a_comparison_has_an_interval_around_it(sheet: Sheet) -> None:
         low, high = sheet.intervals[name]
         assert sheet.figures[name] == pytest.approx(gap, abs=1e-6)
         assert low <= gap <= high
+
+
+def test_what_the_list_of_rare_items_serves_was_chosen_without_the_test(sheet: Sheet) -> None:
+    told = sheet.facts["profile.beauty"]["rare"]
+    assert told["cases"] >= FEWEST
+    assert set(told["weights"]) <= {"content", "dense", "profile"}
+    assert sheet.figures["beauty.rare.recall@10.every_cold"] > 0.9
+    assert sheet.figures["beauty.rare.recall@10.listed"] >= sheet.figures["beauty.rare.recall@10.every_cold"]
 
 
 def test_no_cold_case_is_left_out(data: Path, sheet: Sheet) -> None:

@@ -51,6 +51,8 @@ class ColdSet:
     items: ItemTable
     valid: Asked
     """Any answer: weights come from here, as a shop's do."""
+    choosing: Asked
+    """Cold answers of the validation split: what a list of rare items is chosen on."""
     test: Asked
     """Cold answers."""
     everyone: Asked
@@ -90,6 +92,7 @@ def _office(folder: Path, limit: int, seed: int) -> ColdSet:
     return ColdSet(
         items=data.items,
         valid=_asked(before, office_cases(data.valid), len(data.items), (CHOSEN_ON, seed), every=True),
+        choosing=_asked(before, office_cases(data.valid), len(data.items), (CHOSEN_ON, seed + 4), some=False),
         test=_asked(after, office_cases(data.test), len(data.items), (limit, seed + 1)),
         everyone=_asked(after, office_cases(data.test), len(data.items), (limit, seed + 3), every=True),
         strangers=_asked(after, office_cases(strange, first_only=True), len(data.items), (limit, seed + 2), every=True),
@@ -108,6 +111,7 @@ def _sequences(folder: Path, limit: int, seed: int) -> ColdSet:
     return ColdSet(
         items=data.items,
         valid=_asked(before, earlier, n_items, (CHOSEN_ON, seed), every=True),
+        choosing=_asked(before, earlier, n_items, (CHOSEN_ON, seed + 4), some=False),
         test=_asked(after, later, n_items, (limit, seed + 1)),
         everyone=_asked(after, later, n_items, (limit, seed + 3), every=True),
         strangers=_asked(log, cases, n_items, (limit, seed + 2), every=True),
@@ -146,13 +150,16 @@ def _strangers(data: Sequences, limit: int, seed: int) -> tuple[Log, list[Case]]
     return log, made
 
 
-def _asked(log: Log, cases: list[Case], n_items: int, draw: tuple[int, int], *, every: bool = False) -> Asked:
-    """At most `limit` cases with a cold answer, everything warm masked; `every`: with any answer, nothing masked."""
+def _asked(
+    log: Log, cases: list[Case], n_items: int, draw: tuple[int, int], *, every: bool = False, some: bool = True
+) -> Asked:
+    """At most `limit` cases with a cold answer, everything warm masked; `every`: with any answer, nothing masked;
+    `some`: there must be one."""
     limit, seed = draw
     counts = np.bincount(log.item, minlength=n_items).astype(np.int32)
     cold = counts <= RARE
     kept = [case for case in cases if every or cold[case.relevant].all()]
-    if not kept:
+    if some and not kept:
         raise BadRequest("this data has no case whose answer is cold", where="bench cold", allowed="some rare items")
     warm = np.flatnonzero(~cold).astype(np.int32)
     order = np.random.default_rng(seed).permutation(len(kept))[:limit]

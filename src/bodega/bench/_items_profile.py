@@ -5,9 +5,11 @@
     grocery   a photo from a shelf: which product?
     beauty, office   items with at most 5 events (`_profile_cold`)
 
-`text` and `image` are the encoders' own vectors, `sum` the sum of their cosines, `profile` has seen the catalog alone,
-`profile_links` / `profile_shots` also the links (the photos) that are not tested. Learning never sees a tested link or
-photo. Cost: about ten minutes, most of it on Beauty. Not for: how good an image encoder is (`photos`).
+`text` and `image` are the encoders' own vectors, `sum` the sum of their cosines, `served` what product pages of a shop
+without events show (`similar`: words, meaning, profile and picture with the weights of `engine.places`). `profile` has
+seen the catalog alone, `profile_links` / `profile_shots` also the links (the photos) that are not tested; learning
+never sees a tested one. Cost: about ten minutes, most of it on Beauty. Not for: how good an image encoder is
+(`photos`).
 """
 
 from __future__ import annotations
@@ -23,12 +25,17 @@ from bodega.bench._contest import Tally
 from bodega.bench._pictured_sets import Pictured, fashion, grocery, luma, same_label
 from bodega.bench._profile_cold import SETS, cold
 from bodega.bench.items import ItemsOptions, Sheet
+from bodega.engine.places import DEFAULT_WEIGHTS
 from bodega.errors import BadFeed
-from bodega.evaluation import Case, Outcome, evaluate
+from bodega.evaluation import Case, Outcome, Scorer, evaluate
 from bodega.evaluation.splits import sequence_log
-from bodega.protocols import Encoder, Progress
+from bodega.protocols import Encoder, Progress, Source
+from bodega.ranking.fuse import Fusion, gather
+from bodega.retrieval.content import Content
+from bodega.retrieval.dense import Dense
+from bodega.retrieval.pictures import Pictures
 from bodega.retrieval.profile import Profile, Senses
-from bodega.schema import Context, ItemTable, World
+from bodega.schema import Candidates, Context, ItemTable, World
 from bodega.schema.arrays import Flags, Floats, Longs
 from bodega.understanding.image import open_image_encoder
 from bodega.understanding.profile import Inputs, Lesson, Pairs
@@ -63,11 +70,12 @@ def _luma(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
     reads = _reader(data.items)
     plain = Profile(_senses(data, reads)).fit(_silent(data.items))
     n_items = len(data.items)
+    ways = _ways(data, reads) | {"profile": _by(plain), "served": _similar(data, reads, plain)}
     fold = np.random.default_rng(options.seed).permutation(n_items) % FOLDS
     wanted: dict[int, set[int]] = {}
     for source, target, _ in data.links:
         wanted.setdefault(source, set()).add(target)
-    parts: list[tuple[list[Case], dict[str, Scores]]] = []
+    parts: list[tuple[list[Case], dict[str, Scorer]]] = []
     for number in range(FOLDS):
         progress.start(f"luma {number + 1} of {FOLDS}")
         taught = Profile(_senses(data, reads)).fit(_silent(_known(data, fold == number)))
@@ -76,13 +84,21 @@ def _luma(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
             for row in np.flatnonzero(fold == number).tolist()
             if row in wanted
         ]
-        parts.append((cases, _ways(data, reads) | {"profile": _by(plain), "profile_links": _by(taught)}))
+        parts.append((cases, ways | {"profile_links": _by(taught)}))
         progress.finish()
     outcomes = [evaluate(ways, cases, n_items) for cases, ways in parts]
     whole = {name: _joined([each[name] for each in outcomes]) for name in outcomes[0]}
     tally = Tally(options.seed)
     _told(tally, "luma", whole, ("hit@10", "recall@10", "ndcg@10"))
-    for one, other in (("profile", "text"), ("profile", "image"), ("profile_links", "text"), ("profile_links", "sum")):
+    for one, other in (
+        ("profile", "text"),
+        ("profile", "image"),
+        ("profile_links", "text"),
+        ("profile_links", "sum"),
+        ("served", "text"),
+        ("served", "image"),
+        ("served", "sum"),
+    ):
         tally.compare(f"luma.{one}_vs_{other}", whole[one].masked, whole[other].masked, "recall@10")
     _write(sheet, tally, "luma", data, plain)
 
@@ -93,12 +109,13 @@ def _fashion(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
     reads = _reader(data.items)
     plain = Profile(_senses(data, reads)).fit(_silent(data.items))
     cases = [Case(_around(row), same) for row, same in enumerate(same_label(data.labels)) if len(same)]
-    ways = _ways(data, reads) | {"profile": _by(plain)}
+    ways = _ways(data, reads) | {"profile": _by(plain), "served": _similar(data, reads, plain)}
     outcomes = evaluate(ways, cases, len(data.items))
     tally = Tally(options.seed)
     _told(tally, "fashion", outcomes, ("precision@10", "ndcg@10"))
     for other in ("text", "image", "sum"):
-        tally.compare(f"fashion.profile_vs_{other}", outcomes["profile"].masked, outcomes[other].masked, "precision@10")
+        for one in ("profile", "served"):
+            tally.compare(f"fashion.{one}_vs_{other}", outcomes[one].masked, outcomes[other].masked, "precision@10")
     _write(sheet, tally, "fashion", data, plain)
     progress.finish()
 
@@ -134,7 +151,25 @@ def _grocery(options: ItemsOptions, sheet: Sheet, progress: Progress) -> None:
     progress.finish()
 
 
-def _ways(data: Pictured, reads: Encoder) -> dict[str, Scores]:
+def _similar(data: Pictured, reads: Encoder, plain: Profile) -> Scorer:
+    """A product page of a shop without events, as `engine.places` weighs it."""
+    silent = _silent(data.items)
+    sources: list[Source] = [
+        Content().fit(silent),
+        Dense(lambda _: reads).fit(silent),
+        plain,
+        Pictures(data.seen).fit(silent),
+    ]
+    fusion = Fusion({"similar": DEFAULT_WEIGHTS["similar"]})
+
+    def ranked(context: Context) -> Candidates:
+        found = gather(sources, context)
+        return fusion.rank(context, found.take(~np.isin(found.items, context.items)))
+
+    return ranked
+
+
+def _ways(data: Pictured, reads: Encoder) -> dict[str, Scorer]:
     """The baselines, around one item."""
     table = data.items
     text = reads.encode([passage(table.item(row)) for row in range(len(table))])

@@ -4,8 +4,10 @@
 of it and behaviour behind one gate. `.cold`: the answer has at most 5 training events, ranked among all items; `.all`:
 any answer. `only_*` and `without_*` are the same model looking through fewer modalities; `fusion` is a home page
 of popular, transition, content and dense with weights from validation, `fusion_profile` the same with profiles.
-`cold_fusion` is the sum of the z-scores of content and profile alone, for lists of what nobody knows; `.every_cold` are
-all cold cases that the data has, so that a small difference can be told from none.
+`cold_fusion` is the sum of the z-scores of content and profile alone; `rare` is what the shop's list of rare items
+serves: the way that `engine.choosing` takes on the validation split's cold answers. `.every_cold` are all cold cases
+that the data has, so that a small difference can be told from none; `.listed` are the same ranked among cold items
+only, as that list shows them.
 Not for: shops on their first day (`bench cold`).
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -21,6 +24,7 @@ import numpy as np
 from bodega.bench._cold_sets import Asked, ColdSet, read_cold
 from bodega.bench._contest import Tally
 from bodega.bench.items import ItemsOptions, Sheet
+from bodega.engine.choosing import WAYS, WORDS, Choice, choose
 from bodega.errors import BadFeed
 from bodega.evaluation import Case, evaluate
 from bodega.protocols import Encoder, Progress, Source
@@ -48,8 +52,11 @@ COMPARED: Final = (
     ("fusion_profile", "content"),
     ("cold_fusion", "content"),
     ("cold_fusion", "profile"),
+    ("rare", "content"),
 )
 METRICS: Final = ("ndcg@10", "recall@10", "recall@50")
+TOLD: Final = ("content", "dense", "profile")
+"""What is known of an item that nobody touched."""
 HOME: Final = ("popular", "transition", "content", "dense")
 COLD: Final = {"content": 1.0, "profile": 1.0}
 """Weights of `cold_fusion`: the plainest sum that surely beat content on the cold validation cases of both sets."""
@@ -76,12 +83,16 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
     looks |= {f"without_{each}": own.looking(world, *(o for o in every if o != each)) for each in every}
     progress.finish()
     progress.start(f"{name}: weigh")
-    fused = _fusions(data, encoder, texts, asked)
-    fused["cold_fusion"] = partial(_served, [asked[each] for each in COLD], Fusion({"home": COLD}), data.hides)
+    before = _sources(data, data.valid, encoder, texts)
+    fused = _fusions(data, before, asked)
+    choice = _chosen(data, before)
+    weights = choice.weights or WAYS[WORDS]
+    fused["rare"] = partial(_served, [asked[each] for each in weights], _home(weights), data.hides)
+    fused["cold_fusion"] = partial(_served, [asked[each] for each in COLD], _home(COLD), data.hides)
     progress.finish()
     tally = Tally(options.seed)
     alone = {each: asked[each] for each in (*HOME, "profile")}
-    told = {each: asked[each] for each in ("content", "dense", "profile")}
+    told = {each: asked[each] for each in TOLD}
     for suffix, cases, ways in (
         (".cold", data.test.cases[:CASES], _alone(alone | looks, data) | fused),
         (".all", data.everyone.cases[:CASES], _alone(alone, data) | fused),
@@ -94,6 +105,11 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
             for metric in ("ndcg@10", "recall@10"):
                 pair = outcomes[one].unmasked, outcomes[other].unmasked
                 tally.compare(f"{name}.{one}_vs_{other}", *pair, metric, suffix)
+    for way in ("content", "profile", "rare"):
+        tally.add(f"{name}.{way}", outcomes[way].masked, METRICS, ".listed")
+    for metric in ("ndcg@10", "recall@10"):
+        listed = outcomes["rare"].masked, outcomes["content"].masked
+        tally.compare(f"{name}.rare_vs_content", *listed, metric, ".listed")
     sheet.figures |= tally.figures
     sheet.intervals |= tally.intervals
     assert own.facts is not None
@@ -103,6 +119,7 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
         "cold_items": int(data.test.cold.sum()),
         "cases": len(data.test.cases[:CASES]),
         "every_cold_case": len(data.test.cases),
+        "rare": {"chosen": choice.name, "weights": choice.weights, "cases": choice.cases, "told": choice.told},
         "gates": own.facts.gates,
         "way": own.facts.way,
         "found": own.facts.found,
@@ -134,11 +151,27 @@ def _sources(data: ColdSet, asked: Asked, encoder: Encoder, texts: list[Source])
     return {source.name: source for source in every}
 
 
+def _chosen(data: ColdSet, before: Mapping[str, Source]) -> Choice:
+    """What a shop's list of rare items would serve, chosen on cold answers of the validation split."""
+    cases = []
+    for case in data.choosing.cases:
+        if data.hides:
+            if np.isin(case.relevant, case.context.history).any():
+                continue
+            case = replace(case, masked=np.union1d(case.masked, case.context.history).astype(np.int32))
+        cases.append(case)
+    sources = [before[each] for each in TOLD]
+    return choose(cases, [gather(sources, case.context) for case in cases])
+
+
+def _home(weights: Mapping[str, float]) -> Fusion:
+    return Fusion({"home": weights})
+
+
 def _fusions(
-    data: ColdSet, encoder: Encoder, texts: list[Source], asked: Mapping[str, Source]
+    data: ColdSet, before: Mapping[str, Source], asked: Mapping[str, Source]
 ) -> dict[str, Callable[[Context], Candidates]]:
     """What a home page would serve, with weights from validation."""
-    before = _sources(data, data.valid, encoder, texts)
     cases = data.valid.cases[:WEIGHED]
     if data.hides:
         kept = [case for case in cases if not np.isin(case.relevant, case.context.history).any()]
