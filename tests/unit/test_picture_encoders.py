@@ -194,7 +194,7 @@ def test_a_hub_model_opens_from_a_folder(kind: str, tmp_path: Path) -> None:
     encoder = open_image_encoder(Pictures(encoder=f"hub:{tmp_path}"))
     check(encoder)
     assert encoder.info.name == f"hub:{tmp_path}"
-    assert encoder.info.dimensions == {"vit": 16, "clip": 12, "siglip": 16}[kind]
+    assert encoder.info.dimensions - encoder.info.colours == {"vit": 16, "clip": 12, "siglip": 16}[kind]
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@
                whole engine, against the photo alone and the words alone
     fashion    leave one out: do the ten nearest share the kind of article?
 
-Ways: `raw` the encoder's cosine, `histogram` colours and edges, and what is served: the encoder through the shop's
-lens. All rankings are full. Not for: what words and pictures do together (part `profile`).
+Ways: `raw` the network's cosine, `histogram` colours and edges, `shown` the network through the shop's lens, and what
+is served: that and the colours (`retrieval.pictures.mixed`). All rankings are full. Not for: what words and pictures do
+together (part `profile`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from bodega.errors import BadFeed, MissingExtra
 from bodega.evaluation.significance import intervals, paired
 from bodega.protocols import ImageEncoder, Progress
 from bodega.retrieval._lens import Lens
+from bodega.retrieval.pictures import mixed
 from bodega.schema.arrays import Doubles, Floats, Ints
 from bodega.understanding.image import open_image_encoder
+from bodega.understanding.image.coloured import parted
 
 K = 10
 SERVED = ""
@@ -68,27 +71,42 @@ Around = tuple[ImageEncoder, ItemsOptions, Sheet, Progress]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ways:
-    """The same photos, seen in several ways: {way: (asked (q, d), shop's (n, d))}."""
+    """The same photos, seen in several ways: {way: likeness (asked, own) of asked rows and the shop's}."""
 
-    seen: Mapping[str, tuple[Floats, Floats]]
+    likeness: Mapping[str, Callable[[], Floats]]
 
     @classmethod
     def of(cls, looked: Looked, asked: Ints, own: Ints, labels: Ints) -> Ways:
         """`asked` and `own` are rows of `looked`; `labels` (len(own),) the categories that the shop has, -1 none."""
-        raw, colours = looked.encoded, looked.coloured
-        lens, plain = Lens.learned(raw[own], labels), Lens.learned(raw[own], np.full(len(own), -1, np.int32))
+        shown, told = parted(looked.encoded, looked.colours)
+        histogram = looked.coloured
+        lens, plain = (Lens.learned(shown[own], each) for each in (labels, np.full(len(own), -1, np.int32)))
+
+        def served() -> Floats:
+            return (
+                seen(lens, shown, asked, own)
+                if not looked.colours
+                else mixed(seen(lens, shown, asked, own), told[asked] @ told[own].T)
+            )
+
         return cls(
             {
-                SERVED: (lens.seen(raw[asked]), lens.seen(raw[own])),
-                "centred": (plain.seen(raw[asked]), plain.seen(raw[own])),
-                "raw": (raw[asked], raw[own]),
-                "histogram": (colours[asked], colours[own]),
+                SERVED: served,
+                "shown": lambda: seen(lens, shown, asked, own),
+                "centred": lambda: seen(plain, shown, asked, own),
+                "raw": lambda: shown[asked] @ shown[own].T,
+                "histogram": lambda: histogram[asked] @ histogram[own].T,
             }
         )
 
     def each(self, judge: Callable[[Floats], Doubles]) -> dict[str, Doubles]:
         """{way: one value a question}, judged by the likeness (q, n)."""
-        return {way: judge(asked @ own.T) for way, (asked, own) in self.seen.items()}
+        return {way: judge(likeness()) for way, likeness in self.likeness.items()}
+
+
+def seen(lens: Lens, shown: Floats, asked: Ints, own: Ints) -> Floats:
+    """Cosines (len(asked), len(own)) through a lens."""
+    return np.asarray(lens.seen(shown[asked]) @ lens.seen(shown[own]).T, np.float32)
 
 
 def classes(name: str, folder: Path, around: Around) -> None:
@@ -136,7 +154,7 @@ def precision(likeness: Floats, asked: Ints, own: Ints) -> Doubles:
 def _unseen(looked: Looked, rows: tuple[Ints, Ints], labels: tuple[Ints, Ints]) -> Doubles:
     """Precision where the lens was ground without the class that is asked for (a fifth of the classes at a time)."""
     (asked, own), (asked_as, own_as) = rows, labels
-    raw = looked.encoded
+    shown, told = parted(looked.encoded, looked.colours)
     out = np.zeros(len(asked))
     folds = np.array_split(np.unique(own_as), min(5, len(np.unique(own_as))))
     for fold in folds:
@@ -144,8 +162,10 @@ def _unseen(looked: Looked, rows: tuple[Ints, Ints], labels: tuple[Ints, Ints]) 
         if not mine.any():
             continue
         known = ~np.isin(own_as, fold)
-        lens = Lens.learned(raw[own[known]], own_as[known])
-        out[mine] = precision(lens.seen(raw[asked[mine]]) @ lens.seen(raw[own]).T, asked_as[mine], own_as)
+        likeness = seen(Lens.learned(shown[own[known]], own_as[known]), shown, asked[mine], own)
+        if looked.colours:
+            likeness = mixed(likeness, told[asked[mine]] @ told[own].T)
+        out[mine] = precision(likeness, asked_as[mine], own_as)
     return out
 
 

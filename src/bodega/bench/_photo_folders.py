@@ -48,6 +48,8 @@ class Looked:
     coloured: Floats
     """(n, 624) by the histogram of colours and edges."""
     unreadable: int
+    colours: int = 0
+    """Of `encoded`, the last so many numbers say which colours there are."""
 
     def rows(self, names: Sequence[str]) -> Mapping[str, int]:
         """{name: row} of those among `names` that were read."""
@@ -124,7 +126,8 @@ def look(encoder: ImageEncoder, given: Iterator[tuple[str, bytes]], progress: Pr
     done()
     if not names:
         raise BadFeed("none of the photos could be read", where="index.csv", next="are the files beside the index?")
-    return Looked(names, np.concatenate([a for a, _ in rows]), np.concatenate([b for _, b in rows]), lost)
+    encoded, coloured = (np.concatenate(each) for each in zip(*rows, strict=True))
+    return Looked(names, encoded, coloured, lost, encoder.info.colours)
 
 
 def _fifth(classes: Sequence[str], rng: np.random.Generator) -> Flags:

@@ -74,6 +74,8 @@ class EncoderInfo:
     languages: tuple[str, ...] = ("en",)
     origin: str = ""
     """Where the weights come from, for people: "learned from this shop's catalog and clicks", a package, a hub name."""
+    colours: int = 0
+    """Of pictures: the last so many dimensions say which colours there are, the others what is shown."""
 
 
 class Encoder(Protocol):

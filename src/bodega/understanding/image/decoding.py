@@ -10,6 +10,7 @@ Not for: vector graphics, PDF, raw camera files. No network and no file is touch
 from __future__ import annotations
 
 import io
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -145,8 +146,10 @@ def _pixels(picture: Any, limits: Limits) -> Pixels:
     from PIL import Image
 
     most = (limits.long_side, limits.long_side)
+    scale = min(1.0, limits.long_side / max(picture.size))
+    wanted = (math.ceil(picture.width * scale), math.ceil(picture.height * scale))
     turn, profile = _turn(picture), picture.info.get("icc_profile")
-    picture.draft("RGB", most)  # JPEG only: at a half, a quarter or an eighth of its size
+    picture.draft("RGB", wanted)  # JPEG only: at a half, a quarter or an eighth of its size
     picture.load()
     check_size(picture.size, limits)
     plain = _plain(picture)

