@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bodega.evaluation import Window, place_cases
+from bodega.evaluation import Case, CaseOptions, Window, place_cases
+from bodega.evaluation.showings import showings
+from bodega.ranking.fit import fit_weights
 from bodega.retrieval.appeal import Appeal, AppealOptions
 from bodega.retrieval.popular import Popular
-from bodega.schema import EVENT_CODES, Context, Item, ItemTable, Log, World
+from bodega.schema import EVENT_CODES, Candidates, Context, Item, ItemTable, Log, World
 
 SHOWN, CLICK = EVENT_CODES["impression"], EVENT_CODES["click"]
 ITEMS = ItemTable.of(
@@ -109,3 +111,64 @@ def test_a_case_knows_what_was_shown_before_but_not_the_page_of_its_answer():
     assert case.relevant.tolist() == [3]
     assert case.context.shown.tolist() == [0, 2], "item 1 was wanted; what stood beside the answer would tell it"
     assert case.context.shown_times.tolist() == [1.0, 3.0]
+
+
+def pages_of(users: int, visits: int, rng: np.random.Generator, looks: np.ndarray) -> Log:
+    """Pages of 4 items in an order that puts item 0 first too often; everybody likes item 3 best, item 0 least."""
+    liking, rows = np.array([0.2, 0.4, 0.4, 0.7]), []
+    for visit in range(users * visits):
+        order = rng.permutation(4) if visit % 3 == 0 else np.array([0, 1, 2, 3])
+        for place, item in enumerate(order.tolist()):
+            rows.append((10.0 * visit, SHOWN, visit % users, visit, item, place))
+            if rng.random() < looks[place] * liking[item]:
+                rows.append((10.0 * visit + 1 + place, CLICK, visit % users, visit, item, place))
+    return log_of(rows)
+
+
+def test_of_pages_that_were_shown_standing_above_is_no_merit():
+    looks = np.array([1.0, 0.6, 0.4, 0.3], np.float32)
+    log = pages_of(50, 60, np.random.default_rng(6), looks)
+    window = Window(0.0, 1e9)
+
+    def taken(looks: np.ndarray) -> np.ndarray:
+        held = showings(log, "home", window, looks, CaseOptions(limit=0))
+        assert all(each.case.relevant[0] in each.shown for each in held)
+        return np.bincount([int(each.case.relevant[0]) for each in held], minlength=4)
+
+    fair, naive = taken(looks), taken(np.ones(4, np.float32))
+    assert naive[0] > 0.5 * naive[3], "clicks as they are: what stood above was clicked for it"
+    assert fair[0] / fair[3] == pytest.approx(0.2 / 0.7, rel=0.35)
+    assert fair[1] / fair[2] == pytest.approx(1.0, rel=0.35)
+
+
+def test_only_what_the_page_showed_competes():
+    looks = np.ones(4, np.float32)
+    log = pages_of(5, 30, np.random.default_rng(7), looks)
+    (first, *_) = showings(log, "home", Window(0.0, 1e9), looks, CaseOptions())
+    case = first.masked(8)
+    assert sorted({*case.masked.tolist(), *first.shown.tolist()}) == list(range(8))
+    assert not {*case.masked.tolist()} & {*first.shown.tolist()}
+
+
+def test_weights_are_fitted_among_what_was_shown_on_the_scale_of_all_candidates():
+    """`policy` knows which items are shown, `taste` which of these are taken: only pages that were shown tell them
+    apart from each other."""
+    rng = np.random.default_rng(8)
+    cases, candidates, among = [], [], []
+    for _ in range(200):
+        shown = np.sort(rng.choice(30, 6, replace=False)).astype(np.int32)
+        wanted = rng.permutation(shown)[:1]
+        policy = np.isin(np.arange(30), shown) + 0.05 * rng.random(30)
+        taste = 0.3 * np.isin(np.arange(30), wanted) + rng.random(30)
+        scores = np.column_stack([policy, taste]).astype(np.float32)
+        cases.append(Case(Context(), wanted))
+        candidates.append(
+            Candidates(np.arange(30, dtype=np.int32), scores, np.full(30, np.nan, np.float32), ("policy", "taste"))
+        )
+        among.append(shown)
+    usual = fit_weights("home", cases, candidates)
+    fair = fit_weights("home", cases, candidates, among=among)
+    assert usual.figures["policy"] > usual.figures["taste"]
+    assert fair.figures["taste"] > fair.figures["policy"] + 0.05
+    assert fair.weights["taste"] == 1.0
+    assert fair.weights["policy"] < 0.1 * usual.weights["policy"]

@@ -51,6 +51,7 @@ encoder = "none"
 teacher = "none"
 people = 3
 [learn]
+appeal = true
 taught_cases = 0
 validation_days = 5
 test_days = 3

@@ -19,6 +19,7 @@ from bodega.engine.places import DEFAULT_WEIGHTS, PLACES, Place
 from bodega.engine.reckoning import reckon
 from bodega.engine.rewriting import Verdict, judge
 from bodega.engine.shelf import Shelf
+from bodega.engine.shown import weighed_by_showings
 from bodega.evaluation import (
     Case,
     CaseOptions,
@@ -181,6 +182,7 @@ def weigh_place(trial: Trial, place: Place, progress: Progress) -> None:
         progress.advance()
     few = slice(trial.weighed)
     found = fit_weights(place.name, cases[few], candidates[few], per_source=trial.settings.answer.candidates)
+    found = weighed_by_showings(trial, place, found)
     progress.finish()
     if place.proposes and found.chosen not in ("fusion", "rrf"):
         # The matches are found by words: no other source may order them alone, however well it does on few cases.

@@ -98,7 +98,7 @@ def place_cases(log: Log, place: str, window: Window, options: CaseOptions | Non
         raise BadRequest(
             "no cases are known for this place", where="place_cases(place)", allowed=", ".join(PLACES), got=place
         )
-    shop = _Past(log, options)
+    shop = Past(log, options)
     rng = np.random.default_rng([options.seed, PLACES.index(place)])
     rows = np.flatnonzero(shop.wanted & (log.time >= window.start) & (log.time < window.end))
     if place == "search":
@@ -115,7 +115,7 @@ def place_cases(log: Log, place: str, window: Window, options: CaseOptions | Non
     return cases
 
 
-class _Past:
+class Past:
     """Looks up what was known of a shopper strictly before a moment."""
 
     def __init__(self, log: Log, options: CaseOptions) -> None:
@@ -183,7 +183,7 @@ def _answers(log: Log, rows: Longs) -> Ints:
     return np.unique(log.item[bought if len(bought) else rows])
 
 
-def _home(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _home(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     del rng
     log = past.log
     visit = rows[log.session[rows] == log.session[rows[0]]]
@@ -201,7 +201,7 @@ def _home(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return Case(context, relevant, past.masked(context), user)
 
 
-def _repeat(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _repeat(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     del rng
     log = past.log
     visit = rows[log.session[rows] == log.session[rows[0]]]
@@ -211,7 +211,7 @@ def _repeat(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return Case(context, relevant, NO_INTS, user) if len(relevant) else None
 
 
-def _basket(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _basket(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     items = rng.permutation(_answers(past.log, rows))
     if len(items) < 2:
         return None
@@ -219,12 +219,12 @@ def _basket(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return _anchored("basket", past, rows, items[hidden:], np.sort(items[:hidden]))
 
 
-def _together(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _together(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     items = rng.permutation(_answers(past.log, rows))
     return _anchored("together", past, rows, items[:1], np.sort(items[1:])) if len(items) > 1 else None
 
 
-def _similar(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _similar(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     """A random event of the visit and the next other item; among items of one moment a random one is "next"."""
     log = past.log
     shuffled = rows[rng.permutation(len(rows))]
@@ -237,7 +237,7 @@ def _similar(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return _anchored("similar", past, rows, items[at : at + 1], items[at + 1 : at + 2])
 
 
-def _search(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
+def _search(past: Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     log = past.log
     query = int(rng.choice(log.query[rows]))
     own = rows[log.query[rows] == query]
@@ -246,7 +246,7 @@ def _search(past: _Past, rows: Longs, rng: np.random.Generator) -> Case | None:
     return Case(context, _answers(log, own), NO_INTS, user)
 
 
-def _anchored(place: str, past: _Past, rows: Longs, anchors: Ints, relevant: Ints) -> Case | None:
+def _anchored(place: str, past: Past, rows: Longs, anchors: Ints, relevant: Ints) -> Case | None:
     """A case about anchors of a visit; the visit itself is not part of the history."""
     user = int(past.log.user[rows[0]])
     context = past.context(place, user, float(past.log.time[rows[0]]), items=anchors.astype(np.int32))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bodega.evaluation import Case
 from bodega.ranking.scale import rrf_scores, z_scores
 from bodega.schema import Candidates
-from bodega.schema.arrays import Doubles, Flags, Floats
+from bodega.schema.arrays import Doubles, Flags, Floats, Ints
 
 MOST = 5_000
 """Cases used for the search; more cost time and move no weight by a grid step."""
@@ -46,11 +46,18 @@ class Trial:
     k: int
 
     @classmethod
-    def of(cls, cases: Sequence[Case], candidates: Sequence[Candidates], k: int, per_source: int) -> Trial:
+    def of(
+        cls,
+        cases: Sequence[Case],
+        candidates: Sequence[Candidates],
+        k: int,
+        per_source: int,
+        among: Sequence[Ints] | None = None,
+    ) -> Trial:
         picked = range(len(cases))
         if len(cases) > MOST:  # evenly spread: the callers' cases are in seeded or arbitrary order
             picked = np.linspace(0, len(cases) - 1, MOST).astype(int).tolist()
-        kept, found, marks = [], [], []
+        kept, found, marks, outside = [], [], [], []
         for number, at in enumerate(picked):
             case, own = cases[at], candidates[at]
             if len(case.masked):
@@ -60,6 +67,7 @@ class Trial:
                 kept.append(number)
                 found.append(own.scores)
                 marks.append(mark)
+                outside.append(None if among is None else ~np.isin(own.items, among[at]))
         relevant = np.array([len(cases[at].relevant) for at in picked])
         ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[np.minimum(relevant, k) - 1]
         sources = candidates[0].sources
@@ -69,6 +77,9 @@ class Trial:
         for row, scores in enumerate(found):
             z[:, row, : len(scores)] = z_scores(scores, per_source).T
             ranks_only[row, : len(scores)] = rrf_scores(scores).sum(axis=1)
+            left = outside[row]
+            if left is not None:
+                z[:, row, : len(scores)][:, left], ranks_only[row, : len(scores)][left] = PADDING, PADDING
         sizes = np.array([len(mark) for mark in marks], np.int64)
         return cls(
             sources=sources,

@@ -26,7 +26,7 @@ from bodega.evaluation import Case
 from bodega.ranking._trial import Trial
 from bodega.ranking.scale import CANDIDATES
 from bodega.schema import Candidates
-from bodega.schema.arrays import Doubles, Flags, Floats
+from bodega.schema.arrays import Doubles, Flags, Floats, Ints
 
 PRIOR = 0.002
 """Part of the best single source's NDCG that each further source must earn; less is noise."""
@@ -60,11 +60,18 @@ class Weighted:
 
 
 def fit_weights(
-    place: str, cases: Sequence[Case], candidates: Sequence[Candidates], *, k: int = 10, per_source: int = CANDIDATES
+    place: str,
+    cases: Sequence[Case],
+    candidates: Sequence[Candidates],
+    *,
+    k: int = 10,
+    per_source: int = CANDIDATES,
+    among: Sequence[Ints] | None = None,
 ) -> Weighted:
     """Weights for one place from validation cases and their gathered candidates (all with the same sources).
 
-    `k` is the depth of NDCG, `per_source` what was asked of each source.
+    `k` is the depth of NDCG, `per_source` what was asked of each source. `among`: the items of each case that compete
+    (default: all candidates); sources are scaled over all candidates either way.
     """
     if not cases or len(cases) != len(candidates) or len({found.sources for found in candidates}) != 1:
         if not cases:
@@ -75,8 +82,7 @@ def fit_weights(
             allowed="one Candidates a case, all with the same sources",
             got=f"{len(cases)} cases, {len(candidates)} candidates, sources {sorted({c.sources for c in candidates})}",
         )
-    trial = Trial.of(cases, candidates, k, per_source)
-    return _fitted(place, trial)
+    return _fitted(place, Trial.of(cases, candidates, k, per_source, among))
 
 
 def ndcg_of(

@@ -73,22 +73,24 @@ class Appeal:
         """Chance of an item to be taken at the first place by anybody, (n_items,); empty: nothing was learned."""
         self.leaf = self.brand = NO_INTS
         """Codes of each item, the last of them "none"."""
+        self.looks: Floats = np.empty(0, np.float32)
+        """Chance that each place of a list is looked at, beside the first one: (PLACES,); empty: as `level`."""
         self.look = 0.0
-        """Chance of a showing that was left to have been looked at, beside the first place."""
+        """The same of a showing that was left."""
         self._latest: tuple[Context, Floats] | None = None
 
     def fit(self, world: World) -> Self:
         self._latest = None
         items = world.items
         self.leaf, self.brand = _codes(np.asarray(items.leaf_category)), _codes(_brands(items))
-        self.level, self.look = np.empty(0, np.float32), 0.0
+        self.level, self.looks, self.look = np.empty(0, np.float32), np.empty(0, np.float32), 0.0
         shown = _Showings.of(world.log, world.until, self.options.half_life_days)
         if len(shown.item) >= FEWEST and shown.taken.any():
-            self.level, self.look = self._factors(shown)
+            self.level, self.looks, self.look = self._factors(shown)
         return self
 
-    def _factors(self, shown: _Showings) -> tuple[Floats, float]:
-        """(level of every item, chance of a look at what was left)."""
+    def _factors(self, shown: _Showings) -> tuple[Floats, Floats, float]:
+        """(level of every item, looks at each place, chance of a look at what was left)."""
         options, leaf, brand = self.options, self.leaf[shown.item], self.brand[shown.item]
         _, taste = np.unique(shown.user.astype(np.int64) << 32 | leaf, return_inverse=True)
         _, liked = np.unique(shown.user.astype(np.int64) << 32 | brand, return_inverse=True)
@@ -110,8 +112,10 @@ class Appeal:
         place, category, item = factors[:3]
         level = np.full(len(self.leaf), base * place[0])
         level *= _padded(category, int(self.leaf.max(initial=-1)) + 1)[self.leaf] * _padded(item, len(level))
-        looks = (place / place[0])[shown.place][~shown.taken]
-        return level.astype(np.float32), float(looks.mean()) if len(looks) else 1.0
+        looks = _padded(place, 2 * PLACES) / place[0]
+        left = looks[shown.place][~shown.taken]
+        here = np.minimum(looks[:PLACES], 1.0).astype(np.float32)
+        return level.astype(np.float32), here, float(left.mean()) if len(left) else 1.0
 
     def retrieve(self, context: Context, k: int) -> Candidates:
         scores = self._scores(context)
@@ -147,7 +151,7 @@ class Appeal:
         return scores
 
     def save(self, folder: Path) -> None:
-        save_arrays(folder, {"level": self.level, "leaf": self.leaf, "brand": self.brand})
+        save_arrays(folder, {"level": self.level, "looks": self.looks, "leaf": self.leaf, "brand": self.brand})
         save_facts(folder, _Facts(self.options, self.look))
 
     @classmethod
@@ -155,7 +159,7 @@ class Appeal:
         del items
         facts = load_facts(folder, _Facts)
         source = cls(facts.options)
-        source.level, source.look = mapped(folder / "level.npy"), facts.look
+        source.level, source.looks, source.look = mapped(folder / "level.npy"), mapped(folder / "looks.npy"), facts.look
         source.leaf, source.brand = mapped(folder / "leaf.npy"), mapped(folder / "brand.npy")
         return source
 

@@ -25,9 +25,12 @@ import numpy as np
 from bodega.engine.judged.report import Ranks, relevance
 from bodega.engine.loop.attack import Attack, suspicious
 from bodega.engine.places import PLACES, Place
+from bodega.engine.shown import PLACE as SHOWN
+from bodega.engine.shown import looks_of
 from bodega.engine.workshop import Contestant
 from bodega.evaluation import Case, CaseOptions, Window, evaluate, paired, per_case, place_cases
 from bodega.evaluation.judgments import Gold
+from bodega.evaluation.showings import showings
 from bodega.evaluation.splits import interest
 from bodega.protocols import NoProgress, Progress
 from bodega.schema import EVENT_CODES, Candidates, Context, ItemTable, Log
@@ -42,6 +45,8 @@ POPULAR = 0.2
 """The most wanted fifth of the catalog is what many take; the rest is what few take."""
 FIRST = 10
 METRIC = "ndcg@10"
+Values = dict[str, dict[str, Doubles]]
+"""{list: {who: the metric of each case}}."""
 State = Literal["pass", "fail", "open", "skip"]
 
 
@@ -111,13 +116,14 @@ def weigh(it: Weighing, progress: Progress | None = None) -> GateReport:
     """All gates. Deterministic but for latency."""
     said = progress or NoProgress()
     timed = {"candidate": _Timed(it.candidate.rank), "served": _Timed(_translated(it.served, it.candidate.items))}
-    values: dict[str, dict[str, Doubles]] = {}
+    values: Values = {}
     lists: dict[str, list[Ints]] = {name: [] for name in timed}
     for place, cases in cases_of(it).items():
         outcomes = evaluate(timed, cases, len(it.candidate.items), depth=FIRST, progress=said)
         values[place] = {name: per_case(own.masked, (METRIC,))[METRIC] for name, own in outcomes.items()}
         for name, own in outcomes.items():
             lists[name].append(own.lists)
+    values |= _shown(it, timed, said)
     shown = {name: np.concatenate(own) if own else np.empty((0, FIRST), np.int32) for name, own in lists.items()}
     held, attack = exposures(it, shown), None
     attack = suspicious(it.log, held["candidate"] - held["served"], _until(it))
@@ -155,6 +161,21 @@ def _cases(it: Weighing, place: Place) -> list[Case]:
     if place.evidence:
         log = log.where(np.isin(log.type, [EVENT_CODES[name] for name in place.evidence]))
     return place_cases(log, place.name, it.window, options)
+
+
+def _shown(it: Weighing, ranks: Mapping[str, Callable[[Context], Candidates]], said: Progress) -> Values:
+    """What was taken of pages that were shown, where the served snapshot knows how places are looked at: held-out days
+    were lived under its lists, so that it is right by construction wherever everything competes."""
+    looks = looks_of(it.served.learned.sources)
+    if looks is None:
+        return {}
+    options = CaseOptions(limit=it.dials.cases, seed=it.settings.learn.seed, history=it.settings.answer.history)
+    found = showings(it.log, SHOWN, it.window, looks, options)
+    if len(found) < FEWEST:
+        return {}
+    n_items = len(it.candidate.items)
+    outcomes = evaluate(dict(ranks), [each.masked(n_items) for each in found], n_items, depth=FIRST, progress=said)
+    return {SHOWN: {name: per_case(own.masked, (METRIC,))[METRIC] for name, own in outcomes.items()}}
 
 
 def quality(values: Mapping[str, Mapping[str, Doubles]], margin: float, rng: np.random.Generator) -> GateLine:
@@ -299,7 +320,7 @@ def _translated(contestant: Contestant, items: ItemTable) -> Callable[[Context],
 
     def rank(context: Context) -> Candidates:
         history = there[context.history]
-        known = history >= 0
+        known, seen = history >= 0, there[context.shown] >= 0
         own = replace(
             context,
             history=history[known],
@@ -307,6 +328,8 @@ def _translated(contestant: Contestant, items: ItemTable) -> Callable[[Context],
             actions=context.actions[known],
             items=_known(there[context.items]),
             disliked=_known(there[context.disliked]),
+            shown=there[context.shown][seen],
+            shown_times=context.shown_times[seen],
         )
         found = contestant.rank(own)
         rows = back[found.items]
