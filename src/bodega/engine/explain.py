@@ -188,31 +188,27 @@ class Explainer:
         told = _Told(context)
         given = np.where(shares >= SMALLEST_SHARE, shares, np.float32(0))
         order = np.argsort(-given, axis=1, kind="stable")
-        total = np.take_along_axis(given, order, axis=1).cumsum(axis=1)[:, -1:]
+        totals = np.take_along_axis(given, order, axis=1).cumsum(axis=1)[:, -1].tolist()
         counts = np.count_nonzero(given, axis=1).tolist()
         parts, columns = given.tolist(), order.tolist()
-        totals = total.tolist()
         own = np.full(shares.shape, np.nan).tolist() if scores is None else scores.tolist()
-        seeds = {column: self._because(context, rows, names[column]) for column in np.flatnonzero(given.any(axis=0))}
+        giving = np.flatnonzero(given.any(axis=0)).tolist()
+        seeds = {column: self._because(context, rows, names[column]) for column in giving}
         how = {column: self._related(context, rows, names[column], led) for column, led in seeds.items()}
-        words = self.asked(context) if Lexical.name in names else {}
+        called = {column: self._told_as(names[column]) for column in giving}
+        by_words = names.index(Lexical.name) if Lexical.name in names else -1
+        words = self.asked(context) if by_words >= 0 else {}
         named: dict[int, Evidence] = {}
         out: list[tuple[Reason, ...]] = []
         for place, row in enumerate(rows.tolist()):
             reasons = []
             matched = self.found(words, row) if words else ()
             for column in columns[place][: counts[place]]:
-                name, led = names[column], seeds[column]
-                seen = () if led is None else self._items(led[place], row, named)
-                reasons.append(
-                    told.reason(
-                        self._told_as(name) + how[column].get(place, ""),
-                        parts[place][column] / totals[place][0],
-                        own[place][column],
-                        matched if name == Lexical.name else seen,
-                    )
-                )
-            if matched and Lexical.name not in {reason.source for reason in reasons}:
+                led = seeds[column]
+                seen = matched if column == by_words else () if led is None else self._items(led[place], row, named)
+                name, share = called[column] + how[column].get(place, ""), parts[place][column] / totals[place]
+                reasons.append(told.reason(name, share, own[place][column], seen))
+            if matched and by_words not in columns[place][: counts[place]]:
                 reasons.append(told.reason(Lexical.name, 0.0, evidence=matched))  # all hits match alike: share 0
             if not any(reason.share for reason in reasons):
                 known = self._shelf.known_as[row] != GONE
@@ -248,9 +244,13 @@ class Explainer:
     def found(self, stems: Mapping[str, str], row: int) -> tuple[Evidence, ...]:
         """Which of these words stand in the item, and where: each once, in the first field that has it."""
         title = _stems(self._shelf.title(row))
-        if all(stem in title for stem in stems):  # most hits: nothing else of the item has to be read
+        if stems.keys() <= set(title):  # most hits: nothing else of the item has to be read
             return tuple(
-                Evidence(kind="word", text=stems[stem], field="title") for stem in dict.fromkeys(title) if stem in stems
+                [
+                    Evidence(kind="word", text=stems[stem], field="title")
+                    for stem in dict.fromkeys(title)
+                    if stem in stems
+                ]
             )
         held = self._texts_read.of(row, lambda: self._read(row))
         hits = [(*held[stem], word) for stem, word in stems.items() if stem in held]

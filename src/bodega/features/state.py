@@ -31,7 +31,10 @@ _KIND = np.full(len(EVENT_CODES), -1, np.int8)
 for _name, _kind in (("view", 0), ("click", 0), ("cart", 1), ("purchase", 2), ("rating", 2)):
     _KIND[EVENT_CODES[_name]] = _kind
 
+_KIND_OF: tuple[int, ...] = tuple(_KIND.tolist())
+_RATING = EVENT_CODES["rating"]
 _LIVES = np.array(HALF_LIVES) * DAY
+_EVERY_LIFE = np.tile(_LIVES, len(ACTIONS))
 _WIDTH = len(ACTIONS) * len(HALF_LIVES)
 
 RATINGS = "ratings"
@@ -97,14 +100,16 @@ class State:
 
     def writes(self, item: int, action: int, time: float, value: float = np.nan) -> None:
         """One event: item index, event code, seconds since 1970, stars of a rating. Only interest counts."""
-        kind = int(_kinds(np.array([action], np.int8), np.array([value], np.float32))[0])
+        kind = _KIND_OF[action]
+        if action == _RATING and not value >= 3:
+            kind = -1
         if kind < 0 or not 0 <= item < len(self.clock) or not np.isfinite(time):
             return
         clock = self.clock[item]
         own = slice(kind * len(HALF_LIVES), (kind + 1) * len(HALF_LIVES))
         if time >= clock:
             if clock > -np.inf:
-                self.counts[item] *= np.tile(np.exp2((clock - time) / _LIVES), len(ACTIONS)).astype(np.float32)
+                self.counts[item] *= np.exp2((clock - time) / _EVERY_LIFE).astype(np.float32)
             self.clock[item] = time
             self.counts[item, own] += 1
         else:

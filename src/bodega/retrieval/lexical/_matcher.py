@@ -101,8 +101,9 @@ class Matcher:
         hits = result.hits
         if not hits:
             return np.empty(0, np.int32), np.empty(0, np.float32), 0
-        rows = np.asarray(self.searcher.fast_field_values("row", [address for _, address in hits]), np.int32)
-        scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
+        found, addresses = zip(*hits, strict=True)
+        rows = np.array(self.searcher.fast_field_values("row", list(addresses)), np.int32)
+        scores = np.array(found, np.float32)
         total = int(result.count) if count else len(hits)  # type: ignore[attr-defined]  # missing from its stubs only
         return rows, scores, total
 
