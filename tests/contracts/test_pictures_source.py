@@ -95,3 +95,49 @@ def test_a_photo_of_another_encoder_and_a_shop_without_pictures_are_silent(small
     assert not empty.pictured.any()
     one = Pictures(Book()).fit(World(ItemTable.of([Item(id="a", images=("a",))]), as_log([], table, ()), 0.0))
     assert len(one.retrieve(Context(picture=np.ones(7, np.float32)), 5)) == 0
+
+
+class ColouredBook(Book):
+    """`a dress` in red is `a dress.red`: what is shown by the first word, the colour by the second."""
+
+    info = EncoderInfo("drawn and coloured", 34, "efgh", colours=2)
+
+    def of(self, references: Sequence[str]) -> NDArray[np.float32]:
+        shown = super().of([name.partition(".")[0] for name in references])
+        told = {"red": (1, 0), "rose": (0.98, 0.2), "blue": (0, 1)}
+        colours = np.array([told.get(name.partition(".")[2], (0, 0)) for name in references], np.float32)
+        return np.hstack([0.98 * shown, 0.2 * colours]).astype(np.float32)
+
+
+def dressed(small_world: GeneratedWorld) -> World:
+    items = [
+        Item(id=f"{what}.{colour}", images=(f"{what}.{colour}",))
+        for what in ("dress", *(f"thing {number}" for number in range(40)))
+        for colour in ("blue", "rose", "red")
+    ]
+    table = ItemTable.of(items)
+    return World(table, as_log([], table, ()), 0.0)
+
+
+def test_of_what_shows_the_same_the_nearest_colour_comes_first(small_world: GeneratedWorld, tmp_path: Path) -> None:
+    world = dressed(small_world)
+    source = Pictures(ColouredBook()).fit(world)
+    context = Context(place="photo", picture=ColouredBook().of(["dress.red"])[0])
+    wanted = [world.items.index[f"dress.{colour}"] for colour in ("red", "rose", "blue")]
+    assert source.retrieve(context, 3).items.tolist() == wanted
+    source.save(tmp_path)
+    again = Pictures.load(tmp_path, world.items, ColouredBook())
+    assert again.retrieve(context, 3).items.tolist() == wanted
+    assert again.floor(context) == pytest.approx(source.floor(context))
+    assert again.beside(ItemTable.of([Item(id="n", images=("dress.red",))])).retrieve(context, 1).score[0] > 0.99
+    around = Context(place="similar", items=np.array([wanted[0]], np.int32))
+    assert source.retrieve(around, 2).items.tolist() == wanted[1:]
+
+
+def test_words_beside_a_photo_may_ask_for_another_colour(small_world: GeneratedWorld) -> None:
+    world = dressed(small_world)
+    source = Pictures(ColouredBook()).fit(world)
+    context = Context(place="photo", picture=ColouredBook().of(["dress.red"])[0], query="but blue")
+    score = source.score(context, np.array([world.items.index[f"dress.{name}"] for name in ("red", "blue")], np.int32))
+    assert score[0] == pytest.approx(score[1], abs=1e-3)
+    assert score[0] > 0.99

@@ -258,7 +258,7 @@ class Pictures:
     def _alike(self, asked: _Asked, one: int, rows: Ints) -> Floats:
         """How much these pictures look like one of the questions: (len(rows),), at most 1."""
         shown = self._index.scores(asked.shown[one], rows)
-        if not self._telling:
+        if not asked.coloured[one].any():
             return shown
         return mixed(shown, self._colours[rows].astype(np.float32) @ asked.coloured[one])
 
@@ -269,6 +269,8 @@ class Pictures:
             if self.info is None or len(context.picture) != self.info.dimensions:
                 return none
             shown, coloured = parted(np.asarray(context.picture, np.float32).reshape(1, -1), self._telling)
+            if context.query.strip():  # "like this, but red": words may ask for other colours
+                coloured = np.zeros_like(coloured)
             return _Asked(self.lens.seen(shown), coloured)
         if self._main is not None:
             return self._main._questions(context)
