@@ -104,12 +104,12 @@ class Signs:
         gap = price[pool][None, :] - price[heads][:, None]
         gap = np.where((price[pool] == 0)[None, :] | (price[heads] == 0)[:, None], 0.0, gap)
         signs = [
-            _scaled(self.embedding.score(heads, CODE[relation], pool)),
+            scaled(self.embedding.score(heads, CODE[relation], pool)),
             np.log1p(10 * by_like),
             np.broadcast_to(often, (len(heads), len(pool))),
             self._category(relation, heads, pool),
             np.asarray((self.words[heads] @ self.words[pool].T).todense(), np.float32),
-            _scaled(np.asarray((self.traits[heads] @ self.traits[pool].T).todense(), np.float32)),
+            scaled(np.asarray((self.traits[heads] @ self.traits[pool].T).todense(), np.float32)),
             np.abs(gap),
             gap,
             *(vectors[heads] @ vectors[pool].T for vectors in self.vectors.values()),
@@ -200,7 +200,7 @@ def _unit(rows: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags_array((1 / np.maximum(length, 1e-9)).astype(np.float32)) @ rows)
 
 
-def _scaled(block: Floats) -> Floats:
+def scaled(block: Floats) -> Floats:
     """Each row with mean 0 and deviation 1."""
     centred = block - block.mean(axis=1, keepdims=True)
     found: Floats = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
