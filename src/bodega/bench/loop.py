@@ -52,6 +52,7 @@ teacher = "none"
 people = 3
 [learn]
 appeal = true
+evaluated_users = 150
 taught_cases = 0
 validation_days = 5
 test_days = 3
@@ -64,6 +65,7 @@ every_days = 0.5
 margin = 0.1
 contest_pages = 200
 contest_days = 7
+cases = 200
 latency = 1000
 """
 """Of every shop. `latency`: that gate measures CPU seconds, which are not the same twice."""
