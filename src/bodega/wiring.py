@@ -97,6 +97,13 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
                 next=f"bodega init {path}",
             )
         init_shop(path)
+    shop, _ = _apart(path)
+    _joined(shop)
+    return shop
+
+
+def _apart(path: Path) -> tuple[Shop, SqlStore]:
+    """The shop in a folder, and its store; not joined with other servers yet."""
     settings = settings_room.load(path)
     store = SqlStore.open(settings.store.url or f"sqlite:///{path.absolute() / DATABASE}")
     keys = Secrets(path)
@@ -107,13 +114,18 @@ def open_shop(folder: str | Path, *, create: bool = True) -> Shop:
     shop = Shop(path, settings, store, parts_of(settings, path), analytics)
     shop.gallery = PictureGallery(path, settings.pictures, store.catalog, store.dead)
     shop.photos = Photos(_sight(settings, path), lambda name: _filed(name, settings.pictures, path))
+    if settings.streams.url:
+        shop.consuming = Consuming(lambda: consumer_of(shop), address_of(settings.streams.url).name)
+    return shop, store
+
+
+def _joined(shop: Shop) -> None:
+    """Share the states of shoppers with other servers, where that is on."""
+    settings = shop.settings
     if settings.state.url:
         from bodega.adapters.redis import open_states  # loads the client: a shop of one server never does
 
         shop.shoppers.join(open_states(settings.state, f"{settings.name} {settings.store.url}"))
-    if settings.streams.url:
-        shop.consuming = Consuming(lambda: consumer_of(shop), address_of(settings.streams.url).name)
-    return shop
 
 
 def consumer_of(shop: Shop, url: str = "") -> Consumer:
@@ -134,23 +146,37 @@ def publisher_of(settings: Settings, url: str = "") -> Publisher:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What workers that are forked from one process have in common."""
+    """What workers that are forked from one process have in common: an open shop without connections."""
 
+    shop: Shop
     handed: Handed
     news: Path
     place: int
     """How far the ring of news had come before anything was counted."""
 
-    def open(self, shop: Shop) -> None:
-        """Go on from here: called by a worker with the shop that it opened for itself."""
-        shop.served.inherit(self.handed, open_news(self.news, place=self.place))
+    def resumed(self) -> Shop:
+        """The shop, from here on: called by a worker, once. Another one where the settings or keys were changed since.
+
+        Raises what `open_shop` raises.
+        """
+        shop, folder = self.shop, self.shop.folder
+        if settings_room.load(folder) == shop.settings and Secrets(folder).keys == shop.privacy.secrets.keys:
+            _joined(shop)
+        else:
+            shop = open_shop(folder, create=False)
+        try:
+            shop.served.inherit(self.handed, open_news(self.news, place=self.place))
+        except BaseException:
+            shop.close()
+            raise
+        return shop
 
 
 def open_shared(folder: Path, news: Path, rehearse: Callable[[Shop], object]) -> Shared:
-    """The current snapshot, verified, open and warm, with what was counted since: for processes that will be forked.
+    """The shop with its current snapshot, verified, open and warm, and what was counted since: for forked processes.
 
-    The stores are closed again before this returns: nothing that is open, no thread and no lock crosses a fork.
-    `rehearse` is given the shop meanwhile and does with it what a worker will do, so that what that loads is shared.
+    Its connections are closed again before this returns: nothing that is open, no thread and no lock crosses a fork.
+    `rehearse` is given the shop meanwhile and makes of it what a worker needs, so that this is shared, too.
     Raises NotLearned, SnapshotCorrupt, StoreError.
     """
     settings = settings_room.load(folder)
@@ -158,11 +184,14 @@ def open_shared(folder: Path, news: Path, rehearse: Callable[[Shop], object]) ->
     warm(opened, settings)
     with closing(open_news(news)) as ring:
         place = ring.place
-    with open_shop(folder, create=False) as shop:
+    shop, store = _apart(folder)
+    try:
         handed = shop.served.hand(opened)
         shop.served.take(handed)
         rehearse(shop)
-    return Shared(handed, news, place)
+    finally:
+        store.rest()
+    return Shared(shop, handed, news, place)
 
 
 def open_news(path: Path, *, fresh: bool = False, place: int | None = None) -> Ring:

@@ -252,6 +252,21 @@ def live(
     run_and_show(lambda progress: run(options, progress), as_json)
 
 
+@bench.command(epilog="Example: `bodega bench workers --shop demo-shop --json`")
+def workers(
+    shop: Annotated[Path, typer.Option(help="Folder of a learned shop.")] = Path("demo-shop"),
+    count: Annotated[int, typer.Option("--workers", help="Processes to compare with one.", min=2, max=16)] = 4,
+    pages: Annotated[int, typer.Option(help="Pages that are answered before memory is counted.", min=1)] = 720,
+    seed: Seed = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Memory of several workers beside one process: what they share, and what each has of its own."""
+    from bodega.bench.workers import WorkersOptions, run
+
+    options = WorkersOptions(shop=shop, workers=count, pages=pages, seed=seed)
+    run_and_show(lambda _: run(options), as_json)
+
+
 @bench.command(epilog="Example: `bodega bench speed --items 1000000 --json`")
 def speed(
     items: Annotated[int, typer.Option(help="Generated items.", min=1_000, max=5_000_000)] = 100_000,

@@ -109,12 +109,17 @@ def run_nursery(folder: Path, given: Inheritance, *, host: str, storefront: bool
         handlers = [*(_storefront(shop, os.environ.get(STOREFRONT_KEY, ""), ()) if storefront else []), *_client()]
         return create_app(shop, handlers=[*handlers, *_console(shop)], host=host)
 
-    shared = open_shared(folder, Path(given.news), lambda shop: preload(application(shop)))
+    made: list[Litestar] = []
+
+    def rehearse(shop: Shop) -> None:
+        made.append(application(shop))
+        preload(made[0])
+
+    shared = open_shared(folder, Path(given.news), rehearse)
 
     def work(answers: Callable[[], None]) -> None:
-        with shop_at(folder) as shop:
-            shared.open(shop)
-            app = application(shop)
+        with shared.resumed() as shop:
+            app = made[0] if shop is shared.shop else application(shop)
             run(app, host=host, listener=given.listener, started=lambda _: answers(), renew=shop.reload)
 
     return Brood(given.count, work).run()

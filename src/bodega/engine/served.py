@@ -120,6 +120,7 @@ class Served:
         """Ids of the newest events that counters hold: one that is delivered twice counts once."""
         self._arriving: list[Event] | None = None
         """Events that came while a snapshot was being opened."""
+        self._taken: Handed | None = None
 
     @property
     def engine(self) -> Engine:
@@ -129,7 +130,12 @@ class Served:
             self.reload()
             engine = self.now
         if engine is None:
-            raise NotLearned("this shop has not learned yet", code="learn.never_served", where=str(self._shop.folder), next="run `bodega learn`")
+            raise NotLearned(
+                "this shop has not learned yet",
+                code="learn.never_served",
+                where=str(self._shop.folder),
+                next="run `bodega learn`",
+            )
         return engine
 
     @property
@@ -206,10 +212,19 @@ class Served:
         current = handed.opened.learned.snapshot == self._snapshots.current()
         if not current or slept.stale or shop.privacy.state != handed.people:
             return self.reload(handed.opened)
-        return self.take(handed, slept.events)
+        if self._taken is not handed:
+            self.take(handed)
+        learned = handed.learned
+        with self.lock:
+            fresh = list(shop.privacy.taught(self.fresh(slept.events)))
+            if learned.live is not None:
+                learned.live.heard(fresh)
+            handed.remembered.add(learned.ordering, handed.opened, fresh)
+            shop.restock()
+        return learned.snapshot
 
-    def take(self, handed: Handed, slept: Sequence[Event] = ()) -> str:
-        """Serve what was handed, and what was acknowledged since."""
+    def take(self, handed: Handed) -> None:
+        """Serve what was handed, as it was when it was counted."""
         shop, opened = self._shop, handed.opened
         with self.lock:
             learned = replace(handed.learned, correcting=self._corrected_since(opened))
@@ -217,14 +232,8 @@ class Served:
             if failpoints.ON:
                 failpoints.reach("shop.reload")
             self.now = Engine(learned, handed.shelf, shop.shoppers, shop.settings)
-            self._cursor, self.waiting = handed.cursor, set(handed.waiting)
+            self._cursor, self.waiting, self._taken = handed.cursor, set(handed.waiting), handed
             shop.knowledge.open(opened.folder)
-            fresh = list(shop.privacy.taught(self.fresh(slept)))
-            if learned.live is not None:
-                learned.live.heard(fresh)
-            handed.remembered.add(learned.ordering, opened, fresh)
-            shop.restock()
-            return learned.snapshot
 
     def _counted_since(self, opened: Opened) -> Overlay | None:
         """What happened since the snapshot, counted from the stored events; None where that is switched off.

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bodega.service.metrics import worker_gone
+from bodega.service.settling import settle
 from bodega.service.telemetry import LOGGER
 from bodega.service.workers import COUNT, LISTEN, NEWS, READY
 
@@ -86,8 +87,7 @@ class Brood:
         signal.signal(signal.SIGTERM, self._signalled)
         signal.signal(signal.SIGINT, self._signalled)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's business
-        gc.collect()
-        gc.freeze()
+        settle()
         parent = os.getppid()
         while not self._stop and os.getppid() == parent:
             self._replaced()

@@ -44,6 +44,10 @@ PRAGMAS = (
 )
 """Sent to SQLite on every connection, after `journal_mode = WAL`. The crash tests use this very tuple."""
 
+LEAN = "cache_size = -2048"
+"""For a process that is one of many, 2 MB a connection: a history read (2.2 ms) and small batches of events cost the
+same CPU as with 64 MB, batches of 500 a tenth more; without it each worker comes to hold 25 MB of copies."""
+
 LOOK_UP = 1_000
 """Values asked for in one SELECT."""
 
@@ -195,6 +199,15 @@ class Database:
             while rows := cursor.fetchmany(chunk):
                 yield rows
 
+    def rest(self) -> None:
+        """Close every connection that nobody uses; the next transaction opens one.
+
+        On SQLite later connections keep `LEAN` pages in memory: several processes share those that the system keeps.
+        """
+        self._engine.dispose()
+        if self.is_sqlite and not event.contains(self._engine, "connect", _lean):
+            event.listen(self._engine, "connect", _lean)
+
     def close(self) -> None:
         if self._outage is not None:
             self._outage.close()
@@ -281,6 +294,10 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: the driver's guessing breaks DDL in transactions
     prepare_sqlite(connection.execute)
+
+
+def _lean(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute(f"PRAGMA {LEAN}")
 
 
 def prepare_sqlite(execute: Any) -> None:

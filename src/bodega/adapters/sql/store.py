@@ -106,6 +106,10 @@ class SqlStore:
         """Let no event and no letter onto the disk but as this border lets it through."""
         self.events.border = self.dead.border = border
 
+    def rest(self) -> None:
+        """Let go of the file while nobody writes; whoever asks next connects anew. Rest before a fork."""
+        self.database.rest()
+
     def close(self) -> None:
         """Commit what waits, then let go of the file. Closing twice is fine."""
         self.events.close()
