@@ -59,8 +59,11 @@ class BodegaError(Exception):
         allowed: str = "",
         got: object = None,
         next: str = "",  # noqa: A002 - the word a reader expects
+        code: str = "",
     ) -> None:
         self.what = what
+        self.code = code
+        """A stable name of `what` and `next`, for who says them in another language; "" where there is none."""
         self.where = where
         self.allowed = allowed
         self.got = "" if got is None else _shortened(got)
@@ -93,6 +96,7 @@ class BodegaError(Exception):
             "got": self.got,
             "next": self.next,
             "id": self.id,
+            **({"code": self.code} if self.code else {}),
         }
 
 

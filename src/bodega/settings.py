@@ -544,7 +544,11 @@ def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings
         tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSettings(
-            "the settings file is not valid TOML", where=str(path), got=str(error), next="mend that line"
+            "the settings file is not valid TOML",
+            code="settings.file_toml",
+            where=str(path),
+            got=str(error),
+            next="mend that line",
         ) from error
     _overlay(tree, os.environ if environment is None else environment)
     try:
@@ -552,6 +556,7 @@ def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings
     except msgspec.ValidationError as error:
         raise BadSettings(
             "a setting is not one of ours or has a value it cannot take",
+            code="settings.file_value",
             where=str(path),
             allowed="the keys listed in docs/settings.md",
             got=str(error),

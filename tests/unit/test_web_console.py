@@ -93,7 +93,8 @@ def test_without_the_extra_the_shell_says_the_command(monkeypatch: pytest.Monkey
 
 def test_both_languages_have_the_same_texts() -> None:
     english, chinese = strings("en"), strings("zh")
-    assert set(english) == set(chinese)
+    from_server = {key for key in chinese if key.startswith("help.") or re.fullmatch(r"said\..*\.next", key)}
+    assert set(english) == set(chinese) - from_server, "(in English, these are what the server sends)"
     for key, text in english.items():
         assert text.strip(), key
         values = set(re.findall(r"\{\w+\}", text))

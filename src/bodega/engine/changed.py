@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from bodega.engine.answer import Engine
 from bodega.engine.drifting import DriftReport, Watching, drift, since_of
 from bodega.engine.intake import Stores
@@ -22,6 +24,7 @@ from bodega.insight.attribution import Logbook
 from bodega.insight.counting import DAY
 from bodega.insight.reports import Change, iso
 from bodega.protocols import EventRows, EventStore
+from bodega.schema.said import Said
 from bodega.settings import FILE as SETTINGS
 from bodega.settings import Ingest, Settings
 
@@ -69,14 +72,17 @@ def changes_of(shop: Watched, logbook: Logbook) -> tuple[str, str, list[Change]]
     report = shop.drifted()
     if report is not None and report.until > float(current.facts.get("from") or 0.0) and report.alarms:
         names = tuple(alarm.name for alarm in report.alarms)
-        found.append(Change("drift", len(names), f"{len(names)} signals are no longer what was learned from", names))
+        said = tuple(Said(f"signal_{name}", name) for name in names)
+        text = f"{len(names)} signals are no longer what was learned from"
+        found.append(Change("drift", len(names), text, names, said))
     until = current.facts.get("until")
     if isinstance(until, int | float):
         since = int(until * 1e6) + 1
         count = sum(events for _, events in logbook.rows(since, since + FAR).values())
         if count:
             found.append(Change("events", count, f"{count:,} events since the newest one that was learned from"))
-    found += [Change("warning", 1, str(warning)) for warning in standing.get("warnings", [])[:TOLD]]
+    warned = [msgspec.convert(each, Said) for each in standing.get("said", ())[:TOLD]]
+    found += [Change("warning", 1, each.text, said=(each,)) for each in warned]
     return current.id, iso(int(made * 1e6)), found
 
 

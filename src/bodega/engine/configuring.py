@@ -126,15 +126,27 @@ class Configuring:
         if version != _version(text):
             raise Stale(
                 "the settings were changed since they were read",
+                code="settings.stale",
                 where=FILE,
                 next="load the page again, then change them",
             )
         if len(changes) > LIMIT:
-            raise BadRequest("too many changes at a time", where="changes", allowed=str(LIMIT), got=str(len(changes)))
+            raise BadRequest(
+                "too many changes at a time",
+                code="settings.too_many",
+                where="changes",
+                allowed=str(LIMIT),
+                got=str(len(changes)),
+            )
         known = {".".join(path): path for path, spec, _ in _specs(Settings) if _kind(spec.type) != "table"}
         unknown = sorted(changes.keys() - known.keys())
         if unknown:
-            raise BadSettings("there is no such setting to change here", where=unknown[0][:100], got=unknown[0][:100])
+            raise BadSettings(
+                "there is no such setting to change here",
+                code="settings.unknown",
+                where=unknown[0][:100],
+                got=unknown[0][:100],
+            )
         written = self._written(text, {known[key]: value for key, value in changes.items()})
         after = _plain(_checked(written))
         before = _plain(_checked(text))
@@ -211,7 +223,9 @@ def _checked(text: str) -> Settings:
     try:
         return msgspec.convert(tomllib.loads(text), Settings, strict=False)
     except tomllib.TOMLDecodeError as error:
-        raise BadSettings("the settings would not be valid TOML", where=FILE, got=str(error)) from error
+        raise BadSettings(
+            "the settings would not be valid TOML", code="settings.toml", where=FILE, got=str(error)
+        ) from error
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         raise BadSettings(what, where=where.rstrip("`") or FILE, next="choose another value") from error

@@ -95,6 +95,7 @@ def _ordering(held: Ordering, dials: Dials, place: str, own: dict[str, float]) -
     if unknown:
         raise BadRequest(
             "this place has no such source",
+            code="dials.no_source",
             where="weights",
             allowed=", ".join(own),
             got=", ".join(unknown),

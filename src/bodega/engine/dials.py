@@ -95,11 +95,16 @@ def settings_of(settings: Settings, turned: Mapping[str, Value], where: str = "s
             settings = _set(settings, name, value)
         except (msgspec.ValidationError, ValueError) as error:
             raise BadRequest(
-                "a dial cannot take this value", where=f"{where}.{name}", allowed=str(error)[:300], got=value
+                "a dial cannot take this value",
+                code="dials.value",
+                where=f"{where}.{name}",
+                allowed=str(error)[:300],
+                got=value,
             ) from error
         except KeyError as error:
             raise BadRequest(
                 "an arm cannot turn this",
+                code="dials.arm",
                 where=f"{where}.{name}",
                 allowed="dials.personal, dials.rules, dials.ranker, dials.weights.<source>, dials.off.<source>, "
                 "diversity.<place>.<key>, explore.<place>.<key>, updates.steps",
@@ -153,6 +158,7 @@ def checked_arms(experiment: Experiment, settings: Settings, sources: Iterable[s
             if table in ("dials.weights", "dials.off") and known and source not in known:
                 raise BadRequest(
                     "this shop has no such source",
+                    code="dials.shop_source",
                     where=f"{where}.settings.{name}",
                     allowed=", ".join(sorted(known)),
                     got=source,
@@ -160,6 +166,7 @@ def checked_arms(experiment: Experiment, settings: Settings, sources: Iterable[s
         if arm.snapshot and arm.snapshot not in there:
             raise BadRequest(
                 "there is no such snapshot",
+                code="dials.no_snapshot",
                 where=f"{where}.snapshot",
                 allowed=", ".join(sorted(there)) or "none yet",
                 got=arm.snapshot,

@@ -26,6 +26,7 @@ from bodega.protocols import EventRows, Source
 from bodega.retrieval.popular import Popular
 from bodega.schema import EVENT_CODES, INTEREST, ItemTable, Log
 from bodega.schema.arrays import Flags, Floats, Ints, Longs
+from bodega.schema.said import Said
 from bodega.settings import Ingest
 
 DAY = 86_400.0
@@ -55,9 +56,23 @@ class DriftReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """For `/readyz` and `bodega doctor`, one line an alarm."""
+        return tuple(each.text for each in self.said)
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """The same with their codes."""
         return tuple(
-            f"drift: {each.name} ({each.measure} {each.value:.3g}, usually below {each.limit:.3g}; "
-            f"{'; '.join(each.moved[:1])}); next: bodega drift, then bodega learn"
+            Said(
+                "drift",
+                f"drift: {each.name} ({each.measure} {each.value:.3g}, usually below {each.limit:.3g}; "
+                f"{'; '.join(each.moved[:1])}); next: bodega drift, then bodega learn",
+                {
+                    "signal": f"@said.signal_{each.name}",
+                    "measure": each.measure,
+                    "value": float(f"{each.value:.3g}"),
+                    "limit": float(f"{each.limit:.3g}"),
+                },
+            )
             for each in self.alarms
         )
 

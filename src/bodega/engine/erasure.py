@@ -100,7 +100,12 @@ class Erasures:
     def forget(self, user: str = "", *, session: str = "") -> Receipt:
         """Forget the shopper of this user id, under all ids and visits; or a guest by the visit. Raises StoreError."""
         if bool(user) == bool(session):
-            raise BadRequest("who is to be forgotten?", where="forget", allowed="a user, or the session of a guest")
+            raise BadRequest(
+                "who is to be forgotten?",
+                code="forget.who",
+                where="forget",
+                allowed="a user, or the session of a guest",
+            )
         return self.ballast.spent_on(lambda: self._forget(user, session))
 
     def _forget(self, user: str, session: str) -> Receipt:
@@ -128,7 +133,10 @@ class Erasures:
         home = privacy.of_session(visit)
         if home.users:
             raise BadRequest(
-                "this visit belongs to a shopper who was signed in", where="session", next="forget that user instead"
+                "this visit belongs to a shopper who was signed in",
+                code="forget.visit",
+                where="session",
+                next="forget that user instead",
             )
         return [], [visit]
 

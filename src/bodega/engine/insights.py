@@ -198,9 +198,13 @@ class Insight:
         """The last `days` days up to `until` (default: today, or the newest day that has anything, where that is longer
         ago than those days). Raises BadRequest."""
         if by not in BYS:
-            raise BadRequest("days are not parted so", where="by", allowed=", ".join(BYS[1:]), got=by)
+            raise BadRequest(
+                "days are not parted so", code="insight.by", where="by", allowed=", ".join(BYS[1:]), got=by
+            )
         if not 1 <= days <= MOST_DAYS:
-            raise BadRequest("so many days are not told", where="days", allowed=f"1 to {MOST_DAYS}", got=days)
+            raise BadRequest(
+                "so many days are not told", code="insight.days", where="days", allowed=f"1 to {MOST_DAYS}", got=days
+            )
         now = self._now()
         newest = self._logbook.newest()
         last = day_of(until, now)
@@ -236,7 +240,11 @@ class Insight:
         """The last minutes, as of now. Raises BadRequest."""
         if not 1 <= minutes <= MOST_MINUTES:
             raise BadRequest(
-                "so many minutes are not held", where="minutes", allowed=f"1 to {MOST_MINUTES}", got=minutes
+                "so many minutes are not held",
+                code="insight.minutes",
+                where="minutes",
+                allowed=f"1 to {MOST_MINUTES}",
+                got=minutes,
             )
         now = self._now()
         live = self._looking(now)
@@ -271,11 +279,17 @@ class Insight:
     def queries(self, kind: Kind = "top", days: int = 7, limit: int = 50) -> QueriesReport:
         """What people search, in the days before the newest search or page. Raises BadRequest."""
         if kind not in KINDS:
-            raise BadRequest("queries are not told so", where="kind", allowed=", ".join(KINDS), got=kind)
+            raise BadRequest(
+                "queries are not told so", code="insight.kind", where="kind", allowed=", ".join(KINDS), got=kind
+            )
         if not 1 <= days <= 90:
-            raise BadRequest("so many days are not read", where="days", allowed="1 to 90", got=days)
+            raise BadRequest(
+                "so many days are not read", code="insight.query_days", where="days", allowed="1 to 90", got=days
+            )
         if not 1 <= limit <= 1_000:
-            raise BadRequest("so many queries are not told", where="limit", allowed="1 to 1000", got=limit)
+            raise BadRequest(
+                "so many queries are not told", code="insight.queries", where="limit", allowed="1 to 1000", got=limit
+            )
         people = self._settings.understand.people
         since, until = queries.window(days, self._logbook.newest())
         found = self._searches(since - queries.WEEKS_BEFORE * DAY if kind == "rising" else since, until)

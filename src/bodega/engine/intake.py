@@ -169,7 +169,13 @@ class Catalog:
         """One item. Raises UnknownItem."""
         found = self._shop.stores.catalog.get([item_id]).get(item_id)
         if found is None:
-            raise UnknownItem("the catalog holds no such item", where="catalog.get", got=item_id, next="check the id")
+            raise UnknownItem(
+                "the catalog holds no such item",
+                code="item.unknown",
+                where="catalog.get",
+                got=item_id,
+                next="check the id",
+            )
         return found
 
     def count(self) -> int:

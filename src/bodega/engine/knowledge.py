@@ -135,7 +135,8 @@ class Knowledge:
         """Accept, reject, or (None) take the decision back; returns how many decisions changed. Raises BadRequest."""
         if len(keys) > DECIDED:
             raise BadRequest(
-                "too many facts at once", where="knowledge.decide", allowed=f"{DECIDED:,}", got=f"{len(keys):,}",
+                "too many facts at once", code="facts.too_many",
+                where="knowledge.decide", allowed=f"{DECIDED:,}", got=f"{len(keys):,}",
                 next="name an attribute or a value",
             )  # fmt: skip
         return self._stores.facts.decide(keys, accepted, who=who)
@@ -147,6 +148,7 @@ class Knowledge:
             if not (query.attribute and query.value):
                 raise BadRequest(
                     "a decision for every item needs a value",
+                    code="facts.no_value",
                     where="knowledge.decide",
                     allowed="an attribute and a value",
                     got=f"attribute {query.attribute!r}, value {query.value!r}",

@@ -59,7 +59,12 @@ def mend(shop: Doors, dead: DeadLetterBox, letter: DeadLetter, row: dict[str, An
     elif letter.kind == "item":
         written = _item(shop, letter, row)
     else:
-        raise BadRequest("letters of this kind are mended where they came from", where="kind", got=letter.kind)
+        raise BadRequest(
+            "letters of this kind are mended where they came from",
+            code="letters.elsewhere",
+            where="kind",
+            got=letter.kind,
+        )
     dead.remove([letter])
     return written
 
@@ -72,6 +77,7 @@ def _event(shop: Doors, letter: DeadLetter, row: dict[str, Any]) -> Written:
     if written.conflicts:
         raise Conflict(
             "an event with this id was delivered before, with another content",
+            code="letters.twice",
             where="id",
             got=read.id,
             next="give the correction a new id",

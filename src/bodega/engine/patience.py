@@ -67,6 +67,7 @@ class Line:
             self._try(read)
             raise StoreUnavailable(
                 "the store did not answer a moment ago, and is left alone for now",
+                code="store.resting",
                 where="store",
                 next="nothing has to be done: it is asked again within seconds",
             )
@@ -157,7 +158,9 @@ class Patience:
             return self._line.ask(read)
         except TooLate as error:
             lose(self._name, str(error))
-            raise StoreUnavailable("the store did not answer in time", where=self._name, got=str(error)) from error
+            raise StoreUnavailable(
+                "the store did not answer in time", code="store.late", where=self._name, got=str(error)
+            ) from error
         except StoreUnavailable:
             lose(self._name, "left out, the store does not answer")
             raise

@@ -60,7 +60,9 @@ def profile_of(engine: Engine, item: str, *, k: int = 10) -> ItemProfile:
     shelf = engine.shelf
     row = shelf.row(item)
     if row == GONE:
-        raise UnknownItem("there is no such item", where="item", got=item[:80], next="bodega search")
+        raise UnknownItem(
+            "there is no such item", code="item.unknown_profile", where="item", got=item[:80], next="bodega search"
+        )
     known = int(shelf.known_as[row])
     new, place = known == GONE, max(known, 0)
     held = source.beside(ItemTable.of([shelf.delta.item(row - len(shelf.base))])) if new else source

@@ -136,7 +136,7 @@ def graph_of(engine: Engine) -> KnowledgeGraph:
 def _row(engine: Engine, item: str) -> int:
     row = engine.shelf.row(item)
     if row == GONE:
-        raise UnknownItem("there is no such item", where="item", got=item[:60])
+        raise UnknownItem("there is no such item", code="item.unknown_relations", where="item", got=item[:60])
     return row
 
 

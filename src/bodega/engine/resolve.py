@@ -31,6 +31,7 @@ def place_of(request: Request, settings: Settings) -> Place:
     if place is None:
         raise BadRequest(
             "there is no such list",
+            code="list.unknown",
             where="place",
             allowed=", ".join(PLACES),
             got=request.place,
@@ -40,6 +41,7 @@ def place_of(request: Request, settings: Settings) -> Place:
     if not (1 <= request.k <= limit and 0 <= request.offset <= OFFSET_LIMIT):
         raise BadRequest(
             "the page is out of range",
+            code="list.range",
             where="k, offset",
             allowed=f"k from 1 to {limit}, offset from 0 to {OFFSET_LIMIT}",
             got=f"k={request.k}, offset={request.offset}",

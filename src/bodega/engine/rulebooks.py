@@ -136,7 +136,12 @@ class Rules:
         """What the rule would change; without queries: its own phrases and the most asked. Raises BadRequest."""
         if len(queries) > QUERIES_LIMIT:
             raise BadRequest(
-                "too many queries", where="preview", allowed=f"{QUERIES_LIMIT}", got=len(queries), next="send fewer"
+                "too many queries",
+                code="rules.too_many_queries",
+                where="preview",
+                allowed=f"{QUERIES_LIMIT}",
+                got=len(queries),
+                next="send fewer",
             )
         draft = checked_rule(rule)
         if not draft.id:
@@ -153,6 +158,6 @@ class Rules:
 
 def unknown(rule: str) -> BadRequest:
     """There is no such rule: 404."""
-    error = BadRequest("there is no such rule", where="rules", got=rule, next="bodega rules list")
+    error = BadRequest("there is no such rule", code="rules.unknown", where="rules", got=rule, next="bodega rules list")
     error.status = 404
     return error

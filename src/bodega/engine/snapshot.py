@@ -163,6 +163,7 @@ class Snapshots:
         if pointer is None:
             raise NotLearned(
                 "this shop has not learned yet, so there is nothing to answer from",
+                code="learn.never",
                 where=str(self.folder),
                 next="import items and events, then run `bodega learn`",
             )
@@ -241,6 +242,7 @@ class Snapshots:
         if chosen not in known:
             raise UsageError(
                 "there is no such snapshot to go back to",
+                code="models.no_back",
                 where="rollback",
                 allowed=", ".join(known) or "none yet",
                 got=name or "the one before the current",

@@ -97,7 +97,12 @@ def _opened(shop: Steered, snapshots: Snapshots, parts: Parts, name: str) -> Eng
     there = [*(info.id for info in snapshots.infos()), *snapshots.beside()]
     if name not in there:
         raise BadRequest(
-            "there is no such snapshot", where="snapshot", allowed=", ".join(there), got=name, next="bodega snapshots"
+            "there is no such snapshot",
+            code="steering.no_snapshot",
+            where="snapshot",
+            allowed=", ".join(there),
+            got=name,
+            next="bodega snapshots",
         )
     opened = Beside(name, snapshots, parts)
     opened.restock(shop.stores.catalog)
@@ -134,7 +139,9 @@ class Steering:
     def story(self, query: str, language: str = "") -> Story:
         """What became of a query in the last four weeks, and what may mend it. Raises BadRequest, NotLearned."""
         if not query.strip():
-            raise BadRequest("there are no words", where="query", allowed="what a shopper typed", got=query)
+            raise BadRequest(
+                "there are no words", code="steering.no_words", where="query", allowed="what a shopper typed", got=query
+            )
         engine, around = self._engine(), self.around
         asking = Request(place="search", query=query, k=PAGE, personal=False, language=language)
         made = Mending(
@@ -148,7 +155,13 @@ class Steering:
         Raises BadRequest, NotLearned.
         """
         if len(queries) > QUERIES_LIMIT:
-            raise BadRequest("too many queries", where="queries", allowed=f"{QUERIES_LIMIT}", got=len(queries))
+            raise BadRequest(
+                "too many queries",
+                code="steering.too_many",
+                where="queries",
+                allowed=f"{QUERIES_LIMIT}",
+                got=len(queries),
+            )
         draft = checked_rule(rule)
         draft = draft if draft.id else msgspec.structs.replace(draft, id="draft")
         engine, around = self._engine(), self.around

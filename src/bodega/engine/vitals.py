@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from bodega.engine.answer import Engine
 from bodega.engine.drifting import DriftReport
 from bodega.engine.learn import Encoded
 from bodega.engine.online import Shoppers
 from bodega.events.consuming import Consuming
+from bodega.schema.said import Said
 
 OK = "ok"
 
@@ -49,9 +52,11 @@ def standing(engine: Engine | None, waiting: int, report: DriftReport | None) ->
     """Facts for `/readyz`: snapshot, encoders {source: EncoderInfo}, warnings, what waits for the next `learn`."""
     sources = engine.learned.sources if engine else {}
     infos = {name: source.info for name, source in sources.items() if isinstance(source, Encoded)}
+    said = _told(engine, waiting, report) if engine else []
     return {
         "snapshot": engine.learned.snapshot if engine else "",
-        "warnings": [*engine.learned.warnings, *_alarms(engine, report)] if engine else [],
+        "warnings": [each.text for each in said] if engine else [],
+        "said": [msgspec.to_builtins(each) for each in said],
         "changes_since_snapshot": len(engine.shelf.changed) if engine else 0,
         "changes_waiting": waiting,
         "encoders": {name: asdict(info) for name, info in infos.items() if info is not None},
@@ -59,9 +64,18 @@ def standing(engine: Engine | None, waiting: int, report: DriftReport | None) ->
     }
 
 
-def _alarms(engine: Engine, report: DriftReport | None) -> tuple[str, ...]:
-    """What else an operator should know: bounds of the counts since the snapshot, and what has drifted."""
-    return (*(engine.live.warnings if engine.live else ()), *(report.warnings if report else ()))
+def _told(engine: Engine, waiting: int, report: DriftReport | None) -> list[Said]:
+    """What an operator should know: of the snapshot, bounds of the counts since then, and what has drifted."""
+    said = [_noted(each, waiting) for each in engine.learned.warnings]
+    return [*said, *(engine.live.said if engine.live else ()), *(report.said if report else ())]
+
+
+def _noted(warning: str, waiting: int) -> Said:
+    """A warning of the snapshot: all are `name: what`."""
+    name, colon, text = warning.partition(": ")
+    if name == "catalog" and waiting:
+        return Said("waits", warning, {"count": waiting})
+    return Said("note", warning, {"name": name if colon else "", "text": text or warning})
 
 
 def warned(warnings: tuple[str, ...], before: int, now: int, limit: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import msgspec
 
 from bodega.errors import BadRequest
 from bodega.insight.counting import DAY, MONEY, PLACE, Figures, added
+from bodega.schema.said import Said
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -135,6 +136,8 @@ class Change(msgspec.Struct, frozen=True):
     count: int
     text: str
     details: tuple[str, ...] = ()
+    said: tuple[Said, ...] = ()
+    """The details (of a warning: the text) with their codes."""
 
 
 class ChangesReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +193,17 @@ def day_of(text: str, now: int) -> int:
     try:
         day = (date.fromisoformat(text) - date(1970, 1, 1)).days
     except ValueError as error:
-        raise BadRequest("this is no day", where="day", allowed="YYYY-MM-DD, in UTC", got=text) from error
+        raise BadRequest(
+            "this is no day", code="insight.no_day", where="day", allowed="YYYY-MM-DD, in UTC", got=text
+        ) from error
     if not 0 <= day <= now // DAY:
-        raise BadRequest("this day is not told", where="day", allowed=f"1970-01-01 to {date_of(now // DAY)}", got=text)
+        raise BadRequest(
+            "this day is not told",
+            code="insight.day",
+            where="day",
+            allowed=f"1970-01-01 to {date_of(now // DAY)}",
+            got=text,
+        )
     return day
 
 

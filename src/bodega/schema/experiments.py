@@ -148,23 +148,39 @@ def checked_experiments(experiments: Sequence[Experiment]) -> Sequence[Experimen
         if each.kind == "interleaving" and (len(each.arms) != 2 or each.by == "time"):
             raise BadRequest(
                 "one list is drafted by two arms, shopper by shopper",
+                code="experiment.interleaving",
                 where=f"{where}.arms",
                 allowed="two arms, by: shopper",
                 got=f"{len(each.arms)} arms, by: {each.by}",
                 next="leave out the others, or make it a test of kind ab",
             )
         if names.count(each.id) > 1:
-            raise BadRequest("two experiments have the same id", where=where, next="give one of them another id")
+            raise BadRequest(
+                "two experiments have the same id",
+                code="experiment.same_id",
+                where=where,
+                next="give one of them another id",
+            )
         if len({arm.name for arm in each.arms}) < len(each.arms):
-            raise BadRequest("two arms have the same name", where=f"{where}.arms", next="give each its own")
+            raise BadRequest(
+                "two arms have the same name",
+                code="experiment.same_arm",
+                where=f"{where}.arms",
+                next="give each its own",
+            )
         if each.first >= each.last:
             raise BadRequest(
-                "no bucket takes part", where=where, allowed="first < last", got=f"{each.first} to {each.last}"
+                "no bucket takes part",
+                code="experiment.no_bucket",
+                where=where,
+                allowed="first < last",
+                got=f"{each.first} to {each.last}",
             )
     for one, other in ((a, b) for n, a in enumerate(experiments) for b in experiments[n + 1 :]):
         if one.layer == other.layer and one.first < other.last and other.first < one.last:
             raise BadRequest(
                 f"experiments {one.id} and {other.id} share buckets of layer {one.layer}",
+                code="experiment.buckets",
                 where=f"experiments.{other.id}",
                 allowed="ranges that do not meet, or another layer",
                 got=f"{one.first} to {one.last} and {other.first} to {other.last}",

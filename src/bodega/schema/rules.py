@@ -238,9 +238,13 @@ def read_rule(data: bytes | str) -> Rule:
     try:
         return checked_rule(_decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest("the rule is not valid JSON", where="rule", allowed="JSON in UTF-8", got=str(error)) from error
+        raise BadRequest(
+            "the rule is not valid JSON", code="rules.json", where="rule", allowed="JSON in UTF-8", got=str(error)
+        ) from error
     except RecursionError as error:
-        raise BadRequest("the rule is nested too deeply", where="rule", allowed="what docs/rules.md shows") from error
+        raise BadRequest(
+            "the rule is nested too deeply", code="rules.deep", where="rule", allowed="what docs/rules.md shows"
+        ) from error
 
 
 def checked_rule(rule: Rule) -> Rule:

@@ -106,6 +106,7 @@ def parameters(query_string: bytes, allowed: Iterable[str]) -> Asked:
     except ValueError as error:
         raise BadRequest(
             "the query string cannot be read",
+            code="asked.address",
             where="address",
             allowed=f"at most {PARAMETERS_LIMIT} parameters, percent-encoded UTF-8",
             got=str(error),
@@ -114,7 +115,13 @@ def parameters(query_string: bytes, allowed: Iterable[str]) -> Asked:
     many: dict[str, list[str]] = {}
     for name, value in pairs:
         if name not in allowed:
-            raise BadRequest("there is no such parameter", where="address", allowed=", ".join(allowed), got=name)
+            raise BadRequest(
+                "there is no such parameter",
+                code="asked.parameter",
+                where="address",
+                allowed=", ".join(allowed),
+                got=name,
+            )
         if name in ("filter", *LISTED):
             many.setdefault(name, []).append(value)
         elif name in once:
@@ -181,7 +188,11 @@ def _filters(texts: Iterable[str]) -> tuple[Filter, ...]:
         name, colon, value = text.partition(":")
         if not (name and colon and value):
             raise BadRequest(
-                "a filter cannot be read", where="filter", allowed="field:value or field:low..high", got=text
+                "a filter cannot be read",
+                code="asked.filter",
+                where="filter",
+                allowed="field:value or field:low..high",
+                got=text,
             )
         found = RANGE.fullmatch(value)
         if found and (found[1] or found[2]):
@@ -189,7 +200,11 @@ def _filters(texts: Iterable[str]) -> tuple[Filter, ...]:
             ranges.append(Filter(field=name, low=low, high=high))
         elif name == "price":
             raise BadRequest(
-                "a range of prices cannot be read", where="price", allowed="10..50, 10.. or ..50", got=value
+                "a range of prices cannot be read",
+                code="asked.prices",
+                where="price",
+                allowed="10..50, 10.. or ..50",
+                got=value,
             )
         else:
             values.setdefault(name, []).append(value)
@@ -203,7 +218,9 @@ def decoded(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _misread(error, "body") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest("the body is not valid JSON", where="body", allowed="JSON in UTF-8", got=str(error)) from error
+        raise BadRequest(
+            "the body is not valid JSON", code="asked.json", where="body", allowed="JSON in UTF-8", got=str(error)
+        ) from error
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply", where="body", allowed="plain objects and lists") from error
 
@@ -211,6 +228,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
 def _misread(error: msgspec.ValidationError, where: str) -> BadRequest:
     return BadRequest(
         "a value is missing, unknown or of the wrong kind",
+        code="asked.value",
         where=where,
         allowed="what /openapi.json describes",
         got=str(error),
@@ -243,7 +261,9 @@ def bounded(request: Request, settings: Settings) -> Request:
 
 def _within(what: str, got: int, low: int, high: int) -> None:
     if not low <= got <= high:
-        raise BadRequest("a value is out of range", where=what, allowed=f"{low:,} to {high:,}", got=str(got)[:40])
+        raise BadRequest(
+            "a value is out of range", code="asked.range", where=what, allowed=f"{low:,} to {high:,}", got=str(got)[:40]
+        )
 
 
 def rows_of(body: bytes, name: str) -> list[dict[str, Any]]:

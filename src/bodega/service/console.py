@@ -18,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from bodega.errors import Forbidden
+from bodega.schema.said import Said
 from bodega.service.desk import Desk, as_json, visit_of
 from bodega.service.guard import PROXIED, is_loopback
 from bodega.service.sessions import own_page, set_cookie
@@ -46,6 +47,8 @@ class ConsoleFacts(msgspec.Struct, frozen=True):
     snapshot: str
     """The served one; empty: nothing was learned yet."""
     warnings: list[str]
+    said: list[Said]
+    """The same, with their codes."""
     """What an operator should know: of the last learn, of counts that ran full, of drift."""
     changes_since_snapshot: int
     """Items that are other than when the shop learned."""
@@ -101,6 +104,7 @@ def _facts(desk: Desk, storefront: bool) -> ConsoleFacts:
         events=int(health.get("events", 0)),
         snapshot=str(health.get("snapshot", "")),
         warnings=[str(each) for each in health.get("warnings", ())],
+        said=[msgspec.convert(each, Said) for each in health.get("said", ())],
         changes_since_snapshot=int(health.get("changes_since_snapshot", 0)),
         changes_waiting=int(health.get("changes_waiting", 0)),
         rules=len(shop.rules.list()),
@@ -121,7 +125,12 @@ def _session(desk: Desk, request: Http, end: float) -> Session:
 def _allowed(desk: Desk) -> None:
     if not desk.settings.console.on:
         raise Forbidden(
-            "the console is switched off", where="console.on", allowed="true", got="false", next="set it in bodega.toml"
+            "the console is switched off",
+            code="console.off",
+            where="console.on",
+            allowed="true",
+            got="false",
+            next="set it in bodega.toml",
         )
 
 
@@ -130,7 +139,12 @@ def _way(desk: Desk, request: Http) -> bool:
     headers = request.headers
     site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
     if (site or origin) and not own_page("POST", site, origin, headers.get("host", "")):
-        raise Forbidden("only the console's own page may sign somebody in", where="header Origin", got=origin or site)
+        raise Forbidden(
+            "only the console's own page may sign somebody in",
+            code="console.origin",
+            where="header Origin",
+            got=origin or site,
+        )
     proxied = any(name in PROXIED or name == b"x-forwarded-proto" for name, _ in request.scope["headers"])
     secure = request.scope.get("scheme") == "https" or (
         proxied and headers.get("x-forwarded-proto", "").split(",")[0].strip().lower() == "https"
@@ -139,6 +153,7 @@ def _way(desk: Desk, request: Http) -> bool:
     if not (secure or near or desk.settings.console.insecure):
         raise Forbidden(
             "a key would travel in the open: this connection is not encrypted",
+            code="console.open",
             where="console.insecure",
             allowed="https (a proxy that sends X-Forwarded-Proto: https), or the shop's own machine",
             got="http",

@@ -207,6 +207,7 @@ class Desk:
             serve = self.settings.serve
             error = LimitError(
                 "this shopper asks too often",
+                code="limit.shopper",
                 where="user" if request.user else "session",
                 allowed=f"{serve.shopper_per_second:g} lists a second, {serve.shopper_burst} at once",
                 next="ask again after Retry-After seconds, or raise serve.shopper_per_second",

@@ -97,7 +97,13 @@ def doctor_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.parameters(request.scope["query_string"], OFFENDERS)
         part, words = asked.once.get("part", "all"), asked.once.get("q", "")
         if part not in ("all", *WEIGHTS):
-            raise BadRequest("the score has no such part", where="part", allowed=", ".join(("all", *WEIGHTS)), got=part)
+            raise BadRequest(
+                "the score has no such part",
+                code="doctor.part",
+                where="part",
+                allowed=", ".join(("all", *WEIGHTS)),
+                got=part,
+            )
         limit = number(asked, "limit", KEPT, KEPT)
         return told(await asyncio.to_thread(lambda: clinic.offenders(part, text=words[:200], limit=limit)))
 
@@ -106,7 +112,7 @@ def doctor_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.parameters(request.scope["query_string"], TWINS)
         by, limit = asked.once.get("by", "title"), number(asked, "limit", 100, 500)
         if by not in ("title", "picture"):
-            raise BadRequest("twins of what?", where="by", allowed="title, picture", got=by)
+            raise BadRequest("twins of what?", code="doctor.twins", where="by", allowed="title, picture", got=by)
         found = await asyncio.to_thread(clinic.result)
         groups = () if found is None else tuple(one for one in found.twins if one.by == by)
         total = 0 if found is None else found.twin_groups.get(by, 0)

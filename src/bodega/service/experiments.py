@@ -141,7 +141,9 @@ def _reading(desk: Desk) -> list[HTTPRouteHandler]:
             wanted = {name: text for name, text in asked.once.items() if name != "metric"}
             chosen = msgspec.convert(wanted, Asked, strict=False)
         except msgspec.ValidationError as error:
-            raise BadRequest("this cannot be planned", where="plan", allowed=str(error), got=str(wanted)) from error
+            raise BadRequest(
+                "this cannot be planned", code="experiment.no_plan", where="plan", allowed=str(error), got=str(wanted)
+            ) from error
         metric = asked.once.get("metric", "purchases")
         return told(await asyncio.to_thread(lambda: experiments.plan(metric, asked=chosen)))
 
@@ -175,10 +177,22 @@ def _writing(desk: Desk) -> list[HTTPRouteHandler]:
         expected = number(asked, "version", 0) if "version" in asked.once else None
         body, name, by = await body_of(request), named(request), who(desk, request)
         if len(body) > SIZE_LIMIT:
-            raise BadRequest("the experiment is too large", where="body", allowed=f"{SIZE_LIMIT:,}", got=len(body))
+            raise BadRequest(
+                "the experiment is too large",
+                code="experiment.too_large",
+                where="body",
+                allowed=f"{SIZE_LIMIT:,}",
+                got=len(body),
+            )
         drafted = asking.decoded(body, Experiment)
         if drafted.id != name:
-            raise BadRequest("it has another id than the address", where="id", allowed=name, got=drafted.id)
+            raise BadRequest(
+                "it has another id than the address",
+                code="experiment.other_id",
+                where="id",
+                allowed=name,
+                got=drafted.id,
+            )
         return told(await asyncio.to_thread(lambda: experiments.put(drafted, who=by, expected=expected)))
 
     @delete("/v1/experiments/{experiment_id:str}", opt=SCOPE, name="experiment_delete", status_code=200)

@@ -80,7 +80,7 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
         elif name in PROXIED:
             proxied = True
     if len(keys) > 1:
-        raise _refused("several different keys were sent")
+        raise _refused("several different keys were sent", "key.several")
     key = keys.pop() or "?" if keys else ""
     return Credentials(key, seen[b"origin"], seen[b"sec-fetch-site"], seen[b"host"], proxied, cookie, ticket)
 
@@ -95,7 +95,7 @@ def seated(desk: Desk, scope: Scope, given: Credentials) -> Sequence[str] | None
         spend(desk, f"unknown {network(visit.address)}")
         info = desk.sessions.redeem(given.ticket) if scope["route_handler"].opt.get("ticket") else None
         if info is None:
-            raise _refused("this ticket is not (or no longer) valid")
+            raise _refused("this ticket is not (or no longer) valid", "key.ticket")
     else:
         info = desk.sessions.bearer(given.cookie)
         if info is None or not own_page(method, given.site, given.origin, given.host):
@@ -113,7 +113,7 @@ def admitted(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
         spend(desk, f"unknown {network(visit.address)}")
     info = desk.keyring.holder(given.key)
     if info is None or info.revoked:
-        raise _refused("this key is not (or no longer) valid")
+        raise _refused("this key is not (or no longer) valid", "key.invalid")
     visit.key, visit.label = info.id, info.label
     # A key that stands in a public page is shared by all visitors: each address has its own bucket.
     spend(desk, f"{info.id} {network(visit.address)}")
@@ -123,10 +123,10 @@ def admitted(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
 def _keyless(desk: Desk, visit: Visit, given: Credentials) -> Sequence[str]:
     if not (desk.settings.serve.keyless_loopback and is_loopback(visit.address) and not given.proxied):
         spend(desk, f"unknown {network(visit.address)}")
-        raise _refused("a key is needed")
+        raise _refused("a key is needed", "key.none")
     elsewhere = given.origin and given.origin.partition("://")[2] != given.host
     if elsewhere or given.site not in ("", "none", "same-origin"):
-        raise _refused("a page of another site may not call this shop without a key")
+        raise _refused("a page of another site may not call this shop without a key", "key.site")
     return KEYLESS
 
 
@@ -136,6 +136,7 @@ def allow(held: Sequence[str], needed: str) -> None:
         return
     raise Forbidden(
         f"this key may not do that: it lacks the scope '{needed}'",
+        code="key.scope",
         where="API key",
         allowed=needed,
         got=", ".join(held),
@@ -150,6 +151,7 @@ def spend(desk: Desk, caller: str) -> None:
         serve = desk.settings.serve
         error = LimitError(
             "too many requests",
+            code="limit.requests",
             where="API key or address",
             allowed=f"{serve.requests_per_second:g} a second, {serve.burst} at once",
             next="ask again after Retry-After seconds, or raise serve.requests_per_second",
@@ -176,9 +178,10 @@ def network(address: str) -> str:
         return address
 
 
-def _refused(what: str) -> Unauthenticated:
+def _refused(what: str, code: str) -> Unauthenticated:
     return Unauthenticated(
         what,
+        code=code,
         where="header Authorization: Bearer <key>, or X-API-Key: <key>",
         allowed="one valid key of this shop",
         next="bodega keys create --scope search --scope events",

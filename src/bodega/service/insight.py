@@ -104,5 +104,5 @@ def _whole(asked: dict[str, str], name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise BadRequest("this is no whole number", where=name, allowed="digits", got=text)
+        raise BadRequest("this is no whole number", code="asked.whole", where=name, allowed="digits", got=text)
     return int(text)

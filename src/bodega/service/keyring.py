@@ -119,10 +119,16 @@ def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked, by = asking.decoded(await body_of(request), KeyAsked), who(desk, request)
         if set(asked.scopes) - set(SCOPES) or len(set(asked.scopes)) != len(asked.scopes):
             raise BadRequest(
-                "there is no such scope", where="scopes", allowed=", ".join(SCOPES), got=", ".join(asked.scopes)[:100]
+                "there is no such scope",
+                code="keys.scope",
+                where="scopes",
+                allowed=", ".join(SCOPES),
+                got=", ".join(asked.scopes)[:100],
             )
         if not asked.label.strip() or not asked.label.isprintable():
-            raise BadRequest("a label is a line of text", where="label", allowed="1 to 100 characters", got="")
+            raise BadRequest(
+                "a label is a line of text", code="keys.label", where="label", allowed="1 to 100 characters", got=""
+            )
 
         def run() -> KeyMade:
             text = keys.create(asked.label.strip(), asked.scopes)
@@ -142,7 +148,12 @@ def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         def run() -> None:
             held = next((each for each in keys.list() if each.id == name and not each.revoked), None)
             if held is None or not keys.revoke(name):
-                raise BadRequest("there is no such key (or it was revoked before)", where="address", got=name[:64])
+                raise BadRequest(
+                    "there is no such key (or it was revoked before)",
+                    code="keys.unknown",
+                    where="address",
+                    got=name[:64],
+                )
             trail.add(by, "keys", "revoke", name, ({"label": held.label, "scopes": list(held.scopes)}, {}))
 
         await asyncio.to_thread(run)
@@ -154,7 +165,9 @@ def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         asked = asking.parameters(request.scope["query_string"], AUDITED)
         limit, area = number(asked, "limit", SHOWN, LIMIT), asked.once.get("area", "")
         if area not in ("", *AREAS):
-            raise BadRequest("there is no such area", where="area", allowed=", ".join(AREAS), got=area[:40])
+            raise BadRequest(
+                "there is no such area", code="keys.area", where="area", allowed=", ".join(AREAS), got=area[:40]
+            )
         lines = await asyncio.to_thread(lambda: _lines(desk, trail, area, limit))
         return told(AuditTrail(lines))
 

@@ -116,7 +116,8 @@ def _decided(desk: Desk, asked: FactsDecided, by: str) -> int:
         )
     elif query == FactQuery():
         raise BadRequest(
-            "name which facts", where="body", allowed="facts, or at least one of item, attribute, value, least",
+            "name which facts", code="facts.which", where="body",
+            allowed="facts, or at least one of item, attribute, value, least",
             got="nothing", next="GET /v1/knowledge",
         )  # fmt: skip
     else:

@@ -134,7 +134,9 @@ def letter_handlers(desk: Desk) -> list[HTTPRouteHandler]:
     async def drop(request: Http) -> ASGIResponse:
         asked = asking.decoded(await body_of(request), LettersDropped)
         if not (asked.ids or asked.kind or asked.reason):
-            raise BadRequest("which letters?", where="ids", allowed="ids, or a kind and reason", got="nothing")
+            raise BadRequest(
+                "which letters?", code="letters.which", where="ids", allowed="ids, or a kind and reason", got="nothing"
+            )
 
         def run() -> LettersLeft:
             held = dead.list(kind=asked.kind, reason=asked.reason, limit=LIMIT)
@@ -157,7 +159,11 @@ def _named(letters: Sequence[DeadLetter], ids: Sequence[str]) -> list[DeadLetter
     found = [each for each in letters if letter_id(each) in wanted]
     if not found:
         raise BadRequest(
-            "there is no such letter (any more)", where="id", got=", ".join(ids)[:100], next="load the list again"
+            "there is no such letter (any more)",
+            code="letters.gone",
+            where="id",
+            got=", ".join(ids)[:100],
+            next="load the list again",
         )
     return found
 

@@ -87,6 +87,7 @@ class Waiting:
 def _overloaded(got: str) -> Overloaded:
     return Overloaded(
         "the shop is asked more than it can answer in time",
+        code="limit.overload",
         where="queue",
         got=got,
         next="ask again after Retry-After seconds; start more servers if this lasts",

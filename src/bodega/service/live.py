@@ -64,6 +64,7 @@ class Broadcast:
         if self._listening >= LISTENERS:
             error = LimitError(
                 "too many listen to the live numbers of this process",
+                code="limit.live",
                 where=STREAM,
                 allowed=str(LISTENERS),
                 next="close consoles that nobody looks at, or ask GET /v1/metrics/live from time to time",

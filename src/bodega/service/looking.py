@@ -48,7 +48,9 @@ class Looking:
 
     async def _beside(self, call: Callable[[], T]) -> T:
         if self._under_way >= MOST:
-            raise Overloaded("too many photos are being looked at", where="image", next="ask again in a second")
+            raise Overloaded(
+                "too many photos are being looked at", code="limit.photos", where="image", next="ask again in a second"
+            )
         self._under_way += 1
         try:
             return await asyncio.to_thread(call)

@@ -47,7 +47,13 @@ async def uploaded(request: Request[Any, Any, Any]) -> bytes:
         return await body_of(request, (*KINDS, FORM), LARGEST + 1)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > LARGEST + FRAME:
-        raise TooLarge("the photo is too large", where="body", allowed=f"{LARGEST:,} bytes", got=f"{int(announced):,}")
+        raise TooLarge(
+            "the photo is too large",
+            code="photos.large",
+            where="body",
+            allowed=f"{LARGEST:,} bytes",
+            got=f"{int(announced):,}",
+        )
     try:
         async with asyncio.timeout(PATIENCE):
             form = await request.form()
@@ -56,7 +62,9 @@ async def uploaded(request: Request[Any, Any, Any]) -> bytes:
                 return await files[0].read()
     except TimeoutError as error:
         raise RequestTimeout(detail=f"the body did not arrive within {PATIENCE:g} s") from error
-    raise BadRequest("there is no file in this form", where="body", allowed="one field that holds the photo")
+    raise BadRequest(
+        "there is no file in this form", code="photos.none", where="body", allowed="one field that holds the photo"
+    )
 
 
 def photo_handlers(desk: Desk) -> list[HTTPRouteHandler]:

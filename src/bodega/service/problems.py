@@ -46,7 +46,9 @@ def problem_of(error: Exception, visit: Visit, *, extra: dict[str, Any] | None =
             LOGGER.error("%s", error.what, extra={"facts": {**error.as_dict(), "error": error.id, "id": visit.id}})
         status, facts, headers = _ours(error)
     else:
-        hidden = BodegaError("the server failed to answer this", next="report the id: the log names the cause")
+        hidden = BodegaError(
+            "the server failed to answer this", code="server.failed", next="report the id: the log names the cause"
+        )
         LOGGER.error("unexpected error", exc_info=error, extra={"facts": {"id": visit.id, "error": hidden.id}})
         status, facts, headers = _ours(hidden)
     visit.error = f"{facts['type']} {facts['id']}".strip()

@@ -59,6 +59,7 @@ def _within(limit: int, size: int) -> None:
     if size >= limit:
         raise TooLarge(
             "the request's body is too large",
+            code="limit.body",
             where="body",
             allowed=f"less than {limit:,} bytes",
             got=f"{size:,}",

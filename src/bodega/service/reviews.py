@@ -115,7 +115,13 @@ def review_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         item = item_id(request.scope)
         order = asked.get("order", "newest")
         if order not in REVIEW_SORTS:
-            raise BadRequest("there is no such order", where="order", allowed=", ".join(REVIEW_SORTS), got=order[:40])
+            raise BadRequest(
+                "there is no such order",
+                code="reviews.order",
+                where="order",
+                allowed=", ".join(REVIEW_SORTS),
+                got=order[:40],
+            )
         numbers = {name: _number(asked, name, *bounds) for name, bounds in _BOUNDS.items()}
         found = await asyncio.to_thread(desk.shop.reviews.page, item, sort=order, **numbers)
         return ASGIResponse(body=as_json(found))
@@ -166,5 +172,7 @@ _BOUNDS = {"k": (10, 1, MOST), "offset": (0, 0, asking.OFFSET_LIMIT), "stars": (
 def _number(asked: dict[str, str], name: str, usual: int, low: int, high: int) -> int:
     text = asked.get(name, str(usual))
     if not (text.isascii() and text.isdecimal() and len(text) < 7 and low <= int(text) <= high):
-        raise BadRequest("a value is out of range", where=name, allowed=f"{low:,} to {high:,}", got=text[:40])
+        raise BadRequest(
+            "a value is out of range", code="reviews.range", where=name, allowed=f"{low:,} to {high:,}", got=text[:40]
+        )
     return int(text)

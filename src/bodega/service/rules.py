@@ -77,7 +77,9 @@ def number(asked: asking.Asked, name: str, default: int, most: int = 2**53) -> i
     """A whole number of the address. Raises BadRequest."""
     text = asked.once.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= most):
-        raise BadRequest("this is no number of ours", where=name, allowed=f"0 to {most:,}", got=text)
+        raise BadRequest(
+            "this is no number of ours", code="rules.number", where=name, allowed=f"0 to {most:,}", got=text
+        )
     return int(text)
 
 
@@ -91,7 +93,13 @@ async def rule_of(request: Http) -> Rule:
     """The rule in the body, checked."""
     body = await body_of(request)
     if len(body) > 2 * SIZE_LIMIT:
-        raise BadRequest("the rule is too large", where="body", allowed=f"{SIZE_LIMIT:,} bytes", got=f"{len(body):,}")
+        raise BadRequest(
+            "the rule is too large",
+            code="rules.too_large",
+            where="body",
+            allowed=f"{SIZE_LIMIT:,} bytes",
+            got=f"{len(body):,}",
+        )
     return read_rule(body)
 
 
@@ -145,7 +153,9 @@ def _writing(desk: Desk) -> list[HTTPRouteHandler]:
     async def replace(request: Http) -> ASGIResponse:
         rule, by, name = await rule_of(request), who(desk, request), rule_id(request)
         if rule.id not in ("", name):
-            raise BadRequest("the rule has another id than the address", where="id", allowed=name, got=rule.id)
+            raise BadRequest(
+                "the rule has another id than the address", code="rules.other_id", where="id", allowed=name, got=rule.id
+            )
         named = msgspec.structs.replace(rule, id=name)
         return told((await asyncio.to_thread(lambda: rules.put(named, who=by, expected=rule.version)))[0])
 

@@ -113,5 +113,7 @@ def _named(request: Http, asked: asking.Asked) -> tuple[str, str]:
     """("user" or "session", id). Raises BadRequest."""
     kind = asked.once.get("kind", "user")
     if kind not in ("user", "session"):
-        raise BadRequest("a shopper or a guest?", where="kind", allowed="user, session", got=kind[:40])
+        raise BadRequest(
+            "a shopper or a guest?", code="shoppers.which", where="kind", allowed="user, session", got=kind[:40]
+        )
     return kind, shopper_id(request)

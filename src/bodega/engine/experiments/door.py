@@ -131,6 +131,7 @@ class Experiments(Serving):
         if both and near:
             raise Conflict(
                 f"experiment {other.id} runs in another layer and turns the same",
+                code="experiment.layer",
                 where=f"experiments.{mine.id}",
                 allowed="dials that no other layer turns",
                 got=", ".join(sorted(both)),

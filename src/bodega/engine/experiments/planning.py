@@ -81,7 +81,9 @@ def planned_for(log: Log, metric: str, asked: Asked) -> Planned:
 def known_metric(metric: str, where: str) -> None:
     """Raises BadRequest for a metric that nobody measures."""
     if metric not in METRICS:
-        raise BadRequest("there is no such metric", where=where, allowed=", ".join(METRICS), got=metric)
+        raise BadRequest(
+            "there is no such metric", code="experiment.metric", where=where, allowed=", ".join(METRICS), got=metric
+        )
 
 
 def checked_metrics(experiment: Experiment) -> None:
@@ -89,15 +91,28 @@ def checked_metrics(experiment: Experiment) -> None:
     where = f"experiments.{experiment.id}"
     known_metric(experiment.metric, f"{where}.metric")
     if experiment.id in RESERVED:
-        raise BadRequest("this id is an address of ours", where=where, allowed="any other", got=experiment.id)
+        raise BadRequest(
+            "this id is an address of ours",
+            code="experiment.id_taken",
+            where=where,
+            allowed="any other",
+            got=experiment.id,
+        )
     unknown = [place for place in experiment.places if place not in PLACES]
     if unknown:
-        raise BadRequest("there is no such list", where=f"{where}.places", allowed=", ".join(PLACES), got=unknown[0])
+        raise BadRequest(
+            "there is no such list",
+            code="experiment.place",
+            where=f"{where}.places",
+            allowed=", ".join(PLACES),
+            got=unknown[0],
+        )
     for row, guard in enumerate(experiment.guardrails):
         known_metric(guard.metric, f"{where}.guardrails.{row}.metric")
         if guard.higher_is_better == (guard.metric in LOWER):
             raise BadRequest(
                 "this guardrail watches the wrong side",
+                code="experiment.guardrail",
                 where=f"{where}.guardrails.{row}.higher_is_better",
                 allowed="false" if guard.metric in LOWER else "true",
                 got=guard.higher_is_better,

@@ -26,6 +26,7 @@ from bodega.evaluation.experiments.verdict import ALPHA, PLANNED, Readings
 from bodega.insight.trying import METRICS, Gathered, Log, course, gathered, readings, segments
 from bodega.insight.trying_lists import preferred, switched
 from bodega.schema.experiments import KeptExperiment
+from bodega.schema.said import Said
 
 MOMENTS = 40
 GUARD_ALPHA = 0.001
@@ -113,6 +114,8 @@ class Tried(msgspec.Struct, frozen=True):
     """{arm and grouping: p-value of "the effect is the same in every group"}."""
     preferred: PreferredRead | None = None
     warnings: tuple[str, ...] = ()
+    said: tuple[Said, ...] = ()
+    """The warnings with their codes."""
 
 
 def log_of(stores: Stores, privacy: Privacy) -> Log:
@@ -146,6 +149,7 @@ def tried(kept: KeptExperiment, log: Log, before_days: float, *, brief: bool = F
 def _compared(kept: KeptExperiment, seen: Gathered) -> Tried:
     experiment, now = kept.experiment, readings(kept, seen)
     found = read(experiment, now)
+    said = _warnings(found.ratio_p, seen)
     arms = tuple(
         ArmRead(each.arm, each.state, told(each.effect), each.harmed, _all(kept, now, row))
         for row, each in enumerate(found.arms, 1)
@@ -161,17 +165,23 @@ def _compared(kept: KeptExperiment, seen: Gathered) -> Tried:
         crossed=seen.crossed,
         best=found.best,
         arms=arms,
-        warnings=_warnings(found.ratio_p, seen),
+        warnings=tuple(each.text for each in said),
+        said=said,
     )
 
 
-def _warnings(p: float, seen: Gathered) -> tuple[str, ...]:
+def _warnings(p: float, seen: Gathered) -> tuple[Said, ...]:
     out = []
     if p < ALARM:
-        out.append("the arms are not as large as planned: something drops shoppers of one arm; believe no figure")
+        text = "the arms are not as large as planned: something drops shoppers of one arm; believe no figure"
+        out.append(Said("experiment.ratio", text))
     if seen.crossed > 0.05 * len(seen):
-        out.append(f"{seen.crossed:,} of {len(seen):,} shoppers saw several arms: effects are diluted")
+        text = f"{seen.crossed:,} of {len(seen):,} shoppers saw several arms: effects are diluted"
+        out.append(Said("experiment.crossed", text, {"crossed": seen.crossed, "units": len(seen)}))
     return tuple(out)
+
+
+_ONCE = Said("experiment.switchback", "a switchback is read once, at its end: its intervals are not for watching")
 
 
 def _all(kept: KeptExperiment, now: Readings, row: int) -> dict[str, Told]:
@@ -212,7 +222,8 @@ def _switchback(kept: KeptExperiment, seen: Gathered) -> Tried:
         crossed=0,
         best=max(better, key=lambda each: each.effect.difference).arm if better else "",
         arms=tuple(arms),
-        warnings=("a switchback is read once, at its end: its intervals are not for watching",),
+        warnings=(_ONCE.text,),
+        said=(_ONCE,),
     )
 
 

@@ -344,7 +344,7 @@ class Serving:
         around = self._around
         try:
             if self._parts is None:
-                raise NotLearned("this shop has no models", where=name)
+                raise NotLearned("this shop has no models", code="experiment.no_models", where=name)
             beside = Beside(name, self._snapshots, self._parts)
             beside.follow(around.stores.events, around.privacy, around.shoppers, around.settings)
             beside.restock(around.stores.catalog)

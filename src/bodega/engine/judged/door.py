@@ -134,7 +134,11 @@ class Judgments:
         """What a person says. Raises BadRequest for more than 1,000 at once, or an item that was never for sale."""
         if len(judgments) > AT_ONCE:
             raise BadRequest(
-                "too many judgments at once", where="judgments", allowed=f"{AT_ONCE:,}", got=f"{len(judgments):,}"
+                "too many judgments at once",
+                code="judgments.too_many",
+                where="judgments",
+                allowed=f"{AT_ONCE:,}",
+                got=f"{len(judgments):,}",
             )
         named = [msgspec.structs.replace(each, origin="human", who=who) for each in judgments]
         self._known(named)
@@ -301,7 +305,9 @@ class Judgments:
         held = self._doors.stores.catalog.get(ids)
         missing = next((name for name in ids if name not in held), None)
         if missing is not None:
-            raise BadRequest("the catalog holds no such item", where="judgments.item", got=missing[:200])
+            raise BadRequest(
+                "the catalog holds no such item", code="judgments.no_item", where="judgments.item", got=missing[:200]
+            )
 
     def _recalled(self) -> bool:
         """Was it counted before, by whichever process?"""

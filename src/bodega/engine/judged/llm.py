@@ -92,6 +92,7 @@ class LlmJudge:
         if not model or not chosen.endpoint.startswith(("http://", "https://")):
             raise BadSettings(
                 "no language model judges here",
+                code="judgments.no_llm",
                 where="judgments.llm" if not model else "understand.endpoint",
                 allowed="the name of a model, and http(s)://host[:port]/path of the server that runs it",
                 next='set llm = "name" under [judgments] and endpoint under [understand] in bodega.toml',

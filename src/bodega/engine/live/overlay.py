@@ -24,6 +24,7 @@ from bodega.retrieval.asked import Asked
 from bodega.retrieval.popular import Popular
 from bodega.retrieval.transition import BOUGHT, Transition, TransitionOptions
 from bodega.schema import EVENT_CODES, Event, ItemTable
+from bodega.schema.said import Said
 from bodega.settings import Settings
 
 AT_ONCE = 5_000
@@ -153,13 +154,19 @@ class Overlay:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an operator should know: bounds that were reached."""
+        return tuple(each.text for each in self.said)
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """The same with their codes."""
         self.settle()
         if self.full:
-            return (
-                f"updates: {self.counted:,} events since the snapshot are counted, later ones wait; next: bodega learn",
+            text = (
+                f"updates: {self.counted:,} events since the snapshot are counted, later ones wait; next: bodega learn"
             )
+            return (Said("updates.full", text, {"count": self.counted}),)
         if any(votes is not None and votes.full for votes in (self.follows, self.together)):
-            return ("updates: no more new pairs of items are counted; next: bodega learn",)
+            return (Said("updates.pairs", "updates: no more new pairs of items are counted; next: bodega learn"),)
         return ()
 
     def forget(self, user: str = "", sessions: Sequence[str] = ()) -> None:

@@ -20,6 +20,7 @@ from bodega.retrieval._index import Neighbours, at, numbered, step_weights
 from bodega.retrieval.transition import TOGETHER_PLACES, Transition
 from bodega.schema import Context, Request
 from bodega.schema.arrays import NO_INTS, Doubles, Floats, Ints, Newer
+from bodega.schema.said import Said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +94,11 @@ class View:
     def warnings(self) -> tuple[str, ...]:
         """Bounds that were reached."""
         return self.overlay.warnings
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """The same with their codes."""
+        return self.overlay.said
 
     @property
     def has_newer(self) -> bool:

@@ -35,6 +35,7 @@ from bodega.errors import BodegaError, Conflict, SnapshotCorrupt
 from bodega.evaluation import Window
 from bodega.events import build_log
 from bodega.protocols import EventStore, NoProgress, Progress
+from bodega.schema.said import Said
 from bodega.settings import Settings
 
 DAY = 86_400.0
@@ -49,6 +50,7 @@ class Told(TypedDict, total=False):
     state: Literal["done", "pass", "fail", "open", "skip"]
     who: str
     what: str
+    said: Said
     facts: dict[str, float | str]
 
 
@@ -157,7 +159,9 @@ class Loop:
             state = self._book.state()
             if state.step != "approve":
                 raise _nothing_waits(state)
-            self._note(state, "approved", who=who, what=f"{who} lets {state.candidate} be served")
+            text = f"{who} lets {state.candidate} be served"
+            said = Said("loop.approved", text, {"who": who, "candidate": state.candidate})
+            self._note(state, "approved", who=who, what=text, said=said)
             return self._book.put(self._promoted(msgspec.structs.replace(state, step="promote")))
 
     def reject(self, who: str, why: str = "") -> LoopState:
@@ -166,13 +170,16 @@ class Loop:
             state = self._book.state()
             if not state.candidate:
                 raise _nothing_waits(state)
-            return self._book.put(self._rejected(state, why or f"{who} said no", who=who))
+            said = why or Said("loop.no", f"{who} said no", {"who": who})
+            return self._book.put(self._rejected(state, said, who=who))
 
     def clear(self, who: str) -> LoopState:
         """Let candidates learn from everybody again."""
         with self._book.alone():
             state = self._book.state()
-            self._note(state, "clear", who=who, what=f"{len(state.without)} accounts may be learned from again")
+            text = f"{len(state.without)} accounts may be learned from again"
+            said = Said("loop.cleared", text, {"accounts": len(state.without)})
+            self._note(state, "clear", who=who, what=text, said=said)
             return self._book.put(msgspec.structs.replace(state, without=()))
 
     # -- steps ----------------------------------------------------------------------------------------------------
@@ -187,7 +194,9 @@ class Loop:
         fresh = min(start - (known or 0.0), np.inf if again or not last.newest else newest - last.newest)
         if start >= newest or fresh < dials.every_days * DAY:
             why = f"waits for {dials.every_days:g} days of new events ({max(fresh, 0.0) / DAY:.1f} so far)"
-            return msgspec.structs.replace(last, outcome=why, ended=doors.now())
+            return msgspec.structs.replace(
+                last, outcome=why, said=Said("loop.waits_days", why, _days(dials.every_days, fresh)), ended=doors.now()
+            )
         return self._book.put(
             LoopState(
                 run=last.run + 1,
@@ -219,36 +228,44 @@ class Loop:
     def _judged(self, state: LoopState, said: Progress) -> LoopState:
         found = self._doors.judgments.from_clicks(progress=said)
         what = f"{found.graded:,} of {found.pairs:,} pairs graded, from {found.pages:,} pages"
-        self._note(state, "judge", what=what, facts={"graded": float(found.graded), "pages": float(found.pages)})
+        told = Said("loop.judged", what, {"graded": found.graded, "pairs": found.pairs, "pages": found.pages})
+        facts: dict[str, float | str] = {"graded": float(found.graded), "pages": float(found.pages)}
+        self._note(state, "judge", what=what, said=told, facts=facts)
         return msgspec.structs.replace(state, step="learn")
 
     def _learned(self, state: LoopState, said: Progress) -> LoopState:
         report = self._doors.workshop.learn(said, until=state.until, without=frozenset(state.without))
         if not report.published:
-            return self._rejected(state, report.verdict)
+            return self._rejected(state, Said("loop.unpublished", report.verdict))
         if report.snapshot == state.served:
-            self._note(state, "learn", state="skip", what="what was learned is what is served")
-            return self._over(state, "what was learned is what is served")
+            same = Said("loop.same", "what was learned is what is served")
+            self._note(state, "learn", state="skip", what=same.text, said=same)
+            return self._over(state, same)
         facts: dict[str, float | str] = {
             f"{place.place}.ndcg@10": place.figures.get("fusion", {}).get("ndcg@10", 0.0) for place in report.places
         }
         without = f", without {len(state.without)} accounts" if state.without else ""
-        self._note(state, "learn", what=f"learned {report.snapshot}{without}", facts=facts)
+        learned = Said(
+            "loop.learned_without" if without else "loop.learned",
+            f"learned {report.snapshot}{without}",
+            {"snapshot": report.snapshot, "accounts": len(state.without)},
+        )
+        self._note(state, "learn", what=learned.text, said=learned, facts=facts)
         return msgspec.structs.replace(state, step="gate", candidate=report.snapshot)
 
     def _weighed(self, state: LoopState, said: Progress) -> LoopState:
         report = self.gate(state, said)
         for line in report.lines:
             facts: dict[str, float | str] = {"value": line.value, "limit": line.limit, "cases": float(line.cases)}
-            self._note(state, "gate", state=line.state, what=line.text, facts=facts | dict(line.facts))
+            self._note(state, "gate", state=line.state, what=line.text, said=line.said, facts=facts | dict(line.facts))
         state = msgspec.structs.replace(state, gate=report)
         if report.state == "pass":
             asks = self._doors.contest is not None and self._doors.settings.loop.contest
             return msgspec.structs.replace(state, step="contest" if asks else "approve")
         without = tuple(sorted({*state.without, *report.accounts}))
         if report.state == "fail":
-            return self._rejected(msgspec.structs.replace(state, without=without), report.why)
-        return self._rejected(state, f"too little to say: {report.why}")
+            return self._rejected(msgspec.structs.replace(state, without=without), _held_back("loop.gates", report))
+        return self._rejected(state, _held_back("loop.too_little", report, "too little to say: "))
 
     def gate(self, state: LoopState, progress: Progress | None = None) -> GateReport:
         """Weigh the candidate against what is served. Raises SnapshotCorrupt, NotLearned."""
@@ -283,54 +300,72 @@ class Loop:
             return msgspec.structs.replace(state, step="approve")
         if not state.contest:
             name = contest.begin(state.run, state.served, state.candidate)
-            self._note(state, "contest", state="open", what=f"{name}: shoppers decide")
-            waits = f"{name}: shoppers decide"
-            return msgspec.structs.replace(state, contest=name, contest_began=self._doors.now(), outcome=waits)
+            waits = Said("loop.contest_on", f"{name}: shoppers decide", {"name": name})
+            self._note(state, "contest", state="open", what=waits.text, said=waits)
+            return msgspec.structs.replace(
+                state, contest=name, contest_began=self._doors.now(), outcome=waits.text, said=waits
+            )
         reading = contest.read(state.contest, state.contest_began)
         days = (self._doors.now() - state.contest_began) / DAY
         if reading.state == "open" and days > self._doors.settings.loop.contest_days:
             contest.end(state.contest, "it took too long")
-            self._note(state, "contest", state="fail", what=reading.text)
-            return self._rejected(state, f"contest: undecided after {days:.0f} days ({reading.text})")
+            self._note(state, "contest", state="fail", what=reading.text, said=_read(reading))
+            text = f"contest: undecided after {days:.0f} days ({reading.text})"
+            return self._rejected(state, Said("loop.contest_slow", text, {"days": round(days)}))
         if reading.state == "open":
-            return msgspec.structs.replace(state, reading=reading, outcome=reading.text)
+            return msgspec.structs.replace(state, reading=reading, outcome=reading.text, said=_read(reading))
         contest.end(state.contest, reading.text)
         good = reading.state in ("better", "harmless")
         facts: dict[str, float | str] = {"difference": reading.difference, "low": reading.low, "high": reading.high}
-        self._note(state, "contest", state="pass" if good else "fail", what=reading.text, facts=facts)
+        said = _read(reading)
+        self._note(state, "contest", state="pass" if good else "fail", what=reading.text, said=said, facts=facts)
         state = msgspec.structs.replace(state, reading=reading)
         if good:
             return msgspec.structs.replace(state, step="approve")
-        return self._rejected(state, f"contest: {reading.text}")
+        return self._rejected(state, Said(said.code, f"contest: {reading.text}", said.values))
 
     def _asked(self, state: LoopState) -> LoopState:
         if self.switch == "auto":
-            self._note(state, "approve", state="pass", what='loop.approve is "auto"')
+            auto = Said("loop.auto", 'loop.approve is "auto"')
+            self._note(state, "approve", state="pass", what=auto.text, said=auto)
             return msgspec.structs.replace(state, step="promote")
-        waits = f"{state.candidate} waits for `bodega loop approve`"
-        if waits != state.outcome:
-            self._note(state, "approve", state="open", what="waits for a person")
-        return msgspec.structs.replace(state, outcome=waits)
+        text = f"{state.candidate} waits for `bodega loop approve`"
+        waits = Said("loop.waits", text, {"candidate": state.candidate})
+        if text != state.outcome:
+            self._note(state, "approve", state="open", what="waits for a person", said=waits)
+        return msgspec.structs.replace(state, outcome=text, said=waits)
 
     def _promoted(self, state: LoopState) -> LoopState:
         if self._doors.workshop.current() != state.candidate:
             try:
                 self._doors.promote(state.candidate, state.began)
             except SnapshotCorrupt as error:
-                return self._rejected(state, f"the candidate is not intact any more: {error.what}")
-        self._note(state, "promote", what=f"{state.candidate} is served; {state.served} stays as the way back")
-        return self._over(msgspec.structs.replace(state, candidate=""), f"promoted {state.candidate}")
+                text = f"the candidate is not intact any more: {error.what}"
+                return self._rejected(state, Said("loop.damaged", text))
+        text = f"{state.candidate} is served; {state.served} stays as the way back"
+        said = Said("loop.promoted", text, {"candidate": state.candidate, "served": state.served})
+        self._note(state, "promote", what=text, said=said)
+        over = Said("loop.over", f"promoted {state.candidate}", {"candidate": state.candidate})
+        return self._over(msgspec.structs.replace(state, candidate=""), over)
 
-    def _rejected(self, state: LoopState, why: str, who: str = "loop") -> LoopState:
+    def _rejected(self, state: LoopState, why: str | Said, who: str = "loop") -> LoopState:
+        """`why`: a sentence of ours, or what a person typed."""
+        text, said = (why, None) if isinstance(why, str) else (why.text, why)
         if state.contest and self._doors.contest is not None:
-            self._doors.contest.end(state.contest, why)
-        self._note(state, "reject", state="fail", who=who, what=why)
+            self._doors.contest.end(state.contest, text)
+        now = self._doors.now()
+        self._book.note(AuditLine(time=now, run=state.run, step="reject", state="fail", who=who, what=text, said=said))
         if state.candidate != self._doors.workshop.current():
             self._doors.workshop.drop(state.candidate)
-        return self._over(msgspec.structs.replace(state, candidate=""), f"rejected: {why}")
+        over = Said(
+            "loop.rejected" if said is None else said.code,
+            f"rejected: {text}",
+            {"why": text} if said is None else said.values,
+        )
+        return self._over(msgspec.structs.replace(state, candidate=""), over)
 
-    def _over(self, state: LoopState, outcome: str) -> LoopState:
-        return msgspec.structs.replace(state, step="idle", outcome=outcome, ended=self._doors.now())
+    def _over(self, state: LoopState, outcome: Said) -> LoopState:
+        return msgspec.structs.replace(state, step="idle", outcome=outcome.text, said=outcome, ended=self._doors.now())
 
     def _newest(self) -> float:
         """When the newest event was."""
@@ -343,9 +378,31 @@ class Loop:
         self._book.note(AuditLine(time=self._doors.now(), run=at.run, step=step, **told))
 
 
+def _days(every: float, fresh: float) -> dict[str, str | float | int]:
+    return {"days": every, "fresh": round(max(float(fresh), 0.0) / DAY, 1) if np.isfinite(fresh) else 0.0}
+
+
+def _held_back(code: str, report: GateReport, before: str = "") -> Said:
+    """Which gates a candidate did not come through."""
+    names = " ".join(f"@loop.gate_{line.gate}" for line in report.lines if line.state in ("fail", "open"))
+    return Said(code, f"{before}{report.why}", {"gates": names})
+
+
+def _read(reading: ContestReading) -> Said:
+    """What shoppers said so far."""
+    if not reading.planned:
+        return Said("loop.contest_ended", reading.text)
+    values: dict[str, str | float | int] = {
+        "pages": reading.pages, "planned": reading.planned, "difference": round(reading.difference, 4),
+        "low": round(reading.low, 4), "high": round(reading.high, 4),
+    }  # fmt: skip
+    return Said("loop.contest_read", reading.text, values)
+
+
 def _nothing_waits(state: LoopState) -> Conflict:
     return Conflict(
         "no candidate waits for a word",
+        code="loop.nothing_waits",
         where="loop",
         got=f"step {state.step}",
         allowed="a candidate that came through the gate",

@@ -35,6 +35,7 @@ from bodega.evaluation.splits import interest
 from bodega.protocols import NoProgress, Progress
 from bodega.schema import EVENT_CODES, Candidates, Context, ItemTable, Log
 from bodega.schema.arrays import Doubles, Ints
+from bodega.schema.said import Said
 from bodega.settings import Loop, Settings
 
 FEWEST = 50
@@ -63,6 +64,18 @@ class GateLine(msgspec.Struct, frozen=True, kw_only=True):
     cases: int = 0
     text: str = ""
     facts: dict[str, float] = {}
+
+    @property
+    def said(self) -> Said:
+        """`text` with its code and figures."""
+        part = self.gate in ("exposure", "attack")
+        value, limit = (f"{each:.1%}" if part else round(each, 4) for each in (self.value, self.limit))
+        few = (self.gate == "quality" and self.state == "open" and self.cases < FEWEST) or self.state == "skip"
+        values: dict[str, str | float | int] = {
+            "value": value, "limit": limit, "low": round(self.low, 4), "high": round(self.high, 4),
+            "cases": self.cases, "needed": FEWEST,
+        }  # fmt: skip
+        return Said(f"gate.{self.gate}_few" if few else f"gate.{self.gate}", self.text, values)
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ import msgspec
 
 from bodega.engine.loop.gate import GateReport
 from bodega.errors import LimitError
+from bodega.schema.said import Said
 
 if os.name == "posix":
     import fcntl
@@ -65,6 +66,8 @@ class LoopState(msgspec.Struct, frozen=True, kw_only=True):
     reading: ContestReading | None = None
     outcome: str = ""
     """How the last run ended, or why this one waits, in words."""
+    said: Said | None = None
+    """The same with its code."""
     ended: float = 0.0
     without: tuple[str, ...] = ()
     """Accounts that candidates learn without, since they stood behind an attack."""
@@ -80,6 +83,8 @@ class AuditLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: Literal["done", "pass", "fail", "open", "skip"] = "done"
     who: str = "loop"
     what: str = ""
+    said: Said | None = None
+    """`what` with its code; None where somebody typed it."""
     facts: dict[str, float | str] = {}
 
 
@@ -142,6 +147,7 @@ class LoopBook:
                 except OSError as error:
                     raise LimitError(
                         "the loop of this shop is at work already",
+                        code="loop.busy",
                         where=str(self.folder),
                         next="wait for it; `bodega loop status` says how far it is",
                     ) from error

@@ -97,7 +97,8 @@ class Fairness:
         """Begin; False where one is under way. Raises BadRequest, StoreError."""
         if attribute and attribute not in self.attributes():
             raise BadRequest(
-                "items cannot be divided by that", where="attribute", allowed=", ".join(self.attributes()) or "none",
+                "items cannot be divided by that", code="fairness.by",
+                where="attribute", allowed=", ".join(self.attributes()) or "none",
                 got=attribute[:40], next="choose one of them",
             )  # fmt: skip
         return self._job.start(lambda progress: self.report(progress, days, attribute))

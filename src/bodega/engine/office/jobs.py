@@ -142,6 +142,7 @@ class Job(Generic[Result]):
         except OSError as error:
             raise StoreError(
                 "the shop's folder cannot be written",
+                code="jobs.folder",
                 where=str(self._folder),
                 got=str(error),
                 next="give write access or free space",

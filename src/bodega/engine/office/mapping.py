@@ -67,7 +67,8 @@ def map_of(folder: Path, engine: Engine, source: str = "") -> EmbeddingMap:
     name = name or next(iter(able), "")
     if name not in able:
         raise BadRequest(
-            "no such source draws a map", where="source", allowed=", ".join(able) or "none has item vectors",
+            "no such source draws a map", code="models.no_map",
+            where="source", allowed=", ".join(able) or "none has item vectors",
             got=source[:40], next="choose one of them",
         )  # fmt: skip
     kept = kept_map(folder, engine.learned.snapshot, name)

@@ -136,6 +136,7 @@ class Models:
         if engine is None or engine.learned.snapshot != name:
             raise BadRequest(
                 "a map can be drawn of the snapshot that is served",
+                code="models.map_served",
                 where="snapshot",
                 allowed=engine.learned.snapshot if engine is not None else "none: nothing was learned",
                 got=name,
@@ -154,6 +155,7 @@ class Models:
         if seen != served:
             raise Stale(
                 "another snapshot is served by now",
+                code="models.stale",
                 where="seen",
                 allowed=served,
                 got=seen,
@@ -182,7 +184,8 @@ class Models:
         name = snapshot or next((each.id for each in infos.values() if each.current), "")
         if name not in infos:
             raise BadRequest(
-                "there is no such snapshot", where="snapshot", allowed=", ".join(infos), got=name[:40],
+                "there is no such snapshot", code="models.no_snapshot",
+                where="snapshot", allowed=", ".join(infos), got=name[:40],
                 next="bodega snapshots",
             )  # fmt: skip
         return name

@@ -272,7 +272,8 @@ class People:
         """What a list shows them and why, beside the same without personalisation. Raises BadRequest, NotLearned."""
         if place not in PERSONAL:
             raise BadRequest(
-                "this list cannot be shown for a shopper alone", where="place", allowed=", ".join(PERSONAL),
+                "this list cannot be shown for a shopper alone", code="shoppers.place",
+                where="place", allowed=", ".join(PERSONAL),
                 got=place[:40], next="the inspector shows searches and lists around an item",
             )  # fmt: skip
         self.note(who, "look", shopper, f"list {place}")

@@ -60,6 +60,7 @@ class Trail:
         except OSError as error:
             raise StoreError(
                 "the audit trail cannot be written, so nothing is shown",
+                code="shoppers.trail",
                 where=str(self._path),
                 got=str(error),
                 next="give write access or free space",

@@ -36,6 +36,7 @@ def drafted(held: KeptExperiment | None, experiment: Experiment, step: Step) -> 
     if held is not None and held.state != "draft":
         raise Conflict(
             f"this experiment is {held.state}: its arms stay what its shoppers saw",
+            code="experiment.fixed",
             where=f"experiments.{held.id}",
             allowed="a draft",
             got=held.state,
@@ -54,6 +55,7 @@ def moved(
     if state not in MOVES[held.state]:
         raise Conflict(
             f"an experiment that is {held.state} cannot be {state}",
+            code="experiment.state",
             where=f"experiments.{name}",
             allowed=" or ".join(MOVES[held.state]) or "nothing: it is over",
             got=state,
@@ -62,6 +64,7 @@ def moved(
     if step.promoted and step.promoted not in {arm.name for arm in held.experiment.arms}:
         raise BadRequest(
             "there is no such arm",
+            code="experiment.no_arm",
             where=f"experiments.{name}.promoted",
             allowed=", ".join(arm.name for arm in held.experiment.arms),
             got=step.promoted,
@@ -96,6 +99,7 @@ def expect(name: str, held: KeptExperiment | None, expected: int | None) -> None
         return
     raise Stale(
         "there is such an experiment already" if expected == 0 else "the experiment was changed since it was read",
+        code="experiment.exists" if expected == 0 else "experiment.stale",
         where=f"experiments.{name}",
         allowed=f"version {version}" if held else "an experiment that is there",
         got=f"version {expected}",
@@ -108,6 +112,7 @@ def room(count: int) -> None:
     if count >= EXPERIMENTS_LIMIT:
         error = LimitError(
             "too many experiments",
+            code="experiment.too_many",
             where="experiments",
             allowed=f"{EXPERIMENTS_LIMIT:,}",
             got=f"{count:,}",
@@ -119,6 +124,12 @@ def room(count: int) -> None:
 
 def no_experiment(name: str) -> BadRequest:
     """There is no such experiment: 404."""
-    error = BadRequest("there is no such experiment", where="experiments", got=name, next="bodega experiment list")
+    error = BadRequest(
+        "there is no such experiment",
+        code="experiment.unknown",
+        where="experiments",
+        got=name,
+        next="bodega experiment list",
+    )
     error.status = 404
     return error

@@ -3,7 +3,7 @@
  * are whole: `get("/v1/rules")`. A refusal arrives as a `Problem` with what was wrong and what to do next.
  */
 import { announce, h, icon } from "./dom.js";
-import { t } from "./words.js";
+import { t, wrong } from "./words.js";
 
 const PATIENCE = 2;
 
@@ -11,14 +11,15 @@ const PATIENCE = 2;
 export class Problem extends Error {
   /** @param {number} status 0: nobody answered @param {any} facts */
   constructor(status, facts) {
-    super(facts?.detail || facts?.title || (status ? `HTTP ${status}` : t("frame.unreachable")));
+    const told = wrong(facts);
+    super(told.what || (status ? `HTTP ${status}` : t("frame.unreachable")));
     this.status = status;
     /** What was wrong. */
     this.what = this.message;
     this.where = String(facts?.where || "");
     this.allowed = String(facts?.allowed || "");
     this.got = String(facts?.got ?? "");
-    this.next = String(facts?.next || (status ? "" : t("frame.unreachable_next")));
+    this.next = told.next || (status ? "" : t("frame.unreachable_next"));
     this.id = String(facts?.id || facts?.request_id || "");
     this.facts = facts || {};
   }

@@ -7,7 +7,7 @@ import { chart } from "../lib/chart.js";
 import { h } from "../lib/dom.js";
 import { ago, date, number, percent } from "../lib/format.js";
 import { badge, card, empty, framed, meter, stat, tabs } from "../lib/parts.js";
-import { t } from "../lib/words.js";
+imporsaid, t { said, t } from "../lib/words.js";
 import { mark, named, plain } from "./experiments-words.js";
 
 const ALARM = 0.001;
@@ -38,7 +38,7 @@ function verdict(found, each) {
   const bad = found.ratio_p < ALARM;
   return framed({ title: t("experiments.reading"), note: t("experiments.read_at", { ago: ago(found.time) }), id: "verdict", wide: true },
     h("div", { class: "stack" }, h("p", { class: "row", role: "status" }, mark(found.verdict), h("strong", {}, t(`experiments.means_${found.verdict}`, { arm: found.best || best.arm }))),
-    found.warnings.map((/** @type {string} */ text) => h("p", { class: "note" }, text)),
+    found.warnings.map((/** @type {string} */ text, /** @type {number} */ at) => h("p", { class: "note" }, said(found.said?.[at], text))),
     h("div", { class: "stats" },
       stat({ label: t(found.preferred ? "experiments.preferred_lift" : "experiments.lift_of", { metric: named(found.metric) }), value: found.preferred ? number(best.effect.difference, 4) : lift(best.effect), note: between(best.effect, Boolean(found.preferred)) }),
       stat({ label: t(`experiments.units_${unit}`), value: sizes, note: each.units ? h("span", {}, meter(units, each.units, t("experiments.of_planned", { n: units, of: each.units })), t("experiments.of_planned", { n: units, of: each.units })) : "" }),

@@ -8,7 +8,7 @@ import { ago, date, number, percent } from "../lib/format.js";
 import { badge, button, confirm, dialog, empty, field, form, framed, grid, heading, stat, toast, waiting } from "../lib/parts.js";
 import { line } from "../lib/chart.js";
 import { table } from "../lib/table.js";
-import { t } from "../lib/words.js";
+imporsaid, t { said, t } from "../lib/words.js";
 import { styled } from "./loop-parts.js";
 
 export const title = "loop.title";
@@ -16,6 +16,8 @@ export const title = "loop.title";
 const STEPS = ["judge", "learn", "gate", "contest", "approve", "promote"];
 const TONES = /** @type {Record<string, any>} */ ({ pass: "good", done: "good", fail: "bad", open: "warn", skip: "" });
 const EVERY = 3000;
+/** Cases below which the gate of quality says nothing. */
+const FEWEST = 50;
 
 /** @param {any} view */
 export async function draw(view) {
@@ -53,7 +55,7 @@ function drawn(body, told, look) {
     measured(told.measured),
     never ? "" : history(trail),
   ].filter(Boolean));
-  announce(state.outcome || t("loop.idle"));
+  announce(said(state.said, state.outcome) || t("loop.idle"));
 }
 
 /** Where it stands, and what a person may do. @param {any} told @param {() => Promise<void>} look */
@@ -79,7 +81,7 @@ function standing(told, look) {
     waits ? null : button(told.running ? t("loop.at_work") : t("loop.run"), act("/v1/loop/run", undefined, t("loop.begun")), { kind: "main", icon: "loop", disabled: told.running }),
   ].filter(Boolean);
   const step = state.step === "idle" ? t("loop.idle") : t("loop.at", { step: t(`loop.step_${state.step}`) });
-  return framed({ title: t("loop.now"), note: state.outcome || (told.trail.length ? step : t("loop.never")), actions, id: "loop-now" },
+  return framed({ title: t("loop.now"), note: said(state.said, state.outcome) || (told.trail.length ? step : t("loop.never")), actions, id: "loop-now" },
     told.error ? h("p", { class: "problem", role: "alert" }, told.error) : null,
     grid(
       stat({ label: t("loop.step"), value: step, note: state.run ? t("loop.run_number", { n: state.run }) : "" }),
@@ -115,19 +117,27 @@ function steps(state, trail) {
     return h("li", { "data-state": kind, "aria-current": current ? "step" : null },
       h("strong", {}, t(`loop.step_${step}`)),
       badge(t(`loop.state_${kind}`), kind === "done" ? "good" : kind === "failed" ? "bad" : kind === "now" ? "info" : ""),
-      h("span", { class: "soft small" }, lines.length && step !== "gate" ? lines[0].what : t(`loop.about_${step}`)));
+      h("span", { class: "soft small" }, lines.length && step !== "gate" ? said(lines[0].said, lines[0].what) : t(`loop.about_${step}`)));
   });
   const over = own.find((each) => each.step === "reject");
   return framed({ title: t("loop.steps"), note: t("loop.steps_note"), id: "loop-steps" },
     h("ol", { class: "loop-steps" }, items),
-    over ? h("p", { class: "soft" }, badge(t("loop.rejected"), "bad"), " ", over.what) : null);
+    over ? h("p", { class: "soft" }, badge(t("loop.rejected"), "bad"), " ", said(over.said, over.what)) : null);
+}
+
+/** A gate's sentence by its code and figures. @param {any} each */
+function spoken(each) {
+  const part = each.gate === "exposure" || each.gate === "attack";
+  const few = each.state === "skip" || (each.gate === "quality" && each.state === "open" && each.cases < FEWEST);
+  const show = (/** @type {number} */ value) => (part ? percent(value) : number(value, 4));
+  return { code: `gate.${each.gate}${few ? "_few" : ""}`, text: each.text, values: { value: show(each.value), limit: show(each.limit), low: number(each.low, 4), high: number(each.high, 4), cases: each.cases, needed: FEWEST } };
 }
 
 /** @param {any} gate */
 function gates(gate) {
   return framed({ title: t("loop.gates"), note: t("loop.gates_note", { from: date(gate.start), to: date(gate.end) }), id: "loop-gates" },
     h("ul", { class: "loop-gates" }, gate.lines.map((/** @type {any} */ each) =>
-      h("li", {}, h("strong", {}, t(`loop.gate_${each.gate}`)), badge(t(`loop.gate_${each.state}`), TONES[each.state]), h("span", {}, each.text)))),
+      h("li", {}, h("strong", {}, t(`loop.gate_${each.gate}`)), badge(t(`loop.gate_${each.state}`), TONES[each.state]), h("span", {}, said(spoken(each), each.text))))),
     table({
       id: "gate-figures", exportName: "gates", search: false,
       columns: [
@@ -182,7 +192,7 @@ function history(trail) {
         { key: "run", title: t("loop.run_short"), kind: "number" },
         { key: "step", title: t("loop.step"), value: (row) => t(`loop.step_${row.step}`) },
         { key: "state", title: t("loop.state"), cell: (row) => badge(t(`loop.gate_${row.state || "done"}`), TONES[row.state || "done"]), value: (row) => row.state || "done" },
-        { key: "what", title: t("loop.what"), value: (row) => row.what || "", grow: 3 },
+        { key: "what", title: t("loop.what"), value: (row) => said(row.said, row.what || ""), grow: 3 },
         { key: "who", title: t("loop.who"), value: (row) => row.who || "loop" },
       ],
       rows: trail,

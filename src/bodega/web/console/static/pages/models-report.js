@@ -8,7 +8,7 @@ import { number, percent } from "../lib/format.js";
 import { badge, empty, framed, grid, pairs, waiting } from "../lib/parts.js";
 import { bars, calibration, line, scatter } from "../lib/chart.js";
 import { table } from "../lib/table.js";
-import { maybe, t } from "../lib/words.js";
+import { maybe, said, t } from "../lib/words.js";
 import { choice } from "./office-parts.js";
 
 const place = (/** @type {string} */ name) => maybe(`shoppers.place_${name}`, name);
@@ -120,7 +120,7 @@ async function map(body, told, route) {
 function gates(body, told, route) {
   body.append(framed({ title: t("models.gates_title"), note: t("models.gates_note") }, told.gates.length
     ? h("div", {}, told.gates.map((/** @type {any} */ gate) => h("div", { class: `gate ${gate.passed ? "passed" : "kept"}` }, icon(gate.passed ? "check" : "minus"),
-      h("div", {}, h("strong", {}, `${place(gate.place)}: ${maybe(`models.gate_${gate.name.replaceAll(" ", "_")}`, gate.name)}`), " ", badge(t(gate.passed ? "models.gate_passed" : "models.gate_kept"), gate.passed ? "good" : "warn"), h("p", { class: "soft small" }, gate.why)))))
+      h("div", {}, h("strong", {}, `${place(gate.place)}: ${maybe(`models.gate_${gate.name.replaceAll(" ", "_")}`, gate.name)}`), " ", badge(t(gate.passed ? "models.gate_passed" : "models.gate_kept"), gate.passed ? "good" : "warn"), h("p", { class: "soft small" }, said({ code: `decided.${gate.name.replaceAll(" ", "_")}_${gate.passed ? "yes" : "no"}`, text: gate.why }))))))
     : empty(t("models.gates_none"), t("models.unjudged_why"), "bodega learn")));
   body.append(h("p", { class: "note" }, h("span", {}, t("models.gates_loop"), " ", h("a", { href: route.link({}, "loop") }, t("models.gates_loop_link")))));
 }

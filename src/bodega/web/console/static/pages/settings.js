@@ -7,7 +7,7 @@ import { get, send } from "../lib/api.js";
 import { byId, h, later } from "../lib/dom.js";
 import { ago, date } from "../lib/format.js";
 import { badge, button, confirm, dialog, empty, framed, heading, tabs, toast } from "../lib/parts.js";
-import { t } from "../lib/words.js";
+import { maybe, t } from "../lib/words.js";
 
 export const title = "settings.title";
 
@@ -32,7 +32,7 @@ export async function draw(view, route) {
   const words = (route.params.get("q") || "").trim().toLowerCase();
   const finder = h("input", { type: "search", id: "settings-find", value: words, placeholder: t("settings.find"), "aria-label": t("settings.find"), autocomplete: "off" });
   finder.addEventListener("input", later(() => route.go({ q: finder.value }, { replace: true }), 250));
-  const has = (/** @type {Choice} */ each) => `${each.key} ${each.about}`.toLowerCase().includes(words);
+  const has = (/** @type {Choice} */ each) => `${each.key} ${each.about} ${about(each)}`.toLowerCase().includes(words);
   const shown = held.tables.filter((/** @type {any} */ each) => (words ? each.choices.some(has) : each.name === table));
   const nav = h("nav", { class: "settings-nav", "aria-label": t("settings.tables") }, held.tables.map((/** @type {any} */ each) => {
     const set = each.choices.filter((/** @type {Choice} */ choice) => choice.source !== "default").length;
@@ -41,10 +41,16 @@ export async function draw(view, route) {
   const bar = h("div", { class: "save-bar", hidden: true });
   const tick = () => fill(bar, held, route);
   view.append(h("div", {}, finder), h("div", { class: "settings" }, nav, h("div", { class: "stack" },
-    shown.length ? shown.map((/** @type {any} */ each) => framed({ title: each.name ? `[${each.name}]` : t("settings.top"), note: prose(each.about) }, each.choices.filter((/** @type {Choice} */ choice) => !words || has(choice)).map((/** @type {Choice} */ choice) => setting(choice, tick)))) : framed({}, empty(t("settings.found_none"), t("settings.found_none_why"))),
+    shown.length ? shown.map((/** @type {any} */ each) => framed({ title: each.name ? `[${each.name}]` : t("settings.top"), note: prose(maybe(shared(`help.table.${each.name}`), each.about)) }, each.choices.filter((/** @type {Choice} */ choice) => !words || has(choice)).map((/** @type {Choice} */ choice) => setting(choice, tick)))) : framed({}, empty(t("settings.found_none"), t("settings.found_none_why"))),
     bar)));
   tick();
 }
+
+/** What a key is for; places share their texts. @param {Choice} choice */
+const about = (choice) => maybe(shared(`help.${choice.key}`), choice.about);
+
+/** @param {string} key */
+const shared = (key) => key.replace(/^help\.(table\.)?(diversity|explore)\.(?!keep_days)[a-z]+/, "help.$1$2.*");
 
 /** A text of the source: what stands between backticks is code. @param {string} text */
 const prose = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
@@ -79,7 +85,7 @@ function setting(choice, tick) {
   back.hidden = fixed || choice.source === "default";
   row.append(
     h("div", {}, h("div", { class: "row" }, h("label", { class: "setting-name", for: id }, choice.key), choice.source === "environment" ? badge(t("settings.by_environment"), "warn") : choice.source === "file" ? badge(t("settings.by_file"), "info") : null),
-      h("p", { class: "soft small", id: `${id}-about` }, prose(choice.about)),
+      h("p", { class: "soft small", id: `${id}-about` }, prose(about(choice))),
       choice.source === "environment" ? h("p", { class: "small" }, t("settings.environment", { name: `BODEGA_${choice.key.toUpperCase().replaceAll(".", "_")}` })) : null, wrong),
     h("div", { class: "stack" }, input, h("div", { class: "row" }, h("span", { class: "soft small" }, t(`settings.effect_${choice.takes_effect}`)), back)));
   return row;

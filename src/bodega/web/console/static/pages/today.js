@@ -9,7 +9,7 @@ import { ago, date, money, number, percent, short } from "../lib/format.js";
 import { on } from "../lib/live.js";
 import { badge, empty, framed, heading, sparkline, stat } from "../lib/parts.js";
 import { table } from "../lib/table.js";
-import { maybe, t } from "../lib/words.js";
+import { maybe, said, t } from "../lib/words.js";
 
 export const title = "today.title";
 
@@ -66,12 +66,12 @@ function moved(live, tick) {
 }
 
 /** What an operator should know first. @param {any} facts */
-const warnings = (facts) => (facts.warnings.length ? h("div", { class: "note warn", role: "note" }, icon("warn"), h("div", {}, h("strong", {}, t("today.warnings", { n: facts.warnings.length })), h("ul", {}, facts.warnings.slice(0, 5).map((/** @type {string} */ each) => h("li", {}, each))))) : null) || "";
+const warnings = (facts) => (facts.warnings.length ? h("div", { class: "note warn", role: "note" }, icon("warn"), h("div", {}, h("strong", {}, t("today.warnings", { n: facts.warnings.length })), h("ul", {}, facts.warnings.slice(0, 5).map((/** @type {string} */ each, /** @type {number} */ at) => h("li", {}, said(facts.said?.[at], each)))))) : null) || "";
 
 /** @param {any} box @param {any} status @param {any} facts @param {any} served @param {any} day */
 function state(box, status, facts, served, day) {
   const word = status.state === "unreachable" ? "unreachable" : !status.ready ? "not_ready" : status.state === "degraded" ? "degraded" : "ok";
-  const wrong = Object.entries(status.dependencies || {}).filter(([, said]) => said !== "ok").map(([name, said]) => `${name}: ${said}`);
+  const wrong = Object.entries(status.dependencies || {}).filter(([, state]) => state !== "ok").map(([name, state]) => `${name}: ${state}`);
   const age = served ? Date.now() / 1000 - served.time : NaN;
   const degraded = day?.whole.degraded_rate?.value;
   box.replaceChildren(
@@ -154,5 +154,5 @@ const MARKS = /** @type {Record<string, string>} */ ({ items: "doctor", waiting:
 function since(changes) {
   if (!changes?.snapshot) return framed({ title: t("today.since") }, empty(t("today.never_learned"), t("today.never_learned_why"), "bodega learn"));
   return framed({ title: t("today.since"), note: t("today.since_note", { time: date(changes.since) }), id: "since" }, changes.changes.length ? h("ul", { class: "changes" }, changes.changes.map((/** @type {any} */ each) =>
-    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", maybe(`today.change_${each.what}`, each.text).replace("{n}", number(each.count)), each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one) => h("li", {}, one)))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
+    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", each.what === "warning" ? said(each.said?.[0], each.text) : maybe(`today.change_${each.what}`, each.text).replace("{n}", number(each.count)), each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one, /** @type {number} */ at) => h("li", {}, said(each.said?.[at], one))))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
 }
