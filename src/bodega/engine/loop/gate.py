@@ -2,7 +2,7 @@
 
     quality     NDCG@10 on what shoppers took in the held-out days, which neither snapshot learned from, paired by case:
                 surely no more than `margin` worse than what is served, and on no list surely worse by more than that
-                (the home list, where `learn.appeal` is on: on what was taken of pages that were shown, places taken out)
+                (home, where `learn.appeal` is on: on what was taken of pages that were shown, places taken out)
     relevance   graded nDCG@10 on judged queries: not surely worse
     exposure    places of the first ten, weighted by 1/log2(1 + place): between sellers (brands, where no item names
                 one), and away from what few take, no more than `exposure` of them moves
