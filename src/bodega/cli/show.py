@@ -322,6 +322,9 @@ def snapshot(info: SnapshotInfo) -> None:
     for place, weights in facts.get("weights", {}).items():
         told = ", ".join(f"{source} {weight:.2f}" for source, weight in weights.items())
         console.print(f"[dim]weights of[/] {escape(place)}: {escape(told)}")
+    rare = facts.get("rare")
+    if rare:
+        console.print(f"[dim]rare items[/] {escape(rare['told'])}")
 
 
 def health(facts: Mapping[str, Any]) -> None:
