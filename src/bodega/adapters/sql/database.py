@@ -76,6 +76,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.name = self.url.render_as_string(hide_password=True)
         self._lock = threading.RLock()
+        self._texts: dict[str, str] = {}
+        """{table: its INSERT}"""
         self._driver_error: type[Exception] = sqlite3.Error
         self._engine = _engine(self.url, is_sqlite=self.is_sqlite)
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
@@ -153,8 +155,11 @@ class Database:
         if not rows:
             return
         if self.is_sqlite:
-            statement = sqlite.insert(table).on_conflict_do_nothing()
-            connection.exec_driver_sql(str(statement.compile(dialect=self._engine.dialect)), list(rows))
+            text = self._texts.get(table.name)
+            if text is None:  # compiling takes .4 ms, as long as 10 events
+                statement = sqlite.insert(table).on_conflict_do_nothing()
+                text = self._texts[table.name] = str(statement.compile(dialect=self._engine.dialect))
+            connection.exec_driver_sql(text, list(rows))
         else:
             self._postgres.insert_new(connection, table, rows)
 
@@ -168,15 +173,13 @@ class Database:
         if not self.is_sqlite:
             yield from self._postgres.look_up(connection, columns, key, values)
             return
-        query = select(*columns)
+        name = f"{key.table.name}.{key.name}:" + ",".join(column.name for column in columns)
+        query = self._texts.get(name)
+        if query is None:
+            query = self._texts[name] = str(select(*columns).compile(dialect=self._engine.dialect))
         for start in range(0, len(values), LOOK_UP):
-            part = list(values[start : start + LOOK_UP])
-            if len(part) == LOOK_UP:
-                marks = ",".join("?" * LOOK_UP)
-                text = f"{query.compile(dialect=self._engine.dialect)} WHERE {key.name} IN ({marks})"
-                yield from connection.exec_driver_sql(text, tuple(part))
-            else:
-                yield from connection.execute(query.where(key.in_(part)))
+            part = tuple(values[start : start + LOOK_UP])
+            yield from connection.exec_driver_sql(f"{query} WHERE {key.name} IN ({','.join('?' * len(part))})", part)
 
     def stream(self, query: Select[Any], chunk: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a long query, `chunk` at a time, in one consistent view.

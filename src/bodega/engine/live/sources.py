@@ -196,7 +196,7 @@ class GrownTransition(_Counted):
         return items[: np.searchsorted(items, self.view.n_base)]
 
     def score(self, context: Context, items: Ints) -> Floats:
-        led = self.view.led(context)
+        led = self.view.among(context, items) if context.query else self.view.led(context)
         if not led.touched:
             score = self.base.score(context, items)
             if led.votes is None:
