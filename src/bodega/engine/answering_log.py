@@ -62,6 +62,7 @@ class AnsweringLog:
         self._store = store
         self._settings = settings
         self._below = int(settings.share * 2**32)
+        """Pages whose id has a smaller checksum are kept."""
         self._queue: deque[Answered] = deque()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -76,6 +77,10 @@ class AnsweringLog:
         self.agreed: Callable[[Event], bool] = lambda _: True
         """May statistics be made of what this shopper does?"""
         self.tally = Tally()
+
+    def renew(self, settings: Answers) -> None:
+        """Keep as these say, from the next page on."""
+        self._settings, self._below = settings, int(settings.share * 2**32)
 
     @classmethod
     def of(cls, store: AnswerStore, settings: Answers, privacy: Privacy) -> AnsweringLog:

@@ -2,7 +2,7 @@
 
 The forms come out of the types in `settings`: kinds of values, limits, choices, the text under each key. A change is
 checked by loading the whole tree with it, exactly as the next start will, and then written into `bodega.toml` in one
-rename; comments and order stay (tomlkit). Nothing takes effect in a running process: a change says when it does.
+rename; comments and order stay (tomlkit). A change says when it takes effect (`engine.renewing`).
 Passwords inside addresses are shown as `***` and kept when such an address comes back unchanged.
 Cost: 5 ms. Not for: secrets (there are none here), nor tables of people's own names (`kinds`), which are shown only.
 """
@@ -23,11 +23,10 @@ import msgspec
 from msgspec import inspect as kinds
 
 from bodega.engine.meanings import meanings
+from bodega.engine.renewing import takes_effect
 from bodega.errors import BadRequest, BadSettings, MissingExtra, Stale
 from bodega.settings import FILE, Settings, load
 
-NEXT_LEARN = frozenset({"learn", "models", "profile", "pictures", "knowledge", "understand"})
-"""Tables that act when the shop learns (or looks at pictures); all others when the server starts."""
 PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^/@\s]+)@")
 MASK = "***"
 LIMIT = 200
@@ -47,7 +46,7 @@ class Choice(msgspec.Struct, frozen=True):
     source: str
     """Where the value comes from: `default`, `file`, `environment`."""
     takes_effect: str
-    """`restart` or `learn`."""
+    """`now` (within seconds), `learn` or `restart`."""
     choices: list[str] = []
     least: float | None = None
     above: float | None = None
@@ -151,7 +150,7 @@ class Configuring:
         after = _plain(_checked(written))
         before = _plain(_checked(text))
         differences = [
-            Difference(key, masked(_at(before, path)), masked(_at(after, path)), _when(path))
+            Difference(key, masked(_at(before, path)), masked(_at(after, path)), takes_effect(path))
             for key, path in known.items()
             if key in changes and _at(before, path) != _at(after, path)
         ]
@@ -252,7 +251,7 @@ def _choice(key: str, spec: Any, owner: type, known: tuple[Any, Any, str]) -> Ch
         value=masked(value),
         default=masked(default),
         source=source,
-        takes_effect=_when(tuple(key.split("."))),
+        takes_effect=takes_effect(key.split(".")),
         choices=[str(each) for each in kind.values] if isinstance(kind, kinds.LiteralType) else [],
         least=getattr(kind, "ge", None),
         above=getattr(kind, "gt", None),
@@ -276,17 +275,17 @@ def _kind(kind: Any) -> str:
     return "table"
 
 
-def _when(path: tuple[str, ...]) -> str:
-    return "learn" if path[0] in NEXT_LEARN else "restart"
-
-
 def _first(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _plain(settings: Settings) -> dict[str, Any]:
-    made: dict[str, Any] = msgspec.to_builtins(settings)
-    return made
+def _plain(settings: msgspec.Struct) -> dict[str, Any]:
+    """Every key, also of structs that are written without their defaults."""
+    found: dict[str, Any] = {}
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        found[name] = _plain(value) if isinstance(value, msgspec.Struct) else msgspec.to_builtins(value)
+    return found
 
 
 def _at(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:

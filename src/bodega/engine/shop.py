@@ -40,6 +40,7 @@ from bodega.engine.preview import most_asked
 from bodega.engine.privacy import Doors, Privacy
 from bodega.engine.profiles import ItemProfile, profile_of
 from bodega.engine.relations import Connection, Relations, connections, relations_of
+from bodega.engine.renewing import merged
 from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.served import Served
@@ -355,13 +356,28 @@ class Shop(Asks):
     def turn(self, dials: Mapping[str, float | str | bool]) -> None:
         """Turn dials of the settings (`engine.dials`) for good: in the file, and for the very next page."""
         with self.served.lock:
-            explores, self.settings = self.settings.explore, promoted(self.folder, self.settings, dials)
-            if self.settings.explore != explores:
-                held, chosen = self.trials, self.settings.explore
-                self.trials = None if chosen.off else Trials(self.stores.decisions, chosen)
-                if held is not None:
-                    held.close()
-            self.served.turned()
+            self._act_by(promoted(self.folder, self.settings, dials))
+
+    def renew(self, fresh: Settings) -> bool:
+        """Act by settings that were changed since the start, as far as they need no restart (`engine.renewing`)."""
+        with self.served.lock:
+            chosen = merged(self.settings, fresh)
+            if chosen == self.settings:
+                return False
+            self._act_by(chosen)
+        self.answering.renew(chosen.answers)
+        self.judgments.renew(chosen)
+        self.experiments.guard.renew(chosen)
+        return True
+
+    def _act_by(self, chosen: Settings) -> None:
+        explores, self.settings = self.settings.explore, chosen
+        if chosen.explore != explores:
+            held = self.trials
+            self.trials = None if chosen.explore.off else Trials(self.stores.decisions, chosen.explore)
+            if held is not None:
+                held.close()
+        self.served.turned()
 
     def promote(self, snapshot: str, began: float) -> str:
         """Serve a candidate of the loop whose learning began at that moment; erasures from before it are followed."""

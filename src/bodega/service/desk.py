@@ -28,6 +28,7 @@ from bodega.engine.office import Office
 from bodega.engine.photo import Photos
 from bodega.engine.privacy import Privacy
 from bodega.engine.relations import Connection, Relations
+from bodega.engine.renewing import Renews
 from bodega.engine.reviews import Reviews
 from bodega.engine.rulebooks import Rules
 from bodega.engine.steering import Steers
@@ -175,8 +176,8 @@ class Desk:
     shop: ShopLike
     keyring: Keyring
     buckets: Buckets | SharedBuckets
-    shoppers: Buckets | SharedBuckets | None
-    """How often one shopper may ask, whichever addresses and workers that goes through; None: as often as they like."""
+    shoppers: Buckets | SharedBuckets
+    """How often one shopper may ask, whichever addresses and workers that goes through, where the settings limit it."""
     waiting: Waiting
     telemetry: Telemetry
     looking: Looking
@@ -197,7 +198,7 @@ class Desk:
     def whose(self, request: Request, visit: Visit) -> Request:
         """The request, nobody's where the caller's browser objects to being recognised. Raises LimitError for a shopper
         who asks too often (a program with one id and many addresses), whoever else stands behind the same key."""
-        if self.shoppers is not None and visit.key and (request.user or request.session):
+        if self.settings.serve.shopper_per_second and visit.key and (request.user or request.session):
             self._spend(self.shoppers, request)
         return self.shop.privacy.asked(request, gpc=True) if visit.gpc else request
 
@@ -215,6 +216,15 @@ class Desk:
             error.retry_after = max(1, math.ceil(wait))
             raise error
 
+    def renew(self, fresh: Settings) -> bool:
+        """Act by changed settings, as far as they need no restart; whether anything changed."""
+        changed = isinstance(self.shop, Renews) and self.shop.renew(fresh)
+        if changed:
+            serve = self.settings.serve
+            self.buckets.renew(serve.requests_per_second, serve.burst)
+            self.shoppers.renew(serve.shopper_per_second, serve.shopper_burst)
+        return changed
+
     @classmethod
     def over(cls, shop: ShopLike) -> Desk:
         serve = shop.settings.serve
@@ -222,9 +232,7 @@ class Desk:
             shop=shop,
             keyring=Keyring(shop.keys.find),
             buckets=buckets_of("callers", serve.requests_per_second, serve.burst),
-            shoppers=buckets_of("shoppers", serve.shopper_per_second, serve.shopper_burst)
-            if serve.shopper_per_second
-            else None,
+            shoppers=buckets_of("shoppers", serve.shopper_per_second, serve.shopper_burst),
             waiting=Waiting(serve.waiting),
             telemetry=Telemetry(),
             looking=Looking(shop),

@@ -35,6 +35,10 @@ class Buckets:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def renew(self, rate: float, burst: int) -> None:
+        """Another rate from now on; what callers have left stays, up to the new burst."""
+        self._rate, self._burst = rate, float(burst)
+
     def __len__(self) -> int:
         return len(self._left)
 

@@ -15,6 +15,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from bodega.engine.renewing import SettingsFile
 from bodega.errors import BodegaError
 from bodega.service.desk import Desk
 from bodega.service.readings import Readings
@@ -58,7 +59,8 @@ class Watch:
     """Takes over what other processes published, within seconds and without a restart."""
 
     def __init__(self, desk: Desk) -> None:
-        self._shop = desk.shop
+        self._desk, self._shop = desk, desk.shop
+        self._file = SettingsFile(desk.shop.folder)
         self._readings = Readings(desk)
         self._seen = self._glanced = ""
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +92,12 @@ class Watch:
         except Exception:  # a folder that cannot be read: the full look says so
             return False
 
+    def _renew(self) -> None:
+        """Settings that were written since the last look."""
+        fresh = self._file.news()
+        if fresh is not None and self._desk.renew(fresh):
+            LOGGER.info("settings", extra={"facts": {"snapshot": self._seen}})
+
     def _look(self) -> None:
         try:
             current = self._shop.published()
@@ -100,6 +108,7 @@ class Watch:
                 self._seen = current
             self._shop.catch_up()
             self._shop.restock()
+            self._renew()
             self._shop.erasures.daily()
             self._shop.experiments.guard.turn()
         except BodegaError as error:

@@ -52,6 +52,11 @@ class SharedBuckets:
             fcntl.lockf(self._file, fcntl.LOCK_UN, START, 0)
         self._seed = self._map[:16]
 
+    def renew(self, rate: float, burst: int) -> None:
+        """Another rate from now on; what callers have left stays, up to the new burst."""
+        with self._lock:
+            self._rate, self._burst = rate, float(burst)
+
     def __len__(self) -> int:
         """Callers in the table, of all workers."""
         return sum(

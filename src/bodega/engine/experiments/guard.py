@@ -55,11 +55,15 @@ class Guard:
     def __init__(self, steers: Steers, folder: Path, settings: Settings) -> None:
         self._steers = steers
         self._file = folder / FILE
-        self._every = settings.experiments.guard_minutes * 60.0
-        self._on = settings.experiments.guard
+        self.renew(settings)
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self.tally = Watched()
+
+    def renew(self, settings: Settings) -> None:
+        """Guard as these say from now on."""
+        self._every = settings.experiments.guard_minutes * 60.0
+        self._on = settings.experiments.guard
 
     def turn(self) -> None:
         """Look if it is time, on a thread of its own; never raises, never waits. Called every few seconds by whatever

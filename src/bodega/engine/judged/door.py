@@ -110,6 +110,10 @@ class Judgments:
         self._counting: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    def renew(self, settings: Settings) -> None:
+        """Judge by these from now on."""
+        self._settings = settings
+
     # -- judges ---------------------------------------------------------------------------------------------------
 
     def from_clicks(self, model: Model | None = None, progress: Progress | None = None) -> ClickReport:

@@ -87,7 +87,7 @@ function setting(choice, tick) {
     h("div", {}, h("div", { class: "row" }, h("label", { class: "setting-name", for: id }, choice.key), choice.source === "environment" ? badge(t("settings.by_environment"), "warn") : choice.source === "file" ? badge(t("settings.by_file"), "info") : null),
       h("p", { class: "soft small", id: `${id}-about` }, prose(about(choice))),
       choice.source === "environment" ? h("p", { class: "small" }, t("settings.environment", { name: `BODEGA_${choice.key.toUpperCase().replaceAll(".", "_")}` })) : null, wrong),
-    h("div", { class: "stack" }, input, h("div", { class: "row" }, h("span", { class: "soft small" }, t(`settings.effect_${choice.takes_effect}`)), back)));
+    h("div", { class: "stack" }, input, h("div", { class: "row" }, badge(t(`settings.effect_${choice.takes_effect}`), choice.takes_effect === "now" ? "good" : choice.takes_effect === "restart" ? "warn" : ""), back)));
   return row;
 }
 
@@ -161,8 +161,8 @@ async function save(changes, version, route) {
   try {
     const done = await send("PUT", "/v1/settings", { changes, version });
     draft.clear();
-    const restart = done.differences.some((/** @type {any} */ each) => each.takes_effect === "restart");
-    toast(t(restart ? "settings.saved_restart" : "settings.saved_learn"));
+    const latest = ["restart", "learn", "now"].find((when) => done.differences.some((/** @type {any} */ each) => each.takes_effect === when));
+    toast(t(`settings.saved_${latest || "now"}`));
   } catch (error) {
     toast(/** @type {any} */ (error).what, { tone: "bad" });
   }

@@ -9,7 +9,7 @@ import { ago, date, money, number, percent, short } from "../lib/format.js";
 import { on } from "../lib/live.js";
 import { badge, empty, framed, heading, sparkline, stat } from "../lib/parts.js";
 import { table } from "../lib/table.js";
-import { maybe, said, t } from "../lib/words.js";
+import { has, maybe, said, t } from "../lib/words.js";
 
 export const title = "today.title";
 
@@ -154,5 +154,5 @@ const MARKS = /** @type {Record<string, string>} */ ({ items: "doctor", waiting:
 function since(changes) {
   if (!changes?.snapshot) return framed({ title: t("today.since") }, empty(t("today.never_learned"), t("today.never_learned_why"), "bodega learn"));
   return framed({ title: t("today.since"), note: t("today.since_note", { time: date(changes.since) }), id: "since" }, changes.changes.length ? h("ul", { class: "changes" }, changes.changes.map((/** @type {any} */ each) =>
-    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", each.what === "warning" ? said(each.said?.[0], each.text) : maybe(`today.change_${each.what}`, each.text).replace("{n}", number(each.count)), each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one, /** @type {number} */ at) => h("li", {}, said(each.said?.[at], one))))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
+    h("li", {}, icon(MARKS[each.what] || "info"), h("div", {}, badge(maybe(`today.what_${each.what}`, each.what), each.what === "warning" || each.what === "drift" ? "warn" : ""), " ", each.what === "warning" ? said(each.said?.[0], each.text) : has(`today.change_${each.what}`) ? t(`today.change_${each.what}`, { n: each.count }) : each.text, each.details?.length ? h("details", {}, h("summary", { class: "small" }, t("today.details", { n: each.details.length })), h("ul", { class: "small soft" }, each.details.map((/** @type {string} */ one, /** @type {number} */ at) => h("li", {}, said(each.said?.[at], one))))) : null)))) : h("p", { class: "soft" }, t("today.since_none")));
 }
