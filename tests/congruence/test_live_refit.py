@@ -110,6 +110,17 @@ def test_transitions_are_those_of_a_fit_over_everything(both: Both, small_world:
     assert largest_gap(stale, both.fitted["transition"], contexts) > 0.05
 
 
+def test_some_items_asked_alone_get_the_votes_that_all_together_get(both: Both, small_world: GeneratedWorld) -> None:
+    numbers, touched = np.array([77, 3, 12, 90, 41], np.int32), 0
+    for context in both.contexts(small_world):
+        alone = both.view.among(replace(context), numbers)  # a context that nobody has asked about
+        whole = both.view.led(context)
+        assert alone.touched == whole.touched
+        assert np.array_equal(alone.at(numbers), whole.at(numbers), equal_nan=True)
+        touched += alone.touched and bool(np.isfinite(alone.at(numbers)).any())
+    assert touched > 10
+
+
 def test_popularity_is_that_of_a_fit_over_everything(both: Both, small_world: GeneratedWorld) -> None:
     contexts = [
         replace(context, place="popular", items=np.empty(0, np.int32)) for context in both.contexts(small_world)
