@@ -109,7 +109,7 @@ class ColouredBook(Book):
         return np.hstack([0.98 * shown, 0.2 * colours]).astype(np.float32)
 
 
-def dressed(small_world: GeneratedWorld) -> World:
+def dressed() -> World:
     items = [
         Item(id=f"{what}.{colour}", images=(f"{what}.{colour}",))
         for what in ("dress", *(f"thing {number}" for number in range(40)))
@@ -119,8 +119,8 @@ def dressed(small_world: GeneratedWorld) -> World:
     return World(table, as_log([], table, ()), 0.0)
 
 
-def test_of_what_shows_the_same_the_nearest_colour_comes_first(small_world: GeneratedWorld, tmp_path: Path) -> None:
-    world = dressed(small_world)
+def test_of_what_shows_the_same_the_nearest_colour_comes_first(tmp_path: Path) -> None:
+    world = dressed()
     source = Pictures(ColouredBook()).fit(world)
     context = Context(place="photo", picture=ColouredBook().of(["dress.red"])[0])
     wanted = [world.items.index[f"dress.{colour}"] for colour in ("red", "rose", "blue")]
@@ -134,8 +134,8 @@ def test_of_what_shows_the_same_the_nearest_colour_comes_first(small_world: Gene
     assert source.retrieve(around, 2).items.tolist() == wanted[1:]
 
 
-def test_words_beside_a_photo_may_ask_for_another_colour(small_world: GeneratedWorld) -> None:
-    world = dressed(small_world)
+def test_words_beside_a_photo_may_ask_for_another_colour() -> None:
+    world = dressed()
     source = Pictures(ColouredBook()).fit(world)
     context = Context(place="photo", picture=ColouredBook().of(["dress.red"])[0], query="but blue")
     score = source.score(context, np.array([world.items.index[f"dress.{name}"] for name in ("red", "blue")], np.int32))
