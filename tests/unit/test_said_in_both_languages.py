@@ -139,3 +139,9 @@ def test_a_sentence_is_kept_as_it_was_said() -> None:
     said = GateLine(gate="attack", state="fail", value=0.123, limit=0.05, text="attack: 12.3%").said
     assert said == Said("gate.attack", "attack: 12.3%", said.values)
     assert (said.values["value"], said.values["limit"]) == ("12.3%", "5.0%")
+
+
+def test_one_thing_has_one_name_in_chinese() -> None:
+    """What a shopper types is 搜索词, a shop 商店, a category 类目, a row that cannot be used 坏数据."""
+    other = {key: text for key, text in ZH.items() if re.search(r"(?<!可)查询|店铺|分类|死信|闭环|目录医生", text)}
+    assert not other
