@@ -5,24 +5,28 @@ Five parts, one after the other, on a copy of the shop, over loopback, in a proc
     quiet      50 pages a second and nothing else                         page.quiet_p50_ms, page.quiet_p99_ms
     live       the same with 100 events a second, and clicks whose effect is waited for:
                event sent -> acknowledged (durable) -> the next page differs       freshness.p99_ms, page.p99_ms
-    loaded     as many pages as fit while 1,000 events a second arrive             page.per_s_per_core
+    loaded     as many pages as fit, alone and while 1,000 events a second arrive    page.per_s_per_core
+               and the same events without pages: what is left of a core for pages   page.per_s_on_a_core
     overload   far more callers than fit: what is still answered, how fast the rest is refused   overload.goodput_share
     ingest     events as fast as they go, in batches; beside it one event a commit  ingest.events_per_s
 
 A click counts as seen only when the list says so: `recent` must begin with the item; `home`, `search`, `similar` must
 differ from what they were for the same shopper. A page that could not differ (the item cannot be found by these words)
-is no case. Pages a core are pages by seconds of the server's CPU (all its processes), events included. The client is
-Python and shares the machine: latencies hold its part too. Not for: quality.
+is no case. Pages a core are pages by seconds of the server's CPU (all its processes; never the client's), events
+included: where client and neighbours leave it few pages a second, each page pays for more events. `per_s_on_a_core` is
+what a core answers that has 1,000 events a second to take in besides: (1 - their CPU) / a page's own CPU. The client
+is Python and shares the machine: latencies hold its part too. Not for: quality.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -168,22 +172,64 @@ def _live(shop: Shop, seconds: float) -> dict[str, float]:
 
 
 def _loaded(shop: Shop, seconds: float) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    for name, events in (("page.alone_per_s_per_core", 0.0), ("page.per_s_per_core", 10 * shop.options.events)):
-        stop = threading.Event()
-        stream = threading.Thread(target=_stream, args=(shop, events, 50, stop, f"loaded{events:g}"))
-        stream.start()
+    many = 10 * shop.options.events
+    _, alone = _pressed(shop, 0.0, 0.35 * seconds)
+    _, taking = _taken(shop, many, 0.3 * seconds)
+    pages, both = _pressed(shop, many, 0.35 * seconds)
+    own = both.cpu_a_page - taking * both.events_a_page
+    figures = {f"page.loaded_{key}": value for key, value in _spread(_latencies(pages)).items()}
+    return figures | {
+        "page.alone_per_s_per_core": _over(1.0, alone.cpu_a_page),
+        "page.per_s_per_core": _over(1.0, both.cpu_a_page),
+        "page.per_s": pages.count() / pages.elapsed,
+        "page.cpu_ms_beside": own * 1000,
+        "page.per_s_on_a_core": _over(1.0 - many * taking, own),
+        "event.cpu_us": taking * 1e6,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a stretch of pages cost the server, and how many events each had beside it."""
+
+    cpu_a_page: float
+    events_a_page: float
+
+
+def _pressed(shop: Shop, events: float, seconds: float) -> tuple[Timed, Spent]:
+    """As many pages as fit, beside so many events a second."""
+    wires = shop.wires(2 * shop.options.workers)
+    with _streaming(shop, events, "loaded") as sent:
         before = shop.cpu()
-        wires = shop.wires(2 * shop.options.workers)
-        found = drive(wires, lambda number: _pages(shop, 10 + number), seconds / 2)
-        spent = shop.cpu() - before
+        found = drive(wires, lambda number: _pages(shop, 10 + number), seconds)
+        spent, count = shop.cpu() - before, sent()
+    return found, Spent(_over(spent, found.count()), _over(count, found.count()))
+
+
+def _taken(shop: Shop, events: float, seconds: float) -> tuple[int, float]:
+    """(events taken in without a page beside them, seconds of CPU each)."""
+    with _streaming(shop, events, "alone") as sent:
+        before = shop.cpu()
+        time.sleep(seconds)
+        spent, count = shop.cpu() - before, sent()
+    return count, _over(spent, count)
+
+
+@contextlib.contextmanager
+def _streaming(shop: Shop, per_second: float, name: str) -> Iterator[Callable[[], int]]:
+    """Events at this rate meanwhile; yields how many were taken in so far."""
+    stop, sent = threading.Event(), [0]
+    stream = threading.Thread(target=_stream, args=(shop, per_second, 50, stop, name, sent))
+    stream.start()
+    try:
+        yield lambda: sent[0]
+    finally:
         stop.set()
         stream.join()
-        figures[name] = found.count() / spent if spent else float("nan")
-        if events:
-            figures |= {f"page.loaded_{key}": value for key, value in _spread(_latencies(found)).items()}
-            figures["page.per_s"] = found.count() / found.elapsed
-    return figures
+
+
+def _over(one: float, other: float) -> float:
+    return one / other if other else float("nan")
 
 
 def _overload(shop: Shop, seconds: float) -> dict[str, float]:
@@ -309,8 +355,10 @@ def _batches(shop: Shop, name: str, size: int) -> Work:
         yield "events", "/v1/events", shop.crowd.batch(rng, f"{name}-{number}-{id(rng)}", size)
 
 
-def _stream(shop: Shop, per_second: float, size: int, stop: threading.Event, name: str) -> None:
-    """Events at a steady rate, in batches, as a shop's pages and tills send them."""
+def _stream(
+    shop: Shop, per_second: float, size: int, stop: threading.Event, name: str, sent: list[int] | None = None
+) -> None:
+    """Events at a steady rate, in batches, as a shop's pages and tills send them; `sent` counts what was taken in."""
     if per_second <= 0:
         return
     wire, work = Connection(shop.port, shop.key), _batches(shop, name, size)
@@ -319,7 +367,9 @@ def _stream(shop: Shop, per_second: float, size: int, stop: threading.Event, nam
         due += size / per_second
         if stop.wait(max(0.0, due - time.perf_counter())):
             break
-        wire.ask("POST", address, body)
+        status, _, _ = wire.ask("POST", address, body)
+        if sent is not None and status == 200:
+            sent[0] += size
     wire.close()
 
 
