@@ -188,6 +188,7 @@ def open_shared(folder: Path, news: Path, rehearse: Callable[[Shop], object]) ->
     try:
         handed = shop.served.hand(opened)
         shop.served.take(handed)
+        shop.served.rehearse()
         rehearse(shop)
     finally:
         store.rest()

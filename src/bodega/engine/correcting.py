@@ -228,6 +228,13 @@ class Correcting:
         """The guard of each order of a place that took steps."""
         return [each.guard for (name, _), each in self._corrections.items() if name == place]
 
+    def let_go(self) -> None:
+        """Forget what was read, as long as nothing was learned here: it is read again when it is needed."""
+        with self._lock:
+            if not self._unsaved:
+                self._corrections.clear()
+                self._pages.clear()
+
     def reset(self) -> None:
         """As if no step had ever been taken, here and on the disk."""
         with self._lock:

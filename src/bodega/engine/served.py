@@ -31,6 +31,7 @@ from bodega.engine.online import Shoppers
 from bodega.engine.privacy import Privacy
 from bodega.engine.remembering import Remembered, remember
 from bodega.engine.reviews import Reviews, load_opinions
+from bodega.engine.rulebooks import Rules
 from bodega.engine.shelf import Shelf
 from bodega.engine.snapshot import Snapshots
 from bodega.engine.vitals import warned
@@ -46,6 +47,11 @@ COUNTED = 100_000
 DELTA_LIMIT = 20_000
 """More catalog changes than this since the snapshot wait for the next `learn` (only deletions act at once)."""
 
+REHEARSALS = 12
+"""Rounds of pages before a fork: Python rewrites what was called eight times."""
+NOBODY = "rehearsal"
+"""The session whose history is read to have read one; it does not matter whether there is such a session."""
+
 
 class ServedShop(Protocol):
     """The part of a shop that this needs; `engine.shop.Shop` fits."""
@@ -57,6 +63,7 @@ class ServedShop(Protocol):
     privacy: Privacy
     knowledge: Knowledge
     reviews: Reviews
+    rules: Rules
 
     def restock(self) -> None: ...
     def join(self, news: News) -> None: ...
@@ -234,6 +241,19 @@ class Served:
             self.now = Engine(learned, handed.shelf, shop.shoppers, shop.settings)
             self._cursor, self.waiting, self._taken = handed.cursor, set(handed.waiting), handed
             shop.knowledge.open(opened.folder)
+
+    def rehearse(self) -> None:
+        """Do for nobody what answering does, so that what it makes is shared by forked processes: statements to the
+        store, and code as Python rewrites it after some calls. Nothing is remembered of it."""
+        shop = self._shop
+        shop.rules.refresh()
+        shop.knowledge.refresh()
+        shop.privacy.steps("", NOBODY, 1)
+        shop.stores.catalog.changes(self._cursor)
+        for _ in range(REHEARSALS if self.now is not None else 0):
+            ask_around(self.engine)
+        if self.correcting is not None:
+            self.correcting.let_go()
 
     def _counted_since(self, opened: Opened) -> Overlay | None:
         """What happened since the snapshot, counted from the stored events; None where that is switched off.

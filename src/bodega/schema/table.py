@@ -9,6 +9,7 @@ Cost: about 150 bytes an item beside its own JSON. Not for: reading single items
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,6 +143,49 @@ class _Grouped(msgspec.Struct):
     group: str = ""
 
 
+class Rows(Mapping[str, int]):
+    """{id: row} of a table in two flat arrays: the ids' hashes in order, and whose they are.
+
+    A look-up writes to nothing but what it makes, so processes that were forked go on sharing all of it; one in a
+    dictionary marks the very id that it finds, and 5,000 look-ups later each process has a copy of every id.
+    Cost: 12 bytes an id instead of 150; a look-up takes 1.5 us instead of .1 to .6.
+    """
+
+    def __init__(self, ids: Texts) -> None:
+        hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+        order = np.argsort(hashes, kind="stable").astype(np.int32)
+        self._ids = ids
+        self._hashes = hashes[order].data
+        self._rows = order.data
+
+    def __getitem__(self, name: str) -> int:
+        row: int | None = self.get(name)
+        if row is None:
+            raise KeyError(name)
+        return row
+
+    def get(self, name: object, default: Any = None) -> Any:
+        """The row of an id; of one that is there twice the last, as in a dictionary."""
+        if not isinstance(name, str):
+            return default
+        wanted = hash(name)
+        at = bisect_right(self._hashes, wanted) - 1
+        while at >= 0 and self._hashes[at] == wanted:
+            if self._ids[self._rows[at]] == name:
+                return self._rows[at]
+            at -= 1
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
 _GROUPED = re.compile(rb'"group":"')
 
 
@@ -161,6 +205,8 @@ class ItemTable:
     """Seconds since 1970 UTC; NaN unknown."""
     coded: Mapping[str, Coded]
     numbers: Mapping[str, NDArray[np.float32]]
+    opened: bool = False
+    """Was it mapped from a snapshot? Then processes may share it."""
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> ItemTable:
@@ -185,8 +231,10 @@ class ItemTable:
         return len(self.ids.offsets) - 1
 
     @cached_property
-    def index(self) -> dict[str, int]:
+    def index(self) -> Mapping[str, int]:
         """Item id -> row."""
+        if self.opened:
+            return Rows(self.ids)
         return {name: row for row, name in enumerate(self.ids)}
 
     def rows(self, ids: Iterable[str]) -> NDArray[np.int32]:
@@ -251,6 +299,7 @@ class ItemTable:
                 for number, name in enumerate(names["coded"])
             },
             numbers={name: mapped(folder / f"number{n}.npy") for n, name in enumerate(names["numbers"])},
+            opened=True,
         )
 
 

@@ -21,6 +21,8 @@ POOLS = 8
 """Pools' worth of objects that are taken at once."""
 LARGE = tuple(size for shift in range(20, 6, -1) for size in (1 << shift, 3 << shift >> 2))
 """Sizes in which holes of the C library's heap are taken, the largest first: 1 MB down to 96 bytes."""
+ARENA_MAX = -8
+"""glibc's number of `M_ARENA_MAX`: children's threads take turns in Python anyway, and need no heaps of their own."""
 MOST = 200_000
 """Holes of one size that are taken at most: a guard, far above what there is."""
 
@@ -64,6 +66,8 @@ def _c_library() -> None:
         return
     library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
     library.malloc.argtypes, library.sbrk.argtypes = [ctypes.c_size_t], [ctypes.c_ssize_t]
+    if hasattr(library, "mallopt"):
+        library.mallopt(ARENA_MAX, 1)
     library.malloc_trim(0)
     end = library.sbrk(0) or 0
     for size in LARGE:
