@@ -3,8 +3,10 @@
 Idea: what speaks for a candidate (where it is said, how often such a mention was right, clues, rivals) makes a row of
 numbers; a logistic regression over the structured items weighs them, per column, pulled towards one of all columns.
 Its score becomes a probability by isotonic regression on products that it was not fitted on, each block
-mixed with one right and two wrong products, so that five of five is not certainty.
-Cost: some milliseconds a column. Papers: Zadrozny & Elkan 2002 (isotonic calibration).
+mixed with one right and two wrong products, so that five of five is not certainty. A threshold promises how many of the
+facts that act are right, so a fact that is likely enough by itself (`LIKELY`) is told the share of right ones among all
+facts of its column at least as likely: 1 - its q-value.
+Cost: some milliseconds a column. Papers: Zadrozny & Elkan 2002 (isotonic calibration); Storey 2003 (q-values).
 Not for: columns without structured items; those take `STANDARD`.
 """
 
@@ -50,6 +52,9 @@ RIGHT, WRONG = 1.0, 2.0
 that take no part, a guess was the best of many words and needed three wrong ones: docs/log.md.)"""
 FEWEST = 30.0
 """Products with candidates that a column needs to be calibrated alone."""
+LIKELY = 0.85
+"""A fact's own chance from which it may act together with surer ones; below, its confidence is its own chance. Chosen
+on Luma's folds 0 and 1 (docs/decisions/0041-facts.md)."""
 _CLASSES = ("title", "text", "category", "code")
 
 
@@ -175,12 +180,19 @@ class Belief(msgspec.Struct, frozen=True):
     weights: list[float]
     named: Curve
     guessed: Curve
+    together: Curve = Curve()
+    """From a fact's own chance to the share of right ones among all that are at least as likely."""
 
     def confidence(self, rows: Array) -> Array:
-        """(n,) probabilities."""
+        """(n,) how sure each is: its own chance, from `LIKELY` on that of all at least as likely."""
         score = rows[:, : len(self.weights)] @ np.array(self.weights)  # what was kept before votes has fewer
-        found: Array = np.where(_is_named(rows), self.named(score), self.guessed(score))
-        return found
+        return self.told(np.where(_is_named(rows), self.named(score), self.guessed(score)))
+
+    def told(self, own: Array) -> Array:
+        """(n,) confidences of facts with these chances."""
+        if not self.together.scores:
+            return own
+        return np.where(own >= LIKELY, np.maximum(own, self.together(own)), own)
 
 
 def _is_named(rows: Array) -> NDArray[np.bool_]:
@@ -220,8 +232,26 @@ def learned(examples: Examples, targets: int) -> list[Belief | None]:
         curves = [
             curve(score[rows], examples.right[rows], examples.weight[rows]) for rows in (own & named, own & ~named)
         ]
-        out.append(Belief(_logistic(examples, own, final).tolist(), *curves))
+        chance = np.where(named, curves[0](score), curves[1](score))[own]
+        both = at_least(chance, examples.right[own], examples.weight[own])
+        out.append(Belief(_logistic(examples, own, final).tolist(), curves[0], curves[1], both))
     return out
+
+
+def at_least(chance: Array, right: Array, weight: Array) -> Curve:
+    """The share of right facts among all that are at least as likely, mixed with RIGHT and WRONG products; never lower
+    for a likelier fact."""
+    levels = np.unique(chance[chance >= LIKELY])
+    if not len(levels):
+        return Curve()
+    mass = np.array([weight[chance >= level].sum() for level in levels.tolist()])
+    good = np.array([(weight * right)[chance >= level].sum() for level in levels.tolist()])
+    share = np.maximum.accumulate((good + RIGHT) / (mass + RIGHT + WRONG))
+    return Curve(
+        [round(one, 6) for one in levels.tolist()],
+        [round(one, 6) for one in share.tolist()],
+        float(round(mass[0], 3)),
+    )
 
 
 def curve(score: Array, right: Array, weight: Array) -> Curve:
