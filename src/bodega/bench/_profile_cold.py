@@ -26,7 +26,7 @@ from bodega.bench._contest import Tally
 from bodega.bench.items import ItemsOptions, Sheet
 from bodega.engine.choosing import WAYS, WORDS, Choice, choose
 from bodega.errors import BadFeed
-from bodega.evaluation import Case, evaluate
+from bodega.evaluation import Case, Outcome, evaluate
 from bodega.protocols import Encoder, Progress, Source
 from bodega.ranking.fuse import Fusion, fit_weights, gather
 from bodega.retrieval.content import Content
@@ -86,9 +86,8 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
     before = _sources(data, data.valid, encoder, texts)
     fused = _fusions(data, before, asked)
     choice = _chosen(data, before)
-    weights = choice.weights or WAYS[WORDS]
-    fused["rare"] = partial(_served, [asked[each] for each in weights], _home(weights), data.hides)
-    fused["cold_fusion"] = partial(_served, [asked[each] for each in COLD], _home(COLD), data.hides)
+    for way, weights in (("rare", choice.weights or WAYS[WORDS]), ("cold_fusion", COLD)):
+        fused[way] = partial(_served, [asked[each] for each in weights], _home(weights), data.hides)
     progress.finish()
     tally = Tally(options.seed)
     alone = {each: asked[each] for each in (*HOME, "profile")}
@@ -105,11 +104,7 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
             for metric in ("ndcg@10", "recall@10"):
                 pair = outcomes[one].unmasked, outcomes[other].unmasked
                 tally.compare(f"{name}.{one}_vs_{other}", *pair, metric, suffix)
-    for way in ("content", "profile", "rare"):
-        tally.add(f"{name}.{way}", outcomes[way].masked, METRICS, ".listed")
-    for metric in ("ndcg@10", "recall@10"):
-        listed = outcomes["rare"].masked, outcomes["content"].masked
-        tally.compare(f"{name}.rare_vs_content", *listed, metric, ".listed")
+    _listed(tally, name, outcomes)
     sheet.figures |= tally.figures
     sheet.intervals |= tally.intervals
     assert own.facts is not None
@@ -127,6 +122,15 @@ def cold(name: str, options: ItemsOptions, sheet: Sheet, progress: Progress) -> 
         "train_seconds": own.facts.seconds,
         "new_item_ms": _new_item_ms(own, data),
     }
+
+
+def _listed(tally: Tally, name: str, outcomes: Mapping[str, Outcome]) -> None:
+    """The same ranked among rare items only, as their list shows them."""
+    for way in ("content", "profile", "rare"):
+        tally.add(f"{name}.{way}", outcomes[way].masked, METRICS, ".listed")
+    for metric in ("ndcg@10", "recall@10"):
+        pair = outcomes["rare"].masked, outcomes["content"].masked
+        tally.compare(f"{name}.rare_vs_content", *pair, metric, ".listed")
 
 
 def _new_item_ms(source: Profile, data: ColdSet) -> float:
