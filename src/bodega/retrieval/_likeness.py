@@ -108,6 +108,7 @@ def led_by(like: Likeness, index: VectorIndex, items: Ints, limit: int) -> Ints:
     if not len(like.seeds) or not len(items):
         return out
     share = (index.vectors(items) @ index.vectors(like.seeds).T) * like.weights
+    share = share.round(6)  # twins of one title tie: a product of matrices rounds each by where it lies in memory
     share[items[:, None] == like.seeds[None, :]] = -np.inf
     order = np.argsort(-share, axis=1, kind="stable")[:, :limit]
     led = np.where(np.take_along_axis(share, order, axis=1) > 0, like.seeds[order], -1)
