@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bodega.bench._review_features import gap, told_by
 from bodega.errors import BadFeed
 from bodega.evaluation.significance import paired
 from bodega.protocols import Progress
@@ -35,6 +36,7 @@ from bodega.understanding.reviews.analysis import AnalysisOptions, analyse
 from bodega.understanding.reviews.aspects import ASPECTS, Aspects, sentences
 from bodega.understanding.reviews.lexicon import Lexicon, squashed
 from bodega.understanding.reviews.sentiment import SentimentOptions, learn_sentiment
+from bodega.understanding.text.pretrained import installed, open_encoder
 
 if TYPE_CHECKING:
     from bodega.bench.items import ItemsOptions, Sheet
@@ -207,6 +209,19 @@ def _english(options: ItemsOptions, sheet: Sheet, rng: np.random.Generator) -> N
     _f1(sheet, "sentiment.en.lexicon.f1", truth, np.array([plain.score(text) > 0 for text in texts]), rng)
     _f1(sheet, "sentiment.en.majority.f1", truth, np.full(len(truth), bool(truth.mean() > 0.5)), rng)
     sheet.facts["reviews.sentiment.en"] = {"labelled": len(held), "pleased": int(truth.sum())}
+    _encoded(texts, truth, (options.seed, sheet))
+
+
+def _encoded(texts: Sequence[str], truth: Flags, around: tuple[int, Sheet]) -> None:
+    """The same reviews by vectors of the pretrained encoders that are installed, against the list of words."""
+    seed, sheet = around
+    words = np.array([Lexicon.of("en").score(text) > 0 for text in texts])
+    for name in installed():
+        found = told_by(open_encoder(name), texts, truth, seed)
+        _f1(sheet, f"sentiment.en.{name}.f1", truth, found, np.random.default_rng(seed))
+        mean, low, high = gap(truth, found, words, seed)
+        figure = f"sentiment.en.{name}.vs_lexicon.f1"
+        sheet.figures[figure], sheet.intervals[figure] = round(mean, 4), (round(low, 4), round(high, 4))
 
 
 def _aspects(rows: Sequence[_Row], sheet: Sheet, rng: np.random.Generator) -> None:
