@@ -160,7 +160,7 @@ class Shared:
         Raises what `open_shop` raises.
         """
         shop, folder = self.shop, self.shop.folder
-        if settings_room.load(folder) == shop.settings and Secrets(folder).keys == shop.privacy.secrets.keys:
+        if settings_room.load(folder) == shop.settings and not shop.privacy.secrets.stale:
             _joined(shop)
         else:
             shop = open_shop(folder, create=False)

@@ -95,6 +95,12 @@ class Secrets:
             self.__dict__.pop(name, None)
         return True
 
+    @property
+    def stale(self) -> bool:
+        """Are other keys kept by now than those that were read here? Raises as `keys`."""
+        held = self.__dict__.get("keys")
+        return held is not None and held != Secrets(self._path.parent, self._environment).keys
+
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         return Pseudonyms(self.keys)
