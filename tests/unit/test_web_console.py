@@ -129,3 +129,12 @@ def test_every_page_is_there_with_its_name() -> None:
         assert title in names
     for group in re.findall(r'group: "(\w+)"', text):
         assert f"shell.group_{group}" in names
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(FOLDER / "static")))
+def test_every_line_that_imports_is_an_import(script: Path) -> None:
+    """No engine parses the scripts here: what stands before the first other statement must be imports and comments."""
+    code = re.sub(r"/\*.*?\*/", "", script.read_text("utf-8"), flags=re.DOTALL)
+    lines = [line for line in code.splitlines() if re.search(r'from "\.{1,2}/[\w./-]+";$', line)]
+    for line in lines:
+        assert re.fullmatch(r'(import|export) (\{[\w, ]+\}|\* as \w+) from "[\w./-]+";', line.strip()), line

@@ -47,9 +47,9 @@ class ConsoleFacts(msgspec.Struct, frozen=True):
     snapshot: str
     """The served one; empty: nothing was learned yet."""
     warnings: list[str]
+    """What an operator should know: of the last learn, of counts that ran full, of drift."""
     said: list[Said]
     """The same, with their codes."""
-    """What an operator should know: of the last learn, of counts that ran full, of drift."""
     changes_since_snapshot: int
     """Items that are other than when the shop learned."""
     changes_waiting: int

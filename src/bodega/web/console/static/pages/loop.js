@@ -8,7 +8,7 @@ import { ago, date, number, percent } from "../lib/format.js";
 import { badge, button, confirm, dialog, empty, field, form, framed, grid, heading, stat, toast, waiting } from "../lib/parts.js";
 import { line } from "../lib/chart.js";
 import { table } from "../lib/table.js";
-imporsaid, t { said, t } from "../lib/words.js";
+import { said, t } from "../lib/words.js";
 import { styled } from "./loop-parts.js";
 
 export const title = "loop.title";
