@@ -7,7 +7,7 @@ import { chart } from "../lib/chart.js";
 import { h } from "../lib/dom.js";
 import { ago, date, number, percent } from "../lib/format.js";
 import { badge, card, empty, framed, meter, stat, tabs } from "../lib/parts.js";
-imporsaid, t { said, t } from "../lib/words.js";
+import { said, t } from "../lib/words.js";
 import { mark, named, plain } from "./experiments-words.js";
 
 const ALARM = 0.001;
