@@ -1,11 +1,11 @@
 """How do several workers share what they have in common? They are forked from a process that loaded it before.
 
-What a snapshot maps is shared by any processes; what is made of it when it is opened (dictionaries of ids: 40 MB for
-92,000 items) and all the libraries (120 MB) are not, unless processes share their pages until one is written. So one
-process imports, opens, verifies and warms, freezes the garbage collector (a collection would write to every object),
-and forks. It opens no store, starts no thread and holds no lock, so that nothing is inherited half done, and then only
-waits: a worker that dies is forked again, within a tenth of a second and without reading the snapshot anew.
-Cost: memory of 4 workers against one: docs/decisions/0032. Not for: Windows.
+What a snapshot maps is shared by any processes; what is made of it when it is opened, what is counted since, and all
+the libraries (240 MB for 92,000 items) are not, unless processes share their pages until one is written. So one process
+imports, opens, verifies, counts and warms, leaves nothing to write into (`settling`), and forks. Its connections are
+closed by then, it has no thread and holds no lock, so that nothing is inherited half done; it only waits: a worker that
+dies is forked again, within a tenth of a second and without reading the snapshot anew.
+Cost: memory of 4 workers against one: docs/decisions/0057. Not for: Windows.
 """
 
 from __future__ import annotations
