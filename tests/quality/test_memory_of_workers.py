@@ -17,10 +17,10 @@ pytestmark = [
 
 
 def test_what_a_worker_has_of_its_own_is_bounded(tmp_path: Path, quick) -> None:
-    """On this small shop the supervisor and each worker's own pages weigh more beside one process than on a large one
+    """On a small shop the supervisor and each worker's own pages weigh more beside one process than on a large one
     (docs/decisions/0057: 1.3 with 92,000 items); before anything but the snapshot was shared it was above 2.2."""
     folder = quick(tmp_path / "shop")
-    world = make_world(WorldSpec(n_items=3_000, n_shoppers=400, days=60))
+    world = make_world(WorldSpec(n_items=600, n_shoppers=120, days=45))
     with bodega.open(folder) as shop:
         shop.catalog.upsert(world.items)
         shop.events.record(world.events)
