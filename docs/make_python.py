@@ -21,7 +21,7 @@ from bodega import errors, protocols
 
 PAGE = Path(__file__).parent / "reference" / "python.md"
 
-INNER = {"patience", "shoppers", "photos", "answering", "workshop"}
+INNER = {"patience", "shoppers", "photos", "answering", "workshop", "served"}
 """Parts of a shop that it works with itself."""
 
 HEAD = """# The Python API
@@ -63,10 +63,12 @@ def _parts() -> Iterator[tuple[str, type]]:
     }
     whole = _node(shop.Shop)
     for node in ast.walk(whole):
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(target, ast.Attribute):
             continue
-        name, made = node.targets[0].attr, node.value.func if isinstance(node.value, ast.Call) else None
+        made: ast.expr | None = node.value.func if isinstance(node.value, ast.Call) else None
         made = made.value if isinstance(made, ast.Attribute) else made  # Class.of(...)
+        made, name = node.annotation if isinstance(node, ast.AnnAssign) else made, target.attr
         if name.startswith("_") or name in INNER or not isinstance(made, ast.Name) or made.id not in homes:
             continue
         kind = getattr(importlib.import_module(str(homes[made.id])), made.id, None)

@@ -30,8 +30,10 @@ from bodega.engine.gallery import Gallery
 from bodega.engine.hearing import Hearing, Kind
 from bodega.engine.insights import Insight
 from bodega.engine.intake import Catalog, Events, Stores
+from bodega.engine.judged.door import Judgments
 from bodega.engine.knowledge import Knowledge
 from bodega.engine.learn import LearnReport, Opened, Parts, learn
+from bodega.engine.loop.door import Loop
 from bodega.engine.office import Office
 from bodega.engine.online import Shoppers
 from bodega.engine.patience import Patience, line_of, patiently
@@ -120,8 +122,11 @@ class Shop(Asks):
         self.served = Served(self, self._snapshots, lambda: self._parts)
         """The engine that answers, and how another one takes its place."""
         studies = Studies.of(self, self._snapshots, (parts, self._taught))
-        self.workshop, self.judgments, self.loop = studies.workshop, studies.judgments, studies.loop
-        """What learns beside the pages: candidates, who says how well items answer queries, the shop by itself."""
+        self.workshop = studies.workshop
+        self.judgments: Judgments = studies.judgments
+        """Who says how well items answer queries."""
+        self.loop: Loop = studies.loop
+        """The shop that learns by itself."""
         self.office = Office(self)
         """What the people who run the shop look at."""
         self._equip()

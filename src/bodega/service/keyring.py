@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from bodega.engine.trail import Line, Trail
 from bodega.errors import BadRequest
-from bodega.protocols import KeyInfo
+from bodega.protocols import KeyInfo, KeyStore
 from bodega.service import asking
 from bodega.service.desk import Desk, visit_of
 from bodega.service.guard import SCOPES
@@ -117,46 +117,15 @@ def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/v1/keys", opt=SCOPE, name="key_create", status_code=200)
     async def create(request: Http) -> ASGIResponse:
         asked, by = asking.decoded(await body_of(request), KeyAsked), who(desk, request)
-        if set(asked.scopes) - set(SCOPES) or len(set(asked.scopes)) != len(asked.scopes):
-            raise BadRequest(
-                "there is no such scope",
-                code="keys.scope",
-                where="scopes",
-                allowed=", ".join(SCOPES),
-                got=", ".join(asked.scopes)[:100],
-            )
-        if not asked.label.strip() or not asked.label.isprintable():
-            raise BadRequest(
-                "a label is a line of text", code="keys.label", where="label", allowed="1 to 100 characters", got=""
-            )
-
-        def run() -> KeyMade:
-            text = keys.create(asked.label.strip(), asked.scopes)
-            made = keys.find(text)
-            name = made.id if made is not None else ""
-            trail.add(by, "keys", "create", name, ({}, {"label": asked.label.strip(), "scopes": asked.scopes}))
-            return KeyMade(name, asked.label.strip(), asked.scopes, text)
-
-        made = await asyncio.to_thread(run)
+        _checked(asked)
+        made = await asyncio.to_thread(_made, keys, trail, asked, by)
         desk.sessions.forget()
         return told(made)
 
     @delete("/v1/keys/{key_id:str}", opt=SCOPE, name="key_revoke", status_code=200)
     async def revoke(request: Http) -> ASGIResponse:
         name, by = str(request.scope["path_params"]["key_id"]), who(desk, request)
-
-        def run() -> None:
-            held = next((each for each in keys.list() if each.id == name and not each.revoked), None)
-            if held is None or not keys.revoke(name):
-                raise BadRequest(
-                    "there is no such key (or it was revoked before)",
-                    code="keys.unknown",
-                    where="address",
-                    got=name[:64],
-                )
-            trail.add(by, "keys", "revoke", name, ({"label": held.label, "scopes": list(held.scopes)}, {}))
-
-        await asyncio.to_thread(run)
+        await asyncio.to_thread(_revoked, keys, trail, name, by)
         desk.sessions.forget()
         return told(KeyRevoked(name, revoked=True))
 
@@ -172,6 +141,41 @@ def key_handlers(desk: Desk) -> list[HTTPRouteHandler]:
         return told(AuditTrail(lines))
 
     return [listed, create, revoke, audit]
+
+
+def _checked(asked: KeyAsked) -> None:
+    """Raises BadRequest for scopes that there are not, and for a label that is no line of text."""
+    if set(asked.scopes) - set(SCOPES) or len(set(asked.scopes)) != len(asked.scopes):
+        raise BadRequest(
+            "there is no such scope",
+            code="keys.scope",
+            where="scopes",
+            allowed=", ".join(SCOPES),
+            got=", ".join(asked.scopes)[:100],
+        )
+    if not asked.label.strip() or not asked.label.isprintable():
+        raise BadRequest(
+            "a label is a line of text", code="keys.label", where="label", allowed="1 to 100 characters", got=""
+        )
+
+
+def _made(keys: KeyStore, trail: Trail, asked: KeyAsked, by: str) -> KeyMade:
+    """A new key, written down."""
+    text = keys.create(asked.label.strip(), asked.scopes)
+    made = keys.find(text)
+    name = made.id if made is not None else ""
+    trail.add(by, "keys", "create", name, ({}, {"label": asked.label.strip(), "scopes": asked.scopes}))
+    return KeyMade(name, asked.label.strip(), asked.scopes, text)
+
+
+def _revoked(keys: KeyStore, trail: Trail, name: str, by: str) -> None:
+    """Revoke a key and write it down. Raises BadRequest where there is none."""
+    held = next((each for each in keys.list() if each.id == name and not each.revoked), None)
+    if held is None or not keys.revoke(name):
+        raise BadRequest(
+            "there is no such key (or it was revoked before)", code="keys.unknown", where="address", got=name[:64]
+        )
+    trail.add(by, "keys", "revoke", name, ({"label": held.label, "scopes": list(held.scopes)}, {}))
 
 
 def _shown(info: KeyInfo, mine: str) -> Key:

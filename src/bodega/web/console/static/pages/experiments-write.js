@@ -10,7 +10,7 @@ import { button, card, empty, field, form, framed, heading, toast, waiting } fro
 import { maybe, t } from "../lib/words.js";
 import { named, plain, style } from "./experiments-words.js";
 
-const PLACES = ["home", "search", "category", "similar", "together", "basket", "popular", "trending", "repeat", "recent"];
+const PLACES = ["home", "search", "category", "similar", "together", "basket", "popular", "trending", "repeat", "rare", "recent"];
 const BUCKETS = 10_000;
 
 /** @param {any} view @param {any} route */

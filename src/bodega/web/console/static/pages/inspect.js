@@ -14,7 +14,7 @@ import { style } from "./steer-parts.js";
 
 export const title = "inspect.title";
 
-const PLACES = ["search", "home", "category", "similar", "together", "basket", "popular", "trending", "repeat", "recent"];
+const PLACES = ["search", "home", "category", "similar", "together", "basket", "popular", "trending", "repeat", "rare", "recent"];
 const ANCHORED = ["similar", "together", "basket"];
 
 /** The request of an address. @param {URLSearchParams} params */

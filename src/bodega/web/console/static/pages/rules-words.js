@@ -11,7 +11,7 @@ import { titleOf } from "./steer-parts.js";
 export const KINDS = ["pin", "boost", "bury", "hide", "filter", "redirect", "banner", "replace", "synonyms"];
 export const MATCHES = ["exact", "contains", "starts"];
 export const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-export const PLACES = ["search", "category", "home", "similar", "together", "basket", "popular", "trending", "repeat", "recent", "*"];
+export const PLACES = ["search", "category", "home", "similar", "together", "basket", "popular", "trending", "repeat", "rare", "recent", "*"];
 export const STATES = ["running", "scheduled", "ended", "off"];
 
 /** @param {Rule} rule @param {number} [now] @returns {"running" | "scheduled" | "ended" | "off"} */

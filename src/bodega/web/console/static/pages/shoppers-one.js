@@ -11,7 +11,7 @@ import { maybe, t } from "../lib/words.js";
 import { choice, shareBar, views } from "./office-parts.js";
 import { looksTable } from "./shoppers.js";
 
-const PLACES = ["home", "popular", "trending", "repeat", "recent"];
+const PLACES = ["home", "popular", "trending", "repeat", "rare", "recent"];
 const GAP = 1800;
 const TONES = { purchase: "good", cart: "info", dismiss: "bad", return: "bad" };
 
