@@ -80,6 +80,20 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+def became(page: Any, expression: str) -> None:
+    """Wait until this is true on the page. Playwright's `wait_for_function` evaluates a text in the page when it is not
+    true at once, which policies of our pages refuse: it fails on a slow machine only."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(20)
+
+
+@pytest.fixture(scope="session", name="became")
+def _became() -> Callable[[Any, str], None]:
+    return became
+
+
 class Contexts:
     """Browser contexts, lent to one page at a time."""
 

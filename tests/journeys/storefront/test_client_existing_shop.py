@@ -176,7 +176,7 @@ def test_hostile_products_are_text(visit: Any, harbour: Harbour) -> None:
     expect(page.locator("#title")).to_have_text(f"Odd tea {EVIL}")
 
 
-def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour) -> None:
+def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour, became: Any) -> None:
     from playwright.sync_api import expect
 
     visit.tabs.allowed = ("net::ERR",)
@@ -200,17 +200,17 @@ def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour
     assert len(came) >= 450
     assert came == set(range(700 - len(came), 700))
     assert len({event.id for event in harbour.events()}) == len(harbour.events()), "nothing counts twice"
-    page.wait_for_function("!localStorage.getItem('bodega.queue')")
+    became(page, "!localStorage.getItem('bodega.queue')")
 
 
-def test_who_wants_not_to_be_followed_is_not(visit: Any, harbour: Harbour) -> None:
+def test_who_wants_not_to_be_followed_is_not(visit: Any, harbour: Harbour, became: Any) -> None:
     from playwright.sync_api import expect
 
     page = visit()
     expect(page.locator("#home li")).to_have_count(8)
     page.click("#no-thanks")
     expect(page.locator("#no-thanks")).to_have_text("You are not followed.")
-    page.wait_for_function("!localStorage.getItem('bodega.visit')")
+    became(page, "!localStorage.getItem('bodega.visit')")
     until(lambda: harbour.shop.asked[-1].personal is False)
     asked = len(harbour.shop.asked)
     before = len(harbour.events())

@@ -88,7 +88,7 @@ def test_not_interested_can_be_undone_and_then_never_was(visit: Any, site: str, 
     assert [event["item"] for event in until(lambda: events(shop, "dismiss"))] == before[:1]
 
 
-def test_a_list_goes_on_by_itself_then_waits_and_is_found_again(visit: Any, site: str, shop: Any) -> None:
+def test_a_list_goes_on_by_itself_then_waits_and_is_found_again(visit: Any, site: str, shop: Any, became: Any) -> None:
     shop.items += [{**shop.items[0], "id": f"m{n}", "title": f"More {n}"} for n in range(150)]
     page = visit(f"{site}/search")
     cards = page.locator("#results .card")
@@ -111,7 +111,7 @@ def test_a_list_goes_on_by_itself_then_waits_and_is_found_again(visit: Any, site
     expect(page.locator(".product")).to_be_visible()
     page.go_back()
     expect(cards).to_have_count(120)
-    page.wait_for_function(f"Math.abs(scrollY - {there}) < 40")
+    became(page, f"Math.abs(scrollY - {there}) < 40")
 
 
 def test_sorted_by_what_the_shop_knows(visit: Any, site: str, shop: Any) -> None:

@@ -400,7 +400,7 @@ def test_a_busy_shop_is_asked_again(visit: Any, site: str, shop: Any) -> None:
     assert sum(shop.busy.values()) == 0
 
 
-def test_back_returns_to_the_same_spot(visit: Any, site: str) -> None:
+def test_back_returns_to_the_same_spot(visit: Any, site: str, became: Any) -> None:
     page = visit(f"{site}/search")
     page.locator("#results .card").nth(20).scroll_into_view_if_needed()
     there = page.evaluate("scrollY")
@@ -410,4 +410,4 @@ def test_back_returns_to_the_same_spot(visit: Any, site: str) -> None:
     assert page.evaluate("scrollY") == 0
     page.go_back()
     expect(page.locator("#results .card").nth(20)).to_be_visible()
-    page.wait_for_function(f"Math.abs(scrollY - {there}) < 40")
+    became(page, f"Math.abs(scrollY - {there}) < 40")

@@ -5,7 +5,6 @@ Milliseconds are a matter of the machine and stand in `bodega bench storefront`;
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,9 @@ def test_axe_sees_what_is_wrong(visit: Any, site: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, pytest.param(360, marks=pytest.mark.slow)])
-def test_pages_stand_still_and_are_light(visit: Any, site: str, shop: Any, browser: Any, width: int) -> None:
+def test_pages_stand_still_and_are_light(
+    visit: Any, site: str, shop: Any, browser: Any, became: Any, width: int
+) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
     page.add_init_script(WATCH)
@@ -87,10 +88,7 @@ def test_pages_stand_still_and_are_light(visit: Any, site: str, shop: Any, brows
     for name, path in PAGES.items():
         page.goto(site + path)
         page.wait_for_selector("main[data-ready]")
-        deadline = time.monotonic() + 10
-        while not page.evaluate("vitals.fcp > 0"):  # `wait_for_function` is refused by the pages' policy
-            assert time.monotonic() < deadline, name
-            page.wait_for_timeout(20)
+        became(page, "vitals.fcp > 0")
         felt[name] = (page.evaluate("vitals.cls"), page.evaluate(WIRE)[0])
     context.close()
     assert {name: shift for name, (shift, _) in felt.items() if shift > SHIFT} == {}
