@@ -173,6 +173,7 @@ class Explainer:
 
     def __init__(self, sources: Mapping[str, Source], shelf: Shelf) -> None:
         self._explains = {name: model for name, model in sources.items() if isinstance(model, Explains)}
+        self._relates = {name: model for name, model in self._explains.items() if isinstance(model, Relates)}
         self._shelf = shelf
         self._eventful = basis_of(sources) == "events"
         self._texts_read: Remembered[dict[str, tuple[int, str]]] = Remembered(READ_BYTES, _weight)
@@ -218,8 +219,8 @@ class Explainer:
 
     def _related(self, context: Context, rows: Ints, source: str, led: list[list[int]] | None) -> dict[int, str]:
         """{place on the page: ":" and how the item is to what led to it}, where the source can tell."""
-        model: object = self._explains.get(source)
-        if led is None or not isinstance(model, Relates):
+        model = self._relates.get(source)
+        if led is None or model is None:
             return {}
         known_as = self._shelf.known_as
         first = np.array([each[0] for each in led], np.int32).reshape(-1)
