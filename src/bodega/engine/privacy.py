@@ -277,6 +277,7 @@ class Privacy:
     def admitted(self, events: Sequence[Event], *, gpc: bool = False, said: Sequence[Word] = ()) -> list[Event]:
         """The events that may be kept, as they may be kept; `said`: what was said just before and is not stored yet,
         under the names that are kept (`masked`)."""
+        _ = self.secrets.keys  # made with the first event, while there is room: whoever comes in can be forgotten
         masked = [self.border.event(event) for event in events]
         state = self.state
         if state.buried:
