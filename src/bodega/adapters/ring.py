@@ -130,6 +130,8 @@ class Ring:
     def _parsed(self, data: bytes) -> list[Told] | None:
         found, at = [], 0
         while at < len(data):
+            if len(data) - at < _FRAME.size:
+                return None
             length, check, who, kind = _FRAME.unpack_from(data, at)
             end = at + _FRAME.size + length
             if end > len(data) or zlib.crc32(data[at + 8 : end]) != check:

@@ -110,8 +110,7 @@ class Shop(Asks):
         self.answering = AnsweringLog.of(stores.answers, settings.answers, self.privacy)
         self.insight = Insight.of(self)
         """What happens in the shop, by day, live and by query."""
-        self._parts = parts
-        self._snapshots = Snapshots.of(folder, settings.snapshots.url)
+        self._parts, self._snapshots = parts, Snapshots.of(folder, settings.snapshots.url)
         self.erasures = Erasures(folder, self.privacy, self._snapshots, reset=self.recount)
         """Forget somebody, and prove it."""
         self.steering = Steering(around(self, self._snapshots, parts))
@@ -124,9 +123,8 @@ class Shop(Asks):
         studies = Studies.of(self, self._snapshots, (parts, self._taught))
         self.workshop = studies.workshop
         self.judgments: Judgments = studies.judgments
-        """Who says how well items answer queries."""
         self.loop: Loop = studies.loop
-        """The shop that learns by itself."""
+        """Who says how well items answer queries; the shop that learns by itself."""
         self.office = Office(self)
         """What the people who run the shop look at."""
         self._equip()
