@@ -162,7 +162,7 @@ def test_it_reads_and_searches_in_both_languages(served: str) -> None:
             page.goto(f"{served}/index.html")
             page.keyboard.press("/")
             page.keyboard.type(words)
-            page.get_by_text(re.compile("[1-9][0-9]* results?")).first.wait_for()
+            page.get_by_text(re.compile("^[1-9][0-9]* results?$")).locator("visible=true").first.wait_for()
             assert page.get_by_text(re.compile(expected, re.I)).count() > 0
         browser.close()
     assert errors == []
