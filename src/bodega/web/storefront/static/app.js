@@ -45,7 +45,7 @@ async function show({ scroll = 0, focus = true } = {}) {
     const title = await drawing;
     if (mine !== turn) return;
     document.title = url.pathname === "/" ? facts.shop_name : `${title} · ${facts.shop_name}`;
-    if (focus) main.querySelector("h1")?.focus({ preventScroll: true });
+    if (focus && !box.typing()) main.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, scroll);
   } catch (error) {
     if (mine !== turn) return;

@@ -30,7 +30,7 @@ export function searchBox(go) {
   /** @type {Suggestion[]} */
   let offered = [];
   let chosen = -1;
-  let typed = "";
+  let typed = "", given = "";
   let asking = new AbortController();
 
   const open = () => !box.hidden;
@@ -134,5 +134,10 @@ export function searchBox(go) {
     input.focus();
     input.select();
   });
-  return { /** @param {string} text */ set(text) { input.value = typed = text; close(); } };
+  return {
+    /** @param {string} text */
+    set(text) { input.value = typed = given = text; close(); },
+    /** Has somebody gone on typing since the page was turned? Then what arrives late takes no focus away. */
+    typing: () => document.activeElement === input && input.value !== given,
+  };
 }
