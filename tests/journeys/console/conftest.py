@@ -178,19 +178,6 @@ class Seat:
         """An empty page, not signed in."""
         return self.tabs.open((self.desk.url, "blob:", "data:"), **context)
 
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """Parts of console messages that the test expects."""
-        return self.tabs.allowed
-
-    @allowed.setter
-    def allowed(self, parts: tuple[str, ...]) -> None:
-        self.tabs.allowed = parts
-
-    @property
-    def complaints(self) -> list[str]:
-        return self.tabs.complaints
-
     def sign_in(self, page: Any) -> None:
         """Put the cookie of a session into the page's context, without the form."""
         answer = page.request.post(

@@ -53,7 +53,7 @@ def shown(page: Any, module: str, code: str, data: Any = None) -> None:
 def test_a_key_signs_in_and_stays_nowhere(visit: Any, desk: Any) -> None:
     from playwright.sync_api import expect
 
-    visit.allowed = ("401",)
+    visit.tabs.allowed = ("401",)
     page = visit.page()
     page.goto(f"{desk.url}/console/keys")
     page.get_by_label("Admin key").fill("bodega_wrong")
@@ -81,7 +81,7 @@ def test_a_ticket_opens_the_console_once(visit: Any, desk: Any) -> None:
 
     from bodega.service.sessions import Sessions
 
-    visit.allowed = ("401",)
+    visit.tabs.allowed = ("401",)
     held = next(info.id for info in desk.shop.keys.list() if info.label == "console")
     ticket = Sessions(desk.shop.folder, desk.shop.keys.list, desk.shop.settings.console).ticket(held)
     page = visit.page()
@@ -125,7 +125,7 @@ def test_a_phone_has_a_drawer_and_chinese_is_chosen(visit: Any, accessible: Any)
 def test_a_page_that_fails_leaves_the_frame(visit: Any, desk: Any) -> None:
     from playwright.sync_api import expect
 
-    visit.allowed = ("500",)
+    visit.tabs.allowed = ("500",)
     page = visit("today")
     page.route(
         "**/v1/letters*", lambda route: route.fulfill(status=500, json={"detail": "the disk is gone", "id": "ab12"})
@@ -217,7 +217,15 @@ def test_charts_are_drawn_and_told_in_numbers(visit: Any, accessible: Any) -> No
 
 
 def test_no_string_becomes_markup_or_code(visit: Any) -> None:
-    visit.allowed = ("This document requires", "Trusted", "trusted", "violates", "Refused", "blocked", "unsafe-eval")
+    visit.tabs.allowed = (
+        "This document requires",
+        "Trusted",
+        "trusted",
+        "violates",
+        "Refused",
+        "blocked",
+        "unsafe-eval",
+    )
     page = visit("today")
     assert page.evaluate("trustedTypes.defaultPolicy !== null")
     page.evaluate("(text) => { document.getElementById('main').innerHTML = text }", HOSTILE)

@@ -70,7 +70,7 @@ def test_a_letter_is_mended_and_gone(visit: Any, desk: Any) -> None:
     expect(page.get_by_role("dialog").get_by_role("alert").filter(visible=True)).to_contain_text("look")
     item = desk.world.items[0].id
     box.fill(json.dumps({"type": "view", "item": item, "user": "mender", "time": "2025-06-01T10:00:00Z"}))
-    visit.allowed = ("400",)
+    visit.tabs.allowed = ("400",)
     page.get_by_role("dialog").get_by_role("button", name="Send again").click()
     expect(page.locator(".toast")).to_contain_text("Stored")
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -130,7 +130,7 @@ def test_a_key_is_made_shown_once_revoked_and_written_down(visit: Any, desk: Any
 def test_a_setting_is_checked_compared_saved_and_put_back(visit: Any, desk: Any) -> None:
     from playwright.sync_api import expect
 
-    visit.allowed = ("422",)
+    visit.tabs.allowed = ("422",)
     page = visit("settings?table=serve")
     row = page.locator('[data-key="serve.burst"]')
     row.locator("input").fill("-3")

@@ -84,7 +84,7 @@ def test_somebody_else_was_quicker(visit: Any, desk: Any, query: str) -> None:
         "/v1/rules/shared",
         json={"name": "Shared", "then": [{"do": "banner", "text": "Theirs"}], "version": made["version"]},
     )
-    visit.allowed = ("409",)
+    visit.tabs.allowed = ("409",)
     text.fill("Mine")
     page.get_by_role("button", name="Save", exact=True).click()
     asked = page.get_by_role("dialog")
@@ -100,7 +100,7 @@ def test_somebody_else_was_quicker(visit: Any, desk: Any, query: str) -> None:
 
 
 def test_what_is_wrong_is_said_while_one_types(visit: Any, desk: Any, query: str) -> None:
-    visit.allowed = ("400",)
+    visit.tabs.allowed = ("400",)
     page = visit(f"rules?rule=new&q={quote(query)}")
     page.locator("[data-kind=redirect]").click()
     page.locator("#then").get_by_label("Address").fill("javascript:alert(1)")

@@ -54,19 +54,6 @@ class Visit:
         page.wait_for_selector("main[data-ready]")
         return page
 
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """Parts of console messages that the test expects."""
-        return self.tabs.allowed
-
-    @allowed.setter
-    def allowed(self, parts: tuple[str, ...]) -> None:
-        self.tabs.allowed = parts
-
-    @property
-    def complaints(self) -> list[str]:
-        return self.tabs.complaints
-
 
 @pytest.fixture
 def visit(site: str, tabs: Any) -> Visit:

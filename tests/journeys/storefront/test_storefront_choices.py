@@ -215,7 +215,7 @@ def test_the_browsers_own_signal_is_honoured_and_said(visit: Any, site: str, sho
 
 
 def test_tokens_are_only_for_visits_as_the_pages_make_them(visit: Any, site: str) -> None:
-    visit.allowed = ("404",)
+    visit.tabs.allowed = ("404",)
     page = visit(f"{site}/privacy")
     ask = """(session) => fetch('/storefront/token', {method: 'POST', headers: {'Content-Type': 'application/json'},
         body: JSON.stringify({session})}).then((answer) => answer.status)"""

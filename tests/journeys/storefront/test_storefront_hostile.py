@@ -156,7 +156,7 @@ def test_there_are_some_five_hundred() -> None:
 @pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 1280])
 def test_hostile_texts_stay_texts(visit: Any, site: str, hostile: Any, width: int) -> None:
     # Photos that are no pictures of this host are asked for and missed; nothing else may be complained about.
-    visit.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
+    visit.tabs.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
     page = visit(f"{site}/search?n=192", width=width)
     assert page.locator("#results .card").count() == len(PAYLOADS)
     titles = page.locator("#results .title a").all_text_contents()
@@ -182,7 +182,7 @@ def test_hostile_texts_stay_texts(visit: Any, site: str, hostile: Any, width: in
 
 
 def test_hostile_product_pages(visit: Any, site: str, hostile: Any) -> None:
-    visit.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
+    visit.tabs.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
     page = visit(site)
     for number in range(0, len(PAYLOADS), 4):
         page.goto(f"{site}/item/{quote(f'{number} {PAYLOADS[number]}', safe='')}")
@@ -193,7 +193,7 @@ def test_hostile_product_pages(visit: Any, site: str, hostile: Any) -> None:
 
 
 def test_hostile_addresses(visit: Any, site: str, hostile: Any) -> None:
-    visit.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
+    visit.tabs.allowed = ("404", "ERR_NAME_NOT_RESOLVED")
     page = visit(site)
     for text in PAYLOADS[::4]:
         each = quote(text, safe="")
@@ -206,7 +206,7 @@ def test_hostile_addresses(visit: Any, site: str, hostile: Any) -> None:
 
 
 def test_the_browser_itself_would_refuse(visit: Any, site: str) -> None:
-    visit.allowed = ("TrustedHTML", "Content Security Policy", "Trusted Type")
+    visit.tabs.allowed = ("TrustedHTML", "Content Security Policy", "Trusted Type")
     page = visit(site)
     refused = page.evaluate(
         "() => { try { document.body.innerHTML = '<img src=x>'; return false; } catch { return true; } }"

@@ -86,7 +86,7 @@ def site(street: str) -> str:
 @pytest.fixture(autouse=True)
 def patient(visit: Any) -> None:
     """A shop on a loaded machine may answer 503 once; the page asks again, but the browser notes it."""
-    visit.allowed = ("503",)
+    visit.tabs.allowed = ("503",)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ PICTURES = {"home": "/", "search": "/search?q=milk", "item": "/item/p0"}
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture(visit: Any, site: str, name: str, scheme: str) -> None:
-    visit.allowed = ("404",)  # what a page asks beside its lists need not be there
+    visit.tabs.allowed = ("404",)  # what a page asks beside its lists need not be there
     page = visit(site + PICTURES[name], color_scheme=scheme, height=860)
     page.locator(".card:not(.ghost)").first.wait_for()
     path = Path(os.environ["BODEGA_SHOTS"], f"storefront-{name}{'-dark' if scheme == 'dark' else ''}.png")

@@ -54,7 +54,7 @@ def site(street: Street) -> str:
 @pytest.fixture(autouse=True)
 def patient(visit: Any) -> None:
     """A shop on a loaded machine may answer 503 once; the page asks again, but the browser notes it."""
-    visit.allowed = ("503",)
+    visit.tabs.allowed = ("503",)
 
 
 def ids(page: Any, name: str) -> list[str]:

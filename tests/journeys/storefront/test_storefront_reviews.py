@@ -81,7 +81,7 @@ def test_hostile_reviews_are_only_text(visit: Any, site: str, shop: Any) -> None
     known = hostile()
     texts = known.PAYLOADS
     shop.reviews["p2"] = [written(n, text, text) | {"id": text, "time": text} for n, text in enumerate(texts)]
-    visit.allowed = ("ERR_NAME_NOT_RESOLVED",)
+    visit.tabs.allowed = ("ERR_NAME_NOT_RESOLVED",)
     page = visit(f"{site}/item/p2?lang=zh")
     page.wait_for_selector(".reviews:not([hidden])")
     for shown in range(10, len(texts) + 5, 5):
