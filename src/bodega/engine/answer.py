@@ -437,16 +437,18 @@ class Engine:
             why = self.kinds.explained(rows, why, work.lifted, context.language)
         if tried is not None:
             why = tried.explained(rows, why, context.language)
+        values = [round(value, 6) for value in score.tolist()]
+        shown = zip(self.shelf.shown(rows), values, why, parts, strict=True)
         return tuple(
             Hit(
-                id=self.shelf.id(row),
-                position=request.offset + number,
-                score=round(float(score[number]), 6),
-                document=msgspec.Raw(self.shelf.document(row)),
-                why=why[number],
-                contributions=parts[number],
+                id=name,
+                position=position,
+                score=value,
+                document=msgspec.Raw(document),
+                why=reasons,
+                contributions=added,
             )
-            for number, row in enumerate(rows.tolist())
+            for position, ((name, document), value, reasons, added) in enumerate(shown, request.offset)
         )
 
     def _reasons(

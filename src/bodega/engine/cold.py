@@ -36,13 +36,6 @@ FIRST = {"newest": "the newest items first", "order": "the best described items 
 
 
 @runtime_checkable
-class _Rests(Protocol):
-    """A source that says what its order rests on."""
-
-    basis: str
-
-
-@runtime_checkable
 class _Counts(Protocol):
     """A source that says how many events speak of each item."""
 
@@ -59,8 +52,7 @@ class _Reads(Protocol):
 
 def basis_of(sources: Mapping[str, Source]) -> str:
     """What popularity rests on in this shop: "events", or on its first day "newest" or "order" (of the catalog)."""
-    popular: object = sources.get(FALLBACK)
-    return popular.basis if isinstance(popular, _Rests) else "events"
+    return str(getattr(sources.get(FALLBACK), "basis", "events"))
 
 
 def rare_of(events: NDArray[np.integer]) -> Flags:

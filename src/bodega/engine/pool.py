@@ -203,9 +203,11 @@ class Pooling:
         newer = self.newer.get(name)
         known_as = rows if newer is not None else self.shelf.known_as[rows]
         known = (rows < n_base) if newer is not None else (known_as != GONE)
+        if known.all():
+            return self.sources[name].score(context, known_as)
         score = np.full(len(rows), np.nan, np.float32)
         score[known] = self.sources[name].score(context, known_as[known])
-        if newer is not None and not known.all():
+        if newer is not None:
             score[~known] = newer.score(context, (rows[~known] - n_base).astype(np.int32))
             old = self.shelf.known_as[rows]
             changed = ~known & np.isnan(score) & (old != GONE)  # a changed item that only its older self is known as

@@ -117,6 +117,13 @@ class Shelf:
         inside = row - len(self.base)
         return self.delta.documents.raw(inside) if inside >= 0 else self.base.documents.raw(row)
 
+    def shown(self, rows: Ints) -> list[tuple[str, bytes]]:
+        """(id, the item as JSON) of each of these rows."""
+        if len(self.delta) and (rows >= len(self.base)).any():
+            return [(self.id(row), self.document(row)) for row in rows.tolist()]
+        own = rows.tolist()
+        return list(zip(map(bytes.decode, self.base.ids.some(own)), self.base.documents.some(own), strict=True))
+
     def id(self, row: int) -> str:
         inside = row - len(self.base)
         return self.delta.ids[inside] if inside >= 0 else self.base.ids[row]

@@ -15,7 +15,7 @@ Paper: Charikar 2002 (sign hashing); Sivic & Zisserman 2003 (inverted cells).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,10 @@ MARGIN = 1.25
 1 gives recall .986 to .998 on four sets and 2 gives .9998, for 60 and 170 % of the rows that 1.5 has scored."""
 LATE = 0.02
 """Where the last quarter of the looked-at rows gave more than this share of the best k, twice as many are looked at."""
+STRETCH = 32_768
+"""Codes that are compared at once: 8 bytes of each stay in the cache of a core."""
+IN_BYTES = 3
+"""Words of 64 bits whose differing bits are summed in one byte."""
 SAMPLED = 16_384
 """Distances that a cut is guessed from before it is counted."""
 
@@ -136,7 +140,7 @@ class Signs:
 
     def _look(
         self, cells: Longs, code: Words, look: int, keep: Flags, passing: int
-    ) -> tuple[Ints, NDArray[np.unsignedinteger[Any]]]:
+    ) -> tuple[Ints, NDArray[np.uint16]]:
         """(rows, differing bits) of at least `look` rows that may be answered, nearest cells first."""
         size = len(self.order)
         allowed = keep[self.order] if passing < size else None
@@ -153,7 +157,7 @@ class Signs:
             rows, *words = (part[0] if len(part) == 1 else np.concatenate(part) for part in parts)
             return rows, _differing(words, code)
         places = np.concatenate([np.flatnonzero(allowed[low:high]) + low for low, high in spans])
-        return self.order[places], _differing((word[places] for word in self.words), code)
+        return self.order[places], _differing([word[places] for word in self.words], code)
 
     def _effort(self, rows: Rows, questions: Floats, keep: Flags) -> Effort:
         passing = int(np.count_nonzero(keep))
@@ -258,22 +262,31 @@ def _cells(rows: Rows, rng: np.random.Generator) -> Floats:
     return centres
 
 
-def _differing(words: Iterable[Words], code: Words) -> NDArray[np.unsignedinteger[Any]]:
-    """How many bits differ from `code`, row by row; `words` are the columns of the rows' codes."""
-    total: NDArray[Any] | None = None
-    few = 64 * len(code) < 256  # then the sums fit into the counts' own bytes: half the memory to walk through
-    for word, own in zip(words, code, strict=True):
-        count = np.bitwise_count(word ^ own)
-        if total is None:
-            total = count if few else count.astype(np.uint16)
-        else:
-            np.add(total, count, out=total)
-    assert total is not None
+def _differing(words: Sequence[Words], code: Words) -> NDArray[np.uint16]:
+    """How many bits differ from `code`, row by row; `words` are the columns of the rows' codes.
+
+    In stretches that stay in the processor's cache, counts of three words (at most 192) in bytes: .36 ms of 92,000 codes
+    of 512 bits instead of .86.
+    """
+    size = len(words[0])
+    total = np.zeros(size, np.uint16)
+    room = min(size, STRETCH)
+    other, count, part = np.empty(room, np.uint64), np.empty(room, np.uint8), np.empty(room, np.uint8)
+    for low in range(0, size, STRETCH):
+        here = slice(low, min(size, low + STRETCH))
+        bits, more, few = (array[: here.stop - low] for array in (other, count, part))
+        for at, (word, own) in enumerate(zip(words, code, strict=True)):
+            np.bitwise_xor(word[here], own, out=bits)
+            np.bitwise_count(bits, out=more if at % IN_BYTES else few)
+            if at % IN_BYTES:
+                np.add(few, more, out=few)
+            if at % IN_BYTES == IN_BYTES - 1 or at == len(code) - 1:
+                np.add(total[here], few, out=total[here])
     return total
 
 
 def _scored(
-    rows: Ints, distances: NDArray[np.unsignedinteger[Any]], k: int, bits: int, score: Scorer
+    rows: Ints, distances: NDArray[np.uint16], k: int, bits: int, score: Scorer
 ) -> tuple[Longs, Floats]:
     """(places in `rows`, cosines) of all rows that may be among the k nearest by the bits they differ in."""
     limit = _limit(distances, 2 * k)
@@ -298,7 +311,7 @@ def _came_late(places: Longs, scores: Floats, k: int, looked: int) -> bool:
     return int(np.count_nonzero(best >= 0.75 * looked)) > LATE * k
 
 
-def _limit(distances: NDArray[np.unsignedinteger[Any]], count: int) -> int:
+def _limit(distances: NDArray[np.uint16], count: int) -> int:
     """The smallest distance within which `count` rows (or all) lie."""
     if count >= len(distances):
         return int(distances.max(initial=0))

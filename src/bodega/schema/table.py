@@ -51,6 +51,11 @@ class Texts(Sequence[str]):
     def raw(self, row: int) -> bytes:
         return bytes(self._view[self._starts[row] : self._starts[row + 1]])
 
+    def some(self, rows: Iterable[int]) -> list[bytes]:
+        """`raw` of several rows."""
+        view, starts = self._view, self._starts
+        return [bytes(view[starts[row] : starts[row + 1]]) for row in rows]
+
     def __getitem__(self, row: int) -> str:  # type: ignore[override]
         size = len(self.offsets) - 1
         if not -size <= row < size:

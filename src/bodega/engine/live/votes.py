@@ -81,18 +81,20 @@ class Votes:
     def spread(self, seeds: Ints, weights: Floats) -> tuple[Ints, Doubles]:
         """Votes since the snapshot from these seeds, not yet divided by what leads to an item: (items, shares), an
         item as often as seeds lead to it."""
-        rows = [(self._array(seed), weight) for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True)]
-        if not any(len(found) for (found, _), _ in rows):
+        counted = self._pairs  # of hundreds of seeds a few: the rest costs one look-up
+        voting = [place for place, seed in enumerate(seeds.tolist()) if counted.get(seed)]
+        if not voting:
             return np.empty(0, np.int32), np.empty(0)
+        seeds, given = seeds[voting], weights[voting].tolist()
+        rows = [self._array(seed) for seed in seeds.tolist()]
         power = self.row.divided(seeds).tolist()
-        items = np.concatenate([found for (found, _), _ in rows])
-        parts = [votes * (weight * by / ONE) for ((_, votes), weight), by in zip(rows, power, strict=True)]
-        return items, np.concatenate(parts)
+        parts = [votes * (weight * by / ONE) for (_, votes), weight, by in zip(rows, given, power, strict=True)]
+        return np.concatenate([found for found, _ in rows]), np.concatenate(parts)
 
     def _array(self, seed: int) -> tuple[Ints, Longs]:
         found = self._arrays.get(seed)
         if found is None:
-            held = self._pairs.get(seed, {})
+            held = self._pairs[seed]
             found = (
                 np.fromiter(held.keys(), np.int32, len(held)),
                 np.fromiter(held.values(), np.int64, len(held)),

@@ -166,7 +166,7 @@ class Lexical:
             if total >= ENOUGH:
                 break
         marked = self._exact(plan)
-        missing = marked[~np.isin(marked, rows)]
+        missing = marked[~np.isin(marked, rows)] if len(marked) else marked
         rows = np.concatenate([missing, rows])
         head = rows[: HEAD + len(missing)]
         score = self._scores(plan, head)

@@ -110,8 +110,9 @@ class CategoryIntent:
         if not len(terms):
             return []
         probability, _ = self._probabilities(terms)
-        best = np.argsort(-probability, kind="stable")[:most]
-        return [Guess(self.categories[int(row)], float(probability[row])) for row in best if probability[row] >= LEAST]
+        likely = np.flatnonzero(probability >= LEAST)
+        best = likely[np.argsort(-probability[likely], kind="stable")][:most].tolist()
+        return [Guess(self.categories[row], float(probability[row])) for row in best]
 
     def ranked(self, text: str) -> tuple[Doubles, float]:
         """(calibrated probability of each of `categories`, probability of none): for judging. Uniform of unknowns."""

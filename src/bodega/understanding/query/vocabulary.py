@@ -111,9 +111,11 @@ def correctable(word: str) -> bool:
 
 
 def find(texts: Texts, word: str) -> int:
-    """The row of a text in sorted texts, -1 when absent. About 20 microseconds in 100,000: nothing is decoded ahead."""
-    row = bisect_left(texts, word)
-    return row if row < len(texts) and texts[row] == word else -1
+    """The row of a text in sorted texts, -1 when absent. Some microseconds in 100,000: nothing is decoded, as bytes of
+    UTF-8 sort like the letters that they stand for."""
+    size, sought = len(texts), word.encode("utf-8", "surrogatepass")
+    row = bisect_left(range(size), sought, key=texts.raw)
+    return row if row < size and texts.raw(row) == sought else -1
 
 
 def span(texts: Texts, prefix: str) -> tuple[int, int]:
