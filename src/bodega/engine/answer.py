@@ -327,7 +327,9 @@ class Engine:
         names = pool.asked or place.among(self.learned.sources)
         rows, score = pool.rows[:size], pool.score[:size]
         columns = [self._column(name, context, rows, score if name == pool.source else None) for name in names]
-        scores = np.column_stack(columns).astype(np.float32, copy=False)
+        scores = np.empty((len(rows), len(names)), np.float32)
+        for number, column in enumerate(columns):
+            scores[:, number] = column
         head = Candidates(rows, scores, score, names)
         coarse = Candidates(rows, scores, np.nan_to_num(score), names)
         fusion, stage = self.learned.ordering.fusion, self.stage(place)
@@ -425,7 +427,7 @@ class Engine:
         shares = np.zeros((len(rows), len(ranked.sources)), np.float32)
         stage = self.stage(work.place)
         shares[inside] = self.health.ask(
-            "reasons", lambda: stage.shares(context, ranked)[places[inside]], lambda: shares[inside]
+            "reasons", lambda: stage.shares(context, ranked, places[inside]), lambda: shares[inside]
         )
         score = np.zeros(len(rows), np.float32)
         score[inside] = ranked.score[places[inside]]

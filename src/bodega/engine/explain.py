@@ -189,7 +189,7 @@ class Explainer:
         told = _Told(context)
         given = np.where(shares >= SMALLEST_SHARE, shares, np.float32(0))
         order = np.argsort(-given, axis=1, kind="stable")
-        totals = np.take_along_axis(given, order, axis=1).cumsum(axis=1)[:, -1].tolist()
+        totals = (-np.sort(-given, axis=1).cumsum(axis=1)[:, -1]).tolist()
         counts = np.count_nonzero(given, axis=1).tolist()
         parts, columns = given.tolist(), order.tolist()
         own = np.full(shares.shape, np.nan).tolist() if scores is None else scores.tolist()

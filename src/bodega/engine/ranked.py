@@ -15,7 +15,7 @@ import numpy as np
 from bodega.engine.shelf import GONE, Shelf
 from bodega.ranking.learned import Model, Ranker, Recipe
 from bodega.schema import Candidates, Context
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Floats, Ints, Longs
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class OnShelf:
     def serves(self, candidates: Candidates) -> bool:
         return self.ranker.serves(candidates)
 
-    def shares(self, context: Context, candidates: Candidates) -> Floats:
-        """Part of each candidate's score that each source gave: (n, n_sources)."""
-        return self.ranker.shares(context, candidates)
+    def shares(self, context: Context, candidates: Candidates, rows: Longs | None = None) -> Floats:
+        """Part of each candidate's score that each source gave: (n, n_sources); `rows`: only these."""
+        return self.ranker.shares(context, candidates, rows)
 
     def contributions(self, context: Context, candidates: Candidates, rows: Ints | None = None) -> Floats:
         """(n, n_features): how far each feature moved each candidate's score; `rows`: only these."""

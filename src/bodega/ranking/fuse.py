@@ -21,7 +21,7 @@ from bodega.ranking.fit import Weighted, ablate, fit_weights
 from bodega.ranking.per_query import DEFAULT, adjusted
 from bodega.ranking.scale import CANDIDATES, rrf_scores, z_scores
 from bodega.schema import Candidates, Context
-from bodega.schema.arrays import Flags, Floats, Ints
+from bodega.schema.arrays import Flags, Floats, Ints, Longs
 
 __all__ = ["CANDIDATES", "Fusion", "Weighted", "ablate", "fit_weights", "gather", "z_scores"]
 
@@ -105,8 +105,8 @@ class Fusion:
         self._latest = (context, ranked.scores, parts[order], weight)
         return ranked
 
-    def shares(self, context: Context, candidates: Candidates) -> Floats:
-        """Part of each candidate's score that each source gave: (n, n_sources), rows sum to 1.
+    def shares(self, context: Context, candidates: Candidates, rows: Longs | None = None) -> Floats:
+        """Part of each candidate's score that each source gave: (n, n_sources), rows sum to 1; `rows`: only these.
 
         A source's part is its weight times how far above the bottom of its list the item stands. An item at the
         bottom of every list is shared equally between the sources that score it.
@@ -114,9 +114,10 @@ class Fusion:
         parts, weight = self._parts(context, candidates)
         if len(parts) == 0:
             return np.zeros((0, len(candidates.sources)), np.float32)
-        given = (parts - parts.min(axis=0)) * weight
+        bottom, asked = parts.min(axis=0), slice(None) if rows is None else rows
+        given = (parts[asked] - bottom) * weight
         total = given.sum(axis=1, keepdims=True)
-        scored = np.isfinite(candidates.scores).astype(np.float32)
+        scored = np.isfinite(candidates.scores[asked]).astype(np.float32)
         scored[~scored.any(axis=1)] = 1
         level = scored / scored.sum(axis=1, keepdims=True)
         shares: Floats = np.where(total > 0, given / np.where(total > 0, total, 1), level).astype(np.float32)

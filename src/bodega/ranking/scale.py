@@ -39,9 +39,9 @@ def z_scores(scores: Floats, k: int = CANDIDATES) -> Floats:
     z: Floats = (np.where(known, columns, low) - mean.astype(np.float32)) / np.where(flat, 1, deviation).astype(
         np.float32
     )
-    if flat.any():
-        level = np.where(known & (columns >= mean - 1e-5 * np.abs(mean)), 0, -1) * known.any(axis=1, keepdims=True)
-        z = np.where(flat, level, z).astype(np.float32)
+    for source in np.flatnonzero(flat).tolist():
+        heard, level = known[source], mean[source]
+        z[source] = np.where(heard & (columns[source] >= level - 1e-5 * np.abs(level)), 0, -1) if heard.any() else 0
     return z.T
 
 

@@ -27,7 +27,7 @@ from bodega.ranking.learned.model import Model, Table
 from bodega.ranking.learned.opinions import Heard, Opinions
 from bodega.ranking.learned.trees import Trees
 from bodega.schema import Candidates, Context
-from bodega.schema.arrays import Floats, Ints
+from bodega.schema.arrays import Floats, Ints, Longs
 
 HEAD: Final = 100
 """Candidates that get a close look (docs/decisions/0024)."""
@@ -139,12 +139,12 @@ class Ranker:
         rows = np.arange(len(candidates), dtype=np.int32) if rows is None else rows
         return self.model.contributions(self.recipe.table(context, candidates, rows))
 
-    def shares(self, context: Context, candidates: Candidates) -> Floats:
+    def shares(self, context: Context, candidates: Candidates, rows: Longs | None = None) -> Floats:
         """Part of each candidate's score that each source gave: (n, n_sources), rows sum to 1 (see `Fusion.shares`).
 
         Of the sources' shares in the sum: the model moves what they found, it finds nothing itself.
         """
-        return self.recipe.fusion.shares(context, candidates)
+        return self.recipe.fusion.shares(context, candidates, rows)
 
     def valued(self, values: Mapping[str, float], worth: Mapping[str, Floats]) -> Ranker:
         """The same ranker with business value in its order. Raises BadRequest for a weight that is not a number, or a
