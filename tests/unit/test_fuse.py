@@ -301,3 +301,15 @@ def test_what_was_scaled_goes_along_when_the_candidates_are_put_in_another_order
     assert np.array_equal(again, parts[rows])
     assert np.array_equal(same, weight)
     assert np.allclose(again, Fusion(fusion.weights).parts(context, moved)[0], atol=1e-6)
+
+
+def test_shares_of_some_rows_are_those_among_all(rng):
+    scores = rng.gamma(0.5, size=(40, 3)).astype(np.float32)
+    scores[rng.random((40, 3)) < 0.4] = NAN
+    candidates = found(scores.tolist(), ("a", "b", "c"))
+    fusion = Fusion({"home": {"a": 1, "b": 0.5, "c": 0}})
+    some = np.array([7, 0, 39, 7])
+    assert np.array_equal(
+        fusion.shares(Context(), candidates, some), Fusion(fusion.weights).shares(Context(), candidates)[some]
+    )
+    assert fusion.shares(Context(), candidates, some[:0]).shape == (0, 3)

@@ -1,13 +1,14 @@
 """Rates, queues and keys: bounded, fair, and forgetful in the right places."""
 
 import asyncio
+import time
 
 import pytest
 
 from bodega.errors import Overloaded, StoreError
 from bodega.protocols import KeyInfo
 from bodega.service import limits
-from bodega.service.keys import FRESH, REMEMBERED, STALE, Keyring
+from bodega.service.keys import FRESH, REMEMBERED, STALE, WAIT, Keyring
 from bodega.service.limits import CALLERS, Buckets, Waiting
 from bodega.testing.fakes import MemoryKeys
 
@@ -160,3 +161,25 @@ def test_a_failing_store_does_not_lock_out_good_keys_but_admits_nobody_new():
     clock.now += STALE
     with pytest.raises(StoreError):
         ring.holder(good)
+
+
+def test_a_store_that_takes_its_time_is_waited_for_by_whoever_has_not_been_here_for_minutes():
+    clock, store, pause = Clock(), MemoryKeys(), 0.0
+    good, gone = store.create("t", ["search"]), store.create("u", ["search"])
+
+    def find(key: str) -> KeyInfo | None:
+        time.sleep(pause)
+        return store.find(key)
+
+    ring = Keyring(find, clock)
+    first = ring.holder(gone)
+    assert ring.holder(good)
+    assert first
+    assert store.revoke(first.id)
+    pause = 3 * WAIT
+    clock.now += FRESH + 1
+    assert ring.holder(good), "believed, not waited for"
+    clock.now += STALE
+    assert ring.holder(good), "too old to be believed: the store says it"
+    after = ring.holder(gone)
+    assert after is None or after.revoked

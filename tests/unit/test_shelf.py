@@ -76,3 +76,11 @@ def test_a_variant_group_stays_one_when_its_variants_stand_in_both_tables():
     assert group["green"] == group["red"]
     assert len({group[name] for name in ("red", "blue", "cap", "hat")}) == 4  # blue has left the group
     assert shelf.has_variants
+
+
+def test_what_is_shown_is_the_id_and_the_item_of_each_row_old_or_new() -> None:
+    old = Shelf.of(BASE)
+    new = old.with_changes([("b", Item(id="b", title="new b")), ("d", Item(id="d", title="é"))])
+    for shelf, rows in ((old, [2, 0, 2]), (new, [0, new.row("d"), new.row("b")]), (new, [0, 2]), (old, [])):
+        expected = [(shelf.id(row), shelf.document(row)) for row in rows]
+        assert shelf.shown(np.array(rows, np.int32)) == expected

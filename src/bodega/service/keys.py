@@ -45,14 +45,16 @@ class Keyring:
             return None
         digest, now = _digest(key), self._clock()
         known = self._seen.get(digest)
-        if known is not None and (now - known[1] < FRESH or (now < self._not_before and now - known[1] < STALE)):
+        if known is not None and now - known[1] >= STALE:
+            known = None  # too long ago to be believed: whose it is now, only the store knows
+        if known is not None and (now - known[1] < FRESH or now < self._not_before):
             return known[0]
         try:
             if failpoints.ON:
                 failpoints.reach("keys.find")
             info = self._asked(key, known is not None)
         except Exception:
-            if known is not None and now - known[1] < STALE:
+            if known is not None:
                 self._not_before = now + AGAIN
                 return known[0]
             raise
@@ -63,7 +65,8 @@ class Keyring:
         return info
 
     def _asked(self, key: str, known: bool) -> KeyInfo | None:
-        """What the store says; of a key that is known it is not waited for. Raises TooLate, and what the store does."""
+        """What the store says; it is not waited for where what it said before will do. Raises TooLate, and what the
+        store does."""
         if not known:
             return self._find(key)
         found = LINES.ask(lambda: self._find(key), WAIT)
