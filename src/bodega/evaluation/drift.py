@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.special import rel_entr
-from scipy.stats import ks_2samp
 
 from bodega.schema.arrays import Doubles, Flags, Ints, Longs
 
@@ -92,7 +92,7 @@ def psi(before: Doubles, now: Doubles) -> float:
 
 def ks(before: NDArray[np.generic], now: NDArray[np.generic]) -> float:
     """Largest distance between the two distribution functions, 0 to 1 (scipy)."""
-    return float(ks_2samp(before, now, method="asymp").statistic)
+    return float(scipy.stats.ks_2samp(before, now, method="asymp").statistic)
 
 
 def ks_from(before: NDArray[np.generic]) -> Distance:

@@ -15,9 +15,9 @@ from typing import Self
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import lapack
 
 from bodega.errors import BodegaError
 from bodega.retrieval._index import Neighbours, interest, item_blocks, load_facts, save_facts
@@ -114,8 +114,8 @@ def _inverse(matrix: Floats) -> Floats:
     """Inverse of a symmetric positive definite matrix in its own memory: Cholesky, then its inverse (LAPACK)."""
     if not len(matrix):
         return matrix
-    factor, failed = lapack.spotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
-    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    factor, failed = scipy.linalg.lapack.spotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+    inverse, failed_too = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
         raise BodegaError(
             "EASE could not invert its matrix",

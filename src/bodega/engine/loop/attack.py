@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+import scipy
 
 from bodega.evaluation.splits import interest
 from bodega.protocols import EventRows
@@ -101,7 +101,7 @@ def _pushed(support: _Support, usual: float) -> bool:
     new = int(support.newcomer.sum())
     expected = min(1.0, USUAL * usual)
     mainly = people >= FEWEST and new >= MAINLY * people
-    by_new = mainly and expected < 1 and float(binom.sf(new - 1, people, max(expected, 0.02))) < CHANCE
+    by_new = mainly and expected < 1 and float(scipy.stats.binom.sf(new - 1, people, max(expected, 0.02))) < CHANCE
     total = int(support.events.sum())
     by_few = total >= MANY and float(np.sort(support.events)[-FEW:].sum()) / total > MOST
     by_mind = people >= 2 * FEWEST and float((support.alone >= ALONE).mean()) >= 0.5 and new > 0

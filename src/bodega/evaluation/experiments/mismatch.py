@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from scipy.special import gammaln
-from scipy.stats import chisquare
 
 ALARM = 0.001
 CONCENTRATION = 1_000.0
@@ -25,7 +25,7 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> float:
     if total == 0:
         return 1.0
     shares = np.asarray(weights, np.float64) / np.sum(weights)
-    return float(chisquare(counts, total * shares).pvalue)
+    return float(scipy.stats.chisquare(counts, total * shares).pvalue)
 
 
 def watched_ratio(counts: Sequence[int], weights: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from bodega.schema.arrays import Doubles
 
@@ -33,5 +33,5 @@ def welch(arm: Doubles, control: Doubles, alpha: float = 0.05) -> Once:
     if error <= 1e-24 * max(1.0, gap * gap):
         return Once(gap, -np.inf, np.inf, 1.0)
     freedom = error**2 / float((parts**2 / (np.array([len(arm), len(control)]) - 1)).sum())
-    half = float(student.ppf(1 - alpha / 2, freedom)) * error**0.5
-    return Once(gap, gap - half, gap + half, float(2 * student.sf(abs(gap) / error**0.5, freedom)))
+    half = float(scipy.stats.t.ppf(1 - alpha / 2, freedom)) * error**0.5
+    return Once(gap, gap - half, gap + half, float(2 * scipy.stats.t.sf(abs(gap) / error**0.5, freedom)))

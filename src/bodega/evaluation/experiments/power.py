@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm
+import scipy
 
 from bodega.evaluation.experiments.anytime import half_width
 
@@ -36,20 +35,20 @@ def plan(mean: float, variance: float, lift: float, *, power: float = 0.8, alpha
     effect, each = abs(mean * lift), alpha / max(arms - 1, 1)
     if effect == 0 or variance <= 0:
         return Plan(0, 0, effect)
-    z = norm.ppf(1 - each / 2) + norm.ppf(power)
+    z = scipy.stats.norm.ppf(1 - each / 2) + scipy.stats.norm.ppf(power)
     once = int(np.ceil(2 * z * z * variance / effect**2))
 
     def short(n: float) -> float:
         both = max(2, int(2 * n))
-        error = float(norm.ppf(power) * np.sqrt(2 * variance / n))
+        error = float(scipy.stats.norm.ppf(power) * np.sqrt(2 * variance / n))
         return half_width(both, 4 * variance, both, each) + error - effect
 
-    watched = int(np.ceil(brentq(short, 1, 100 * once + 100, xtol=0.5)))
+    watched = int(np.ceil(scipy.optimize.brentq(short, 1, 100 * once + 100, xtol=0.5)))
     return Plan(once, watched, effect)
 
 
 def found(mean: float, variance: float, lift: float, n: int, *, alpha: float = 0.05) -> float:
     """The chance that a lift is found by n units an arm, judged once."""
     error = np.sqrt(2 * variance / n)
-    limit, shift = norm.ppf(1 - alpha / 2), abs(mean * lift) / error
-    return float(norm.sf(limit - shift) + norm.cdf(-limit - shift))
+    limit, shift = scipy.stats.norm.ppf(1 - alpha / 2), abs(mean * lift) / error
+    return float(scipy.stats.norm.sf(limit - shift) + scipy.stats.norm.cdf(-limit - shift))

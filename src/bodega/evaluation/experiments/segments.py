@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, false_discovery_control
+import scipy
 
 from bodega.evaluation.experiments.once import welch
 from bodega.schema.arrays import Doubles
@@ -48,7 +48,7 @@ def by_segment(values: Mapping[str, tuple[Doubles, Doubles]], alpha: float = 0.0
     if not rows:
         return Segments((), 1.0)
     tests = {name: welch(arm, control, alpha / len(rows)) for name, (arm, control) in rows.items()}
-    corrected = false_discovery_control([test.p for test in tests.values()])
+    corrected = scipy.stats.false_discovery_control([test.p for test in tests.values()])
     found = [
         SegmentEffect(name, test.difference, test.low, test.high, float(p), len(rows[name][0]) + len(rows[name][1]))
         for (name, test), p in zip(tests.items(), corrected, strict=True)
@@ -64,4 +64,4 @@ def _varies(pairs: list[tuple[Doubles, Doubles]]) -> float:
         return 1.0
     weight = 1 / error
     pooled = (weight * gap).sum() / weight.sum()
-    return float(chi2.sf((weight * (gap - pooled) ** 2).sum(), len(pairs) - 1))
+    return float(scipy.stats.chi2.sf((weight * (gap - pooled) ** 2).sum(), len(pairs) - 1))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import beta
+import scipy
 
 from bodega.evaluation.judgments.click_models import pbm, sdbn
 from bodega.evaluation.judgments.shown import Judged, Shown
@@ -93,5 +93,5 @@ def graded(shown: Shown, model: Model = "pbm", steps: Sequence[float] = STEPS) -
 def _interval(judged: Judged) -> tuple[Doubles, Doubles]:
     """95 % of the Beta distribution whose mean is the relevance, worth the looks and the prior."""
     worth, mean = judged.evidence + PRIOR, np.clip(judged.relevance, 1e-6, 1 - 1e-6)
-    low, high = (beta.ppf(tail, mean * worth, (1 - mean) * worth) for tail in (0.025, 0.975))
+    low, high = (scipy.stats.beta.ppf(tail, mean * worth, (1 - mean) * worth) for tail in (0.025, 0.975))
     return np.asarray(low, np.float64), np.asarray(high, np.float64)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, minimize
 
 from bodega.ranking.learned._net_shape import Array, sigmoid
 from bodega.schema.arrays import Doubles, Floats
@@ -86,7 +86,9 @@ def _platt(odds: Array, label: Array, chance: Array) -> Curve:
     def cost(line: Doubles) -> float:
         return _cost(np.exp(line[0]) * odds + line[1], label, chance) + 1e-4 * float(line[0] ** 2)
 
-    line = minimize(cost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-8, "maxiter": 400}).x
+    line = scipy.optimize.minimize(
+        cost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-8, "maxiter": 400}
+    ).x
     steep = float(np.exp(np.clip(line[0], -3, 3)))
     ends = np.array([-REACH, REACH])
     return Curve(ends.astype(np.float32), (steep * ends + line[1]).astype(np.float32))
@@ -96,7 +98,7 @@ def _isotonic(odds: Array, label: Array, chance: Array) -> Curve:
     order = np.argsort(odds, kind="stable")
     x, worth = odds[order], np.maximum(chance[order], 0.05)
     rate = label[order] / worth
-    levels = isotonic_regression(rate, weights=worth).x
+    levels = scipy.optimize.isotonic_regression(rate, weights=worth).x
     block = np.cumsum(np.diff(levels, prepend=levels[0]) > 0)
     weight = np.bincount(block, weights=worth)
     middle = np.bincount(block, weights=worth * x) / weight

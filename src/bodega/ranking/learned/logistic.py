@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from bodega.ranking.learned.lessons import Lessons
 from bodega.ranking.learned.linear import CLIP, Linear
@@ -54,7 +54,7 @@ class LogisticLearner:
             gradient = np.einsum("n,nk->k", slope, x) + pull * away
             return loss + 0.5 * pull * float(away @ away), gradient
 
-        found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
+        found = scipy.optimize.minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
         free = scale > 0
         weights = np.where(free, found.x, 0).astype(np.float32)
         arrays = (weights, mean.astype(np.float32), scale.astype(np.float32), np.zeros(1, np.float32))

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from bodega.understanding.facts.mentions import Candidate
 
@@ -260,7 +260,7 @@ def curve(score: Array, right: Array, weight: Array) -> Curve:
         return Curve()
     order = np.argsort(score, kind="stable")
     score, right, weight = score[order], right[order], np.maximum(weight[order], 1e-6)
-    level = isotonic_regression(right, weights=weight).x
+    level = scipy.optimize.isotonic_regression(right, weights=weight).x
     edges = np.concatenate([[0], np.flatnonzero(np.diff(level) > 1e-12) + 1, [len(level)]])
     scores, chances, sizes = [], [], []
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
@@ -268,7 +268,7 @@ def curve(score: Array, right: Array, weight: Array) -> Curve:
         chances.append((float((right[low:high] * weight[low:high]).sum()) + RIGHT) / (mass + RIGHT + WRONG))
         sizes.append(mass)
         scores.append(float((score[low:high] * weight[low:high]).sum()) / mass)
-    smooth = isotonic_regression(np.array(chances), weights=np.array(sizes)).x
+    smooth = scipy.optimize.isotonic_regression(np.array(chances), weights=np.array(sizes)).x
     knots = [round(one, 6) for one in scores]
     return Curve(knots, [round(one, 6) for one in smooth.tolist()], float(round(weight.sum(), 3)))
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from bodega.protocols import Progress
 from bodega.schema import ItemTable
@@ -161,7 +161,9 @@ class _Cases:
         weights, some = np.zeros(len(kept)), self._of(rows, kept)
         if kept.any():
             start, how = np.zeros(int(kept.sum())), {"maxiter": 100}
-            found = optimize.minimize(self._loss, start, args=(some, ridge), jac=True, method="L-BFGS-B", options=how)
+            found = scipy.optimize.minimize(
+                self._loss, start, args=(some, ridge), jac=True, method="L-BFGS-B", options=how
+            )
             weights[kept] = found.x
         return weights
 

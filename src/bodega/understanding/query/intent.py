@@ -23,8 +23,8 @@ from typing import Self
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_expit, log_softmax
 
 from bodega.schema import EVENT_CODES, INTEREST, Texts, World
@@ -231,7 +231,7 @@ def _temperature(cases: Sequence[tuple[Doubles, int]]) -> float:
         chance = log_softmax(scores / float(np.exp(log_t[0])), axis=1)
         return -float(np.take_along_axis(chance, right, axis=1).mean())
 
-    found = minimize(loss, np.array([0.5]), method="Nelder-Mead", options={"xatol": 1e-3, "maxiter": 40})
+    found = scipy.optimize.minimize(loss, np.array([0.5]), method="Nelder-Mead", options={"xatol": 1e-3, "maxiter": 40})
     return float(np.exp(found.x[0]))
 
 
@@ -245,7 +245,7 @@ def _odds(lifts: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     def loss(w: NDArray[np.float64]) -> float:
         return -float((worth * log_expit(sign * (w[0] + w[1] * x))).sum()) + 1e-4 * float(w[1] ** 2)
 
-    found = minimize(loss, np.array([0.0, 1.0]), method="L-BFGS-B")
+    found = scipy.optimize.minimize(loss, np.array([0.0, 1.0]), method="L-BFGS-B")
     return float(found.x[0]), max(0.0, float(found.x[1]))
 
 
