@@ -252,8 +252,8 @@ def test_no_order_of_calls_breaks_the_shop_in_many_runs() -> None:
 def test_the_machine_catches_a_shop_that_forgets_deletions(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Shelf.with_changes
 
-    def forgetful(self: Shelf, changes: Any) -> Shelf:
-        return real(self, [change for change in changes if change[1] is not None])
+    def forgetful(self: Shelf, changes: Any, *more: Any) -> Shelf:
+        return real(self, [change for change in changes if change[1] is not None], *more)
 
     monkeypatch.setattr(Shelf, "with_changes", forgetful)
     with pytest.raises(AssertionError):
