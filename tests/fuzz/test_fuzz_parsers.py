@@ -42,10 +42,17 @@ FOUND: dict[str, list[bytes]] = {
     ],
     "pointer": [b'{"\xffcurrent": ""}', b"[" * 5_000],
     "manifest": [b'{"format": 1, "code": "\xff"}', b'{"format": 1, "code": "", "facts": ' + b'{"a":' * 5_000],
-    "record": [b"[" * 5_000, b'{"a":' * 2_000, b'{"user": "\\ud800"}', b"\xff"],
+    "record": [
+        b"[" * 5_000,
+        b'{"a":' * 2_000,
+        b'{"user": "\\ud800"}',
+        b"\xff",
+        b'[{"type": "view", "time": "2026-02-01T10:' + b"5" * 40 + b':00Z", "user": "u", "item": "i"}]',
+    ],
     "event": [
         b'{"type": "purchase", "time": "2026-02-01", "user": "u", "item": "i", "quantity": 1e300}',
         b'{"type": "rating", "time": "2026-02-01", "user": "u", "item": "i", "value": -1e300}',
+        b'{"type": "view", "time": "4:02' + b"2" * 80 + b'0", "user": "u", "item": "i"}',
     ],
 }
 """{parser: bytes that once broke it}."""

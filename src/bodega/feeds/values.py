@@ -124,7 +124,7 @@ def _time_in(text: str) -> datetime:
     try:  # a spelling that leaves out the year, the month or the day would be filled up from the default: refuse it
         found: datetime = dateutil_parser.parse(text, default=datetime(2000, 1, 1))  # noqa: DTZ001
         again = dateutil_parser.parse(text, default=datetime(2001, 2, 2))  # noqa: DTZ001
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, ArithmeticError, TypeError) as error:  # 40 digits of seconds are more than its decimals divide
         raise ValueError(f"not a time: {text[:60]!r}" if text else "no time") from error
     if found != again:
         raise ValueError(f"not a whole date: {text[:60]!r}")
