@@ -29,6 +29,7 @@ from bodega.events import EventReader
 from bodega.events.border import Border
 from bodega.events.consuming import Records
 from bodega.feeds import open_feed
+from bodega.feeds.surprises import FAILED
 from bodega.protocols import Record
 from bodega.schema import DeadLetter, Event, Request
 from bodega.schema.rules import read_rule, rule_json
@@ -91,6 +92,7 @@ def event(data: bytes) -> None:
     else:
         assert isinstance(found, DeadLetter)
         assert found.reason
+        assert found.reason != FAILED, found.message
 
 
 def item(data: bytes) -> None:
@@ -204,6 +206,7 @@ def record(data: bytes) -> None:
         assert msgspec.json.decode(msgspec.json.encode(each), type=Event) == each
     for each in parsed.letters:
         assert each.reason
+        assert each.reason != FAILED, each.message
         border = Border(SimpleNamespace(pseudonyms=None), pseudonyms=True)  # type: ignore[arg-type]
         with contextlib.suppress(AttributeError):  # the canned secrets hold no key: only rows with ids ask for one
             border.letter(each)

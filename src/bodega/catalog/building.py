@@ -19,6 +19,7 @@ from bodega.catalog.categories import paths_of
 from bodega.catalog.draft import Draft, Refusal, is_missing
 from bodega.catalog.stock import availability_of
 from bodega.catalog.text import HTML_FACTOR, clean_line, clean_text, clean_word
+from bodega.feeds import surprises
 from bodega.feeds.values import parse_currency, parse_number, parse_price, parse_time
 from bodega.schema import Availability, Item
 from bodega.schema.nouns import AttributeValue
@@ -47,6 +48,7 @@ class Builder:
         self._slash = slash
         self._shop_currency = settings.currency
         self._text_limit = settings.ingest.text_limit
+        self._surprises = surprises.Surprises()
 
     def item(self, draft: Draft) -> Item | Refusal:
         """The item that the draft describes, or why there is none."""
@@ -54,6 +56,8 @@ class Builder:
             return self._item(draft)
         except RecursionError:
             return Refusal("too_deep", "a value is nested too deeply to be read")
+        except Exception as error:
+            return Refusal(surprises.FAILED, f"{surprises.WORDS}; got: {self._surprises.note(error, draft.line)}")
 
     def _item(self, draft: Draft) -> Item | Refusal:
         get = draft.values.get

@@ -24,7 +24,7 @@ import msgspec
 
 from bodega.catalog.text import clean_line, clean_text
 from bodega.errors import BadFeed, TooManyBadRows
-from bodega.feeds import RawRow, infer, open_feed
+from bodega.feeds import RawRow, infer, open_feed, surprises
 from bodega.feeds.mapping import plain
 from bodega.feeds.values import parse_bool, parse_number, parse_time
 from bodega.protocols import DeadLetterBox, ImportReport, NoProgress, Progress, Written
@@ -62,6 +62,7 @@ REASONS: Final[Mapping[str, str]] = {
     "bad_text": "a text that cannot be kept: an id longer than 512 characters, a NUL in an id, or broken Unicode",
     "too_large": "the text is longer than 2,000,000 characters: no review is",
     "conflict": "a review of this id was written by somebody else",
+    surprises.FAILED: surprises.WORDS,
 }
 """Why a row may be refused: {code: words that teach}."""
 
@@ -111,6 +112,7 @@ class ReviewReader:
         self._mapping = dict(mapping or {})
         self._mask = mask
         self._plans: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
+        self._surprises = surprises.Surprises()
 
     def read(self, values: Mapping[str, object], *, now: float, source: str, line: int) -> Review | DeadLetter:
         """One row. Never raises for what is in the row."""
@@ -118,6 +120,9 @@ class ReviewReader:
             return self._review(self._given(values), now)
         except Refused as refused:
             return self.letter(refused.reason, values, source=source, line=line)
+        except Exception as error:
+            self._surprises.note(error, line)
+            return self.letter(surprises.FAILED, values, source=source, line=line)
 
     def letter(self, reason: str, values: Mapping[str, object], *, source: str, line: int) -> DeadLetter:
         """The row as it is kept aside: the columns we know, cut, ids masked."""

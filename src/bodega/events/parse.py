@@ -23,6 +23,7 @@ from bodega.events.bots import says_robot
 from bodega.events.reasons import TEACHING, Refusal
 from bodega.events.spelling import FIELD_OF, event_type, is_unused
 from bodega.feeds.mapping import plain
+from bodega.feeds.surprises import Surprises
 from bodega.feeds.values import parse_number, parse_price, parse_time
 from bodega.schema import DeadLetter, Event, EventType
 from bodega.settings import Ingest, Settings
@@ -57,6 +58,7 @@ class EventReader:
         self._mapping = dict(mapping or {})
         self._default_type = default_type
         self._plans: dict[tuple[str, ...], Plan] = {}
+        self._surprises = Surprises()
 
     def read(
         self, values: Mapping[str, object], *, now: float, source: str = "http", line: int = 0
@@ -67,6 +69,8 @@ class EventReader:
             return self._event(self._given(flat), now)
         except _Refused as refused:
             return letter(refused.reason, refused.got, raw=values, source=source, line=line)
+        except Exception as error:
+            return letter(Refusal.FAILED, self._surprises.note(error, line), raw=values, source=source, line=line)
 
     def check(self, event: Event, *, now: float, source: str = "rows", line: int = 0) -> Event | DeadLetter:
         """The same rules for an event that is one already."""

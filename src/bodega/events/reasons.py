@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from bodega.feeds import surprises
+
 
 class Refusal(StrEnum):
     """`row.reason` in the dead letter box."""
@@ -33,6 +35,7 @@ class Refusal(StrEnum):
     BAD_TEXT = "bad_text"
     BOT = "bot"
     CONFLICT = "conflict"
+    FAILED = surprises.FAILED
 
 
 TEACHING: dict[Refusal, str] = {
@@ -59,6 +62,7 @@ TEACHING: dict[Refusal, str] = {
     Refusal.BAD_TEXT: "a text that cannot be kept: an id longer than 512 characters, a NUL, or broken Unicode",
     Refusal.BOT: "the sender says it is a robot; its events are not learned from",
     Refusal.CONFLICT: "this event id was delivered before with another content; the first one is kept",
+    Refusal.FAILED: surprises.WORDS,
 }
 
 NOT_COUNTED = frozenset({Refusal.UNUSED_TYPE, Refusal.BOT})
