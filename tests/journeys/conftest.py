@@ -94,6 +94,19 @@ def _became() -> Callable[[Any, str], None]:
     return became
 
 
+def until(what: Callable[[], Any]) -> Any:
+    """The answer as soon as it is not empty, else the last one: a page sends events without waiting for us."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not (found := what()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session", name="until")
+def _until() -> Callable[[Callable[[], Any]], Any]:
+    return until
+
+
 class Contexts:
     """Browser contexts, lent to one page at a time."""
 

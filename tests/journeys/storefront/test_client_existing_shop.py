@@ -9,7 +9,6 @@ import functools
 import http.server
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,14 +107,7 @@ def visit(harbour: Harbour, tabs: Any) -> Visit:
     return Visit(tabs, harbour)
 
 
-def until(what: Callable[[], Any], seconds: float = 8) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
-
-
-def test_a_purchase_is_the_merit_of_the_list_it_began_in(visit: Any, harbour: Harbour) -> None:
+def test_a_purchase_is_the_merit_of_the_list_it_began_in(visit: Any, harbour: Harbour, until: Any) -> None:
     from playwright.sync_api import expect
 
     page = visit()
@@ -138,7 +130,7 @@ def test_a_purchase_is_the_merit_of_the_list_it_began_in(visit: Any, harbour: Ha
     assert {event.request_id for event in seen if event.place == "home"} <= {click.request_id}
 
 
-def test_search_with_completions_by_keyboard(visit: Any, harbour: Harbour) -> None:
+def test_search_with_completions_by_keyboard(visit: Any, harbour: Harbour, until: Any) -> None:
     from playwright.sync_api import expect
 
     page = visit()
@@ -176,7 +168,7 @@ def test_hostile_products_are_text(visit: Any, harbour: Harbour) -> None:
     expect(page.locator("#title")).to_have_text(f"Odd tea {EVIL}")
 
 
-def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour, became: Any) -> None:
+def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour, became: Any, until: Any) -> None:
     from playwright.sync_api import expect
 
     visit.tabs.allowed = ("net::ERR",)
@@ -195,7 +187,7 @@ def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour
     page.reload()
     page.context.unroute("**/v1/events")
     # What the page itself saw after the reload stands in the queue too, and pushes out as many of the oldest.
-    assert until(lambda: 699 in {event.position for event in harbour.events("view")}, 20)
+    assert until(lambda: 699 in {event.position for event in harbour.events("view")})
     came = {event.position for event in harbour.events("view")}
     assert len(came) >= 450
     assert came == set(range(700 - len(came), 700))
@@ -203,7 +195,7 @@ def test_events_outlive_a_dead_network_and_a_reload(visit: Any, harbour: Harbour
     became(page, "!localStorage.getItem('bodega.queue')")
 
 
-def test_who_wants_not_to_be_followed_is_not(visit: Any, harbour: Harbour, became: Any) -> None:
+def test_who_wants_not_to_be_followed_is_not(visit: Any, harbour: Harbour, became: Any, until: Any) -> None:
     from playwright.sync_api import expect
 
     page = visit()
@@ -234,17 +226,17 @@ def test_a_key_of_the_page_may_search_and_tell_but_nothing_else(visit: Any, harb
     assert got == ["BodegaError", 403, "urn:bodega:Forbidden"]
 
 
-def test_a_page_of_an_origin_that_is_not_named_gets_nothing(browser: Any, harbour: Harbour) -> None:
+def test_a_page_of_an_origin_that_is_not_named_gets_nothing(browser: Any, harbour: Harbour, until: Any) -> None:
     page = browser.new_context().new_page()
     page.goto(harbour.page.replace("localhost", "127.0.0.1"))
-    assert until(lambda: page.locator("#home p").count(), 8) == 1
+    assert until(lambda: page.locator("#home p").count()) == 1
     assert page.locator("#home p").inner_text() == "This list could not be loaded."
     assert harbour.shop.asked == []
     page.context.close()
 
 
 @pytest.mark.parametrize(("width", "lang"), [(360, "zh"), pytest.param(1280, "en", marks=pytest.mark.slow)])
-def test_it_is_accessible_in_both_languages(visit: Any, harbour: Harbour, width: int, lang: str) -> None:
+def test_it_is_accessible_in_both_languages(visit: Any, harbour: Harbour, width: int, lang: str, until: Any) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="no axe: pip install axe-playwright-python"
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,6 @@ def expect(thing: Any) -> Any:
     from playwright.sync_api import expect as really
 
     return really(thing)
-
-
-def until(what: Callable[[], Any], seconds: float = 8) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
 
 
 def events(shop: Any, kind: str) -> list[dict[str, Any]]:
@@ -53,7 +44,7 @@ def test_variants_are_chosen_on_the_page_of_a_product(visit: Any, site: str, sho
     expect(page.locator(".buy .button")).to_be_disabled()
 
 
-def test_variants_are_chosen_on_a_card_by_keyboard(visit: Any, site: str, shop: Any) -> None:
+def test_variants_are_chosen_on_a_card_by_keyboard(visit: Any, site: str, shop: Any, until: Any) -> None:
     shirts(shop)
     page = visit(f"{site}/search?q=shirt+m")
     button = page.get_by_role("button", name="Choose a variant: Shirt M Red")
@@ -69,7 +60,7 @@ def test_variants_are_chosen_on_a_card_by_keyboard(visit: Any, site: str, shop: 
     expect(button).to_be_focused()
 
 
-def test_not_interested_can_be_undone_and_then_never_was(visit: Any, site: str, shop: Any) -> None:
+def test_not_interested_can_be_undone_and_then_never_was(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/search?q=milk")
     cards = page.locator("#results .card")
     before = cards.evaluate_all("all => all.map((card) => card.dataset.item)")
@@ -114,7 +105,7 @@ def test_a_list_goes_on_by_itself_then_waits_and_is_found_again(visit: Any, site
     became(page, f"Math.abs(scrollY - {there}) < 40")
 
 
-def test_sorted_by_what_the_shop_knows(visit: Any, site: str, shop: Any) -> None:
+def test_sorted_by_what_the_shop_knows(visit: Any, site: str, shop: Any, until: Any) -> None:
     shop.sorts = ["relevance", "price_up", "-rating"]
     page = visit(f"{site}/search?q=milk")
     chooser = page.get_by_label("Sort by")
@@ -126,7 +117,7 @@ def test_sorted_by_what_the_shop_knows(visit: Any, site: str, shop: Any) -> None
     assert "sort=-rating" in page.url
 
 
-def test_rails_say_why_and_what_led_somewhere_gets_the_merit(visit: Any, site: str, shop: Any) -> None:
+def test_rails_say_why_and_what_led_somewhere_gets_the_merit(visit: Any, site: str, shop: Any, until: Any) -> None:
     shop.related["p29"] = {"complement": ["p30"], "accessory": ["p31"], "upgrade": ["p33"], "related": []}
     page = visit(site)
     card = page.locator('[data-list="trending"] .card').nth(1)
@@ -156,7 +147,7 @@ def test_rails_say_why_and_what_led_somewhere_gets_the_merit(visit: Any, site: s
     assert {name: bought[name] for name in expected} == expected
 
 
-def test_the_whole_shop_without_personalisation_remembered(visit: Any, site: str, shop: Any) -> None:
+def test_the_whole_shop_without_personalisation_remembered(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(site)
     page.get_by_role("button", name="Show me this shop without personalisation").click()
     expect(page.locator("#impersonal-line")).to_contain_text("You see this shop without personalisation")
@@ -172,7 +163,7 @@ def test_the_whole_shop_without_personalisation_remembered(visit: Any, site: str
 
 
 def test_purposes_are_said_kept_shown_and_erased_with_a_receipt(
-    visit: Any, site: str, shop: Any, tmp_path: Path
+    visit: Any, site: str, shop: Any, tmp_path: Path, until: Any
 ) -> None:
     page = visit(f"{site}/item/p3")
     page.locator("footer").get_by_role("link", name="Privacy choices").click()
@@ -203,7 +194,7 @@ def test_purposes_are_said_kept_shown_and_erased_with_a_receipt(
     assert shop.erased[0] != f"token of {session}", "whoever comes back is somebody new"
 
 
-def test_the_browsers_own_signal_is_honoured_and_said(visit: Any, site: str, shop: Any) -> None:
+def test_the_browsers_own_signal_is_honoured_and_said(visit: Any, site: str, shop: Any, until: Any) -> None:
     shop.gpc = True
     page = visit(f"{site}/privacy", extra_http_headers={"Sec-GPC": "1"})
     expect(page.locator("#gpc")).to_contain_text("Global Privacy Control")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,14 +29,6 @@ def events(shop: Any, kind: str) -> list[dict[str, Any]]:
     return [event for event in shop.events if event["type"] == kind]
 
 
-def until(what: Callable[[], Any], seconds: float = 5) -> Any:
-    """The answer as soon as it is not empty: the page sends events without waiting for us."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
-
-
 def asked(shop: Any, path: str) -> list[dict[str, Any]]:
     return [ask for name, ask in shop.asked if name == path]
 
@@ -59,7 +49,7 @@ def test_home_shows_lists_that_say_why(visit: Any, site: str, shop: Any, width: 
 
 
 @WIDTHS
-def test_the_very_next_list_knows_the_click(visit: Any, site: str, shop: Any, width: int) -> None:
+def test_the_very_next_list_knows_the_click(visit: Any, site: str, shop: Any, width: int, until: Any) -> None:
     page = visit(site, width=width)
     before = ids(shelf(page, "home").locator(".card"))
     shop.slow_events = 0.9
@@ -93,7 +83,7 @@ def test_impressions_are_only_what_was_seen(visit: Any, site: str, shop: Any) ->
     assert set(keys) == {"Bearer bodega_test_key"}
 
 
-def test_search_box_by_keyboard(visit: Any, site: str, shop: Any) -> None:
+def test_search_box_by_keyboard(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(site)
     page.keyboard.press("/")
     box = page.locator("#q")
@@ -216,7 +206,7 @@ def test_typo_and_nothing_found(visit: Any, site: str) -> None:
 
 
 @WIDTHS
-def test_why_this_and_not_interested(visit: Any, site: str, shop: Any, width: int) -> None:
+def test_why_this_and_not_interested(visit: Any, site: str, shop: Any, width: int, until: Any) -> None:
     page = visit(site, width=width)
     home = shelf(page, "home")
     first = ids(home.locator(".card"))[0]
@@ -251,7 +241,7 @@ def test_why_this_and_not_interested(visit: Any, site: str, shop: Any, width: in
 
 
 @WIDTHS
-def test_product_basket_and_check_out(visit: Any, site: str, shop: Any, width: int) -> None:
+def test_product_basket_and_check_out(visit: Any, site: str, shop: Any, width: int, until: Any) -> None:
     page = visit(f"{site}/item/p29", width=width)
     expect(page).to_have_title("Spaghetti No. 5 16\u00a0oz · Corner Bodega")
     expect(page.locator(".facts .price")).to_have_text("$1.59")
@@ -343,7 +333,7 @@ def test_personal_off_asks_for_nobody_and_records_nothing(visit: Any, site: str,
     assert {str(ask["personal"]).lower() for ask in asks} == {"false"}
 
 
-def test_shop_as_somebody_and_forget_me(visit: Any, site: str, shop: Any) -> None:
+def test_shop_as_somebody_and_forget_me(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/?user=household-17")
     assert page.url == f"{site}/"
     assert {ask["user"] for ask in asked(shop, "recommend/home")} == {"household-17"}
@@ -391,7 +381,7 @@ def test_a_failing_list_does_not_take_the_page_along(visit: Any, site: str, shop
     expect(page.locator("h1")).to_have_text("Results for “milk”")
 
 
-def test_a_busy_shop_is_asked_again(visit: Any, site: str, shop: Any) -> None:
+def test_a_busy_shop_is_asked_again(visit: Any, site: str, shop: Any, until: Any) -> None:
     visit.tabs.allowed = ("503",)
     shop.busy.update({"search": 1, "recommend/home": 2, "events": 1})
     page = visit(site)

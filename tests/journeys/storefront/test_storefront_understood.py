@@ -3,8 +3,6 @@ searches, banners, redirects, related queries; and long facets, prices and categ
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,13 +20,6 @@ def expect(thing: Any) -> Any:
 
 def asked(shop: Any, path: str) -> list[dict[str, Any]]:
     return [ask for name, ask in shop.asked if name == path]
-
-
-def until(what: Callable[[], Any], seconds: float = 5) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
 
 
 def focus(page: Any) -> str:
@@ -135,7 +126,7 @@ def test_related_queries_start_anew(visit: Any, site: str, shop: Any) -> None:
     assert page.url == f"{site}/search?q=oat+drink"
 
 
-def test_a_long_facet_is_searched(visit: Any, site: str, shop: Any) -> None:
+def test_a_long_facet_is_searched(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/search?f.organic=false")
     facet = page.locator('[data-facet="brand"]')
     expect(page.locator('[data-facet="organic"] .facet-search')).to_have_count(0)  # two values need no search
@@ -161,7 +152,7 @@ def test_a_long_facet_is_searched(visit: Any, site: str, shop: Any) -> None:
     assert focus(page) == "brand=Kings Hill", "the focus stays on what was ticked"
 
 
-def test_prices_by_slider_and_fields(visit: Any, site: str, shop: Any) -> None:
+def test_prices_by_slider_and_fields(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/search?q=a")
     facet = page.locator('[data-facet="price"]')
     drawn = facet.get_by_role("img")
@@ -193,7 +184,7 @@ def test_prices_by_slider_and_fields(visit: Any, site: str, shop: Any) -> None:
     assert lower.input_value() == upper.input_value() == "5", "the ends do not pass each other"
 
 
-def test_the_drawer_stays_open_while_choosing(visit: Any, site: str, shop: Any) -> None:
+def test_the_drawer_stays_open_while_choosing(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/search?q=a", width=390, height=844)
     page.get_by_role("button", name="Filters").click()
     drawer = page.get_by_role("dialog", name="Filters")
@@ -216,7 +207,7 @@ def test_one_branch_is_unfolded(visit: Any, site: str) -> None:
     expect(tree).to_have_text(["Dairy", "Yogurt"])
 
 
-def test_suggestions_are_asked_for_by_somebody(visit: Any, site: str, shop: Any) -> None:
+def test_suggestions_are_asked_for_by_somebody(visit: Any, site: str, shop: Any, until: Any) -> None:
     page = visit(f"{site}/?user=household-17")
     page.fill("#q", "mil")
     expect(page.locator(".option").first).to_be_visible()
