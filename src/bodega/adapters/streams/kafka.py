@@ -79,27 +79,30 @@ class KafkaStream:
             return out
 
     def replay(self, start: str, *, limit: int = 1_000) -> Iterator[Sequence[Record]]:
-        """Records from `start` to today's end, by a reader of its own that belongs to no working group."""
-        reader = self._opened({"group.id": f"{self._address.group}.replay", "enable.auto.commit": "false"})
+        """Records from `start` to today's end, by a reader of its own that belongs to no working group.
+
+        Where a partition ends is what its first fetch says: not every broker tells it truly when asked (`ListOffsets`).
+        """
+        more = {"group.id": f"{self._address.group}.replay", "enable.auto.commit": "false"}
+        reader = self._opened({**more, "enable.partition.eof": "true", "auto.offset.reset": "latest"})
         try:
             with self._told("replay"):
-                ends = {number: self._ends(reader, number) for number in self._partitions(reader)}
-                first = self._starts(reader, start, ends)
-            left = {number for number, place in first.items() if place < ends[number][1]}
-            reader.assign([kafka.TopicPartition(self._address.topic, number, first[number]) for number in sorted(left)])
-            heard = time.monotonic()
-            while left:
-                messages = [each for each in reader.consume(limit, 1.0) if self._usable(each)]
-                heard = time.monotonic() if messages else heard
-                if time.monotonic() - heard > SILENT_SECONDS:
-                    raise self._failed("replay", f"no record for {SILENT_SECONDS:.0f} s before the end was reached")
-                inside = [each for each in messages if each.offset() < ends[each.partition()][1]]
-                if inside:
-                    yield [_record(each) for each in inside]
-                # By position, not by the last record: a partition may end in a transaction's mark, which is none.
-                for place in reader.position([kafka.TopicPartition(self._address.topic, number) for number in left]):
-                    if place.offset >= ends[place.partition][1]:
-                        left.discard(place.partition)
+                first = self._starts(reader, start)
+                reader.assign([self._at(number, place) for number, place in sorted(first.items())])
+                left, ends, heard = set(first), dict[int, int](), time.monotonic()
+                while left:
+                    messages = reader.consume(limit, 1.0)
+                    heard = time.monotonic() if messages else heard
+                    if time.monotonic() - heard > SILENT_SECONDS:
+                        raise self._failed("replay", f"no record for {SILENT_SECONDS:.0f} s before the end was reached")
+                    records = [each for each in messages if self._usable(each)]
+                    told = [each for each in messages if each.error() is None or _is_end(each)]
+                    for number in {each.partition() for each in told} - ends.keys():
+                        ends[number] = reader.get_watermark_offsets(self._at(number), cached=True)[1]
+                    inside = [each for each in records if each.offset() < ends[each.partition()]]
+                    if inside:
+                        yield [_record(each) for each in inside]
+                    left -= {e.partition() for e in told if _is_end(e) or e.offset() + 1 >= ends[e.partition()]}
         finally:
             reader.close()
 
@@ -184,20 +187,23 @@ class KafkaStream:
             raise self._failed("replay", topic.error)
         return sorted(topic.partitions)
 
+    def _at(self, number: int, offset: int = kafka.OFFSET_INVALID) -> Any:
+        return kafka.TopicPartition(self._address.topic, number, offset)
+
     def _ends(self, consumer: Any, number: int) -> tuple[int, int]:
-        place = kafka.TopicPartition(self._address.topic, number)
-        low, high = consumer.get_watermark_offsets(place, timeout=ASKED_SECONDS, cached=False)
+        low, high = consumer.get_watermark_offsets(self._at(number), timeout=ASKED_SECONDS, cached=False)
         return low, high
 
-    def _starts(self, consumer: Any, start: str, ends: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    def _starts(self, consumer: Any, start: str) -> dict[int, int]:
         """{partition: first offset} for `earliest`, a time, or `partition@offset`."""
+        ends = {number: self._ends(consumer, number) for number in self._partitions(consumer)}
         if start == "earliest":
             return {number: low for number, (low, _) in ends.items()}
         number, _, offset = start.rpartition("/")[2].partition("@")
         if number.isdigit() and offset.isdigit() and int(number) in ends:
             return {int(number): max(int(offset), ends[int(number)][0])}
         moment = _moment(start)
-        asked = [kafka.TopicPartition(self._address.topic, each, int(moment * 1000)) for each in ends]
+        asked = [self._at(each, int(moment * 1000)) for each in ends]
         found = consumer.offsets_for_times(asked, timeout=ASKED_SECONDS)
         return {each.partition: each.offset if each.offset >= 0 else ends[each.partition][1] for each in found}
 
@@ -280,6 +286,12 @@ def login(address: Address) -> dict[str, str]:
         "sasl.mechanisms": address.options.get("sasl.mechanisms", "PLAIN"),
         "security.protocol": address.options.get("security.protocol", "SASL_SSL"),
     }
+
+
+def _is_end(message: Any) -> bool:
+    """Is it no record, but the news that a partition was read to its end (a transaction's mark included)?"""
+    error = message.error()
+    return error is not None and error.code() == kafka.KafkaError._PARTITION_EOF
 
 
 def _record(message: Any) -> Record:
