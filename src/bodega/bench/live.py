@@ -14,25 +14,27 @@ A click counts as seen only when the list says so: `recent` must begin with the 
 differ from what they were for the same shopper. A page that could not differ (the item cannot be found by these words)
 is no case. Pages a core are pages by seconds of the server's CPU (all its processes; never the client's), events
 included: where client and neighbours leave it few pages a second, each page pays for more events. `per_s_on_a_core` is
-what a core answers that has 1,000 events a second to take in besides: (1 - their CPU) / a page's own CPU. The client
-is Python and shares the machine: latencies hold its part too. Not for: quality.
+what a core answers that has 1,000 events a second to take in besides: (1 - their CPU) / a page's own CPU. How fast a
+core was at that time stands beside it (`machine.loop_ms`, and the best of the run: `_pulse`). The client is Python and
+shares the machine: latencies hold its part too. Not for: quality.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
+from bodega.bench._pulse import Pulse, middle
 from bodega.bench._traffic import WORD, Connection, Crowd, K, Timed, drive
 from bodega.bench.result import BenchResult
 from bodega.bench.serve import check_learned, copied, running
@@ -81,6 +83,7 @@ class Shop:
     key: str
     crowd: Crowd
     options: LiveOptions
+    pulse: Pulse = field(default_factory=Pulse)
 
     def wires(self, count: int) -> list[Connection]:
         return [Connection(self.port, self.key) for _ in range(count)]
@@ -134,9 +137,10 @@ def _measured(shop: Shop, progress: Progress) -> dict[str, float]:
         ("ingest", _ingest),
     ):
         progress.start(f"measure: {name}")
-        figures |= measure(shop, part)
+        with nullcontext() if name == "loaded" else shop.pulse.watched():
+            figures |= measure(shop, part)
         progress.finish()
-    return figures
+    return figures | {"machine.loop_best_ms": min(shop.pulse.beats)}
 
 
 def _quiet(shop: Shop, seconds: float) -> dict[str, float]:
@@ -175,7 +179,8 @@ def _loaded(shop: Shop, seconds: float) -> dict[str, float]:
     many = 10 * shop.options.events
     _, alone = _pressed(shop, 0.0, 0.35 * seconds)
     _, taking = _taken(shop, many, 0.3 * seconds)
-    pages, both = _pressed(shop, many, 0.35 * seconds)
+    with shop.pulse.watched() as beats:
+        pages, both = _pressed(shop, many, 0.35 * seconds)
     own = both.cpu_a_page - taking * both.events_a_page
     figures = {f"page.loaded_{key}": value for key, value in _spread(_latencies(pages)).items()}
     return figures | {
@@ -185,6 +190,7 @@ def _loaded(shop: Shop, seconds: float) -> dict[str, float]:
         "page.cpu_ms_beside": own * 1000,
         "page.per_s_on_a_core": _over(1.0 - many * taking, own),
         "event.cpu_us": taking * 1e6,
+        "machine.loop_ms": middle(beats),
     }
 
 
@@ -215,7 +221,7 @@ def _taken(shop: Shop, events: float, seconds: float) -> tuple[int, float]:
     return count, _over(spent, count)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _streaming(shop: Shop, per_second: float, name: str) -> Iterator[Callable[[], int]]:
     """Events at this rate meanwhile; yields how many were taken in so far."""
     stop, sent = threading.Event(), [0]

@@ -46,6 +46,7 @@ class _Link:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    task: asyncio.Task[None] | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     dead: bool = False
     """The server's side is gone and the client does not know."""
@@ -137,15 +138,23 @@ class FaultProxy:
 
     async def _end(self) -> None:
         await self._change("refused")
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.05)  # aborted connections are closed in the next turns of the loop
+        for _ in range(2):  # who was accepted a moment ago comes in the second round
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for link in self._links:  # whose task was cancelled before its first step
+                _reset(link.writer)
+            await asyncio.sleep(0.05)  # aborted connections are closed in the next turns of the loop
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Known from now on, whether its task ever begins or not."""
         link = _Link(reader, writer)
         self._links.add(link)
+        link.task = asyncio.create_task(self._serve(link))
+
+    async def _serve(self, link: _Link) -> None:
+        reader, writer = link.reader, link.writer
         behind: asyncio.StreamWriter | None = None
         try:
             while self._fault == "black_hole":
