@@ -150,6 +150,15 @@ class FakeShop:
     """Tokens whose bearers asked to be forgotten."""
     slow_events: float = 0.0
     """Seconds until events are acknowledged (and known)."""
+    late: bool = False
+    """Lists wait while this is true; `waited` counts them."""
+    waited: int = 0
+
+    async def turn(self) -> None:
+        """When a list may be answered."""
+        self.waited += self.late
+        while self.late:
+            await asyncio.sleep(0.01)
 
     def by_id(self, item_id: str) -> Item | None:
         return next((item for item in self.items if item["id"] == item_id), None)
@@ -469,6 +478,7 @@ def handlers(shop: FakeShop) -> list[Any]:
     @post("/v1/recommend")
     async def recommend(request: Http) -> Response[Any]:
         ask = await request.json()
+        await shop.turn()
         return answer(f"recommend/{ask['place']}", ask, lambda: shop.recommend(ask))
 
     @get("/v1/suggest")
@@ -487,6 +497,7 @@ def handlers(shop: FakeShop) -> list[Any]:
         item_id, _, kind = request.scope["raw_path"].decode().removeprefix("/v1/items/").partition("/")
         ask, item_id = dict(request.query_params), unquote(item_id)
         if kind in ("similar", "together"):
+            await shop.turn()
             around = {**ask, "place": kind, "items": [item_id], "k": int(ask.get("k", 20))}
             return answer(kind, ask, lambda: shop.recommend(around))
         if kind == "variants":

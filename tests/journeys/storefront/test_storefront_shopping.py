@@ -273,6 +273,48 @@ def test_product_basket_and_check_out(visit: Any, site: str, shop: Any, width: i
     assert [(event["item"], event["quantity"]) for event in bought] == [("p29", 2)]
 
 
+def test_who_checks_out_before_the_lists_below_came_sees_it_done(visit: Any, site: str, shop: Any, until: Any) -> None:
+    page = visit(f"{site}/item/p29")
+    page.get_by_role("button", name="Add to basket", exact=True).click()
+    expect(page.locator("#basket-count")).to_have_text("1")
+    shop.late = True
+    page.click("#basket")
+    expect(page.locator(".line")).to_have_count(1)
+    assert until(lambda: shop.waited), "no list was waited for"
+    page.get_by_role("button", name="Check out").click()
+    expect(page.locator(".ordered h2")).to_be_focused()
+    shop.late = False
+    expect(shelf(page, "popular").locator(".card").first).to_be_visible()
+    expect(page.locator(".ordered h2")).to_be_focused()
+
+
+def test_an_empty_basket_shows_what_is_popular(visit: Any, site: str, shop: Any) -> None:
+    page = visit(f"{site}/basket")
+    expect(page.locator(".empty h2")).to_be_visible()
+    expect(shelf(page, "popular").locator(".card").first).to_be_visible()
+    assert len(asked(shop, "recommend/popular")) == 1
+
+
+def test_lists_that_come_late_take_neither_the_focus_nor_the_place(
+    visit: Any, site: str, shop: Any, until: Any, became: Any
+) -> None:
+    page = visit(f"{site}/search?q=spaghetti", height=400)
+    before = page.evaluate("document.querySelector('main').dataset.ready")
+    shop.late = True
+    page.locator("#results .title a").first.click()
+    button = page.locator(".buy .button")
+    button.focus()
+    assert until(lambda: shop.waited), "no list was waited for"
+    page.mouse.move(200, 200)
+    page.mouse.wheel(0, 100)
+    became(page, "scrollY > 60")
+    assert page.evaluate("document.querySelector('main').dataset.ready") == before, "arrived before its lists"
+    shop.late = False
+    became(page, f"document.querySelector('main').dataset.ready !== '{before}'")
+    expect(button).to_be_focused()
+    assert page.evaluate("scrollY") > 60
+
+
 def test_sold_out_and_missing_products(visit: Any, site: str) -> None:
     visit.tabs.allowed = ("404",)
     page = visit(f"{site}/item/p5")

@@ -40,13 +40,17 @@ async function show({ scroll = 0, focus = true } = {}) {
   document.body.dataset.page = url.pathname;
   translateLink(url);
   try {
+    const held = document.activeElement;
     const drawing = pageFor(url)(sheet, url, navigate);
     if (focus) scrollTo(0, 0);
+    const top = scrollY;
     const title = await drawing;
     if (mine !== turn) return;
     document.title = url.pathname === "/" ? facts.shop_name : `${title} · ${facts.shop_name}`;
-    if (focus && !box.typing()) main.querySelector("h1")?.focus({ preventScroll: true });
-    scrollTo(0, scroll);
+    // What comes late takes nothing from who went on meanwhile: typing, with the keyboard inside the page, or scrolling.
+    const busy = box.typing() || (document.activeElement !== held && sheet.contains(document.activeElement));
+    if (focus && !busy) main.querySelector("h1")?.focus({ preventScroll: true });
+    if (scrollY === top) scrollTo(0, scroll);
   } catch (error) {
     if (mine !== turn) return;
     console.info("page:", error);

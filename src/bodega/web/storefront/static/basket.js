@@ -22,7 +22,8 @@ export async function basketPage(main) {
   main.replaceChildren(h("div", { class: "wrap" }, h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, t("basket"))), body, complete, popular, seen));
   seen.load();
 
-  let shown = "";
+  /** The products that the list below was asked for; null before the first. @type {string | null} */
+  let shown = null;
   /** The confirmation of what was just ordered. @type {HTMLElement | null} */
   let ordered = null;
   const done = (/** @type {HTMLElement} */ said) => {
@@ -32,21 +33,23 @@ export async function basketPage(main) {
   };
   /** @param {boolean} [again] also ask for the list below again */
   async function draw(again = true) {
-    if (!body.isConnected && shown) return;
+    if (!body.isConnected && shown !== null) return;
     const lines = basket();
     body.replaceChildren(lines.length ? full(lines, done) : ordered || nothing());
     ordered = null;
     const ids = lines.map((line) => line.item.id).join("\n");
     complete.hidden = !lines.length;
     popular.hidden = Boolean(lines.length);
-    if (again && ids !== shown) await (lines.length ? complete : popular).load();
+    const before = shown;
     shown = ids;
+    if (again && ids !== before) await (lines.length ? complete : popular).load();
   }
-  await draw();
+  // Before anything is waited for: who checks out at once must see it done.
   document.addEventListener("state", function redraw(event) {
     if (!body.isConnected) return document.removeEventListener("state", redraw);
     if (/** @type {CustomEvent} */ (event).detail === "basket") draw();
   });
+  await draw();
   refresh();
   return t("basket");
 }
