@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 
 import pytest
 
 from bodega.bench import _pulse
-from bodega.bench._pulse import Pulse, beat, middle
+from bodega.bench._pulse import Pulse, beat
 
 
 def test_a_beat_is_time_that_was_computed_not_waited(monkeypatch):
@@ -35,8 +34,3 @@ def test_beats_are_taken_meanwhile_and_stop(monkeypatch):
     assert len(more) >= 1
     assert pulse.beats == [*beats, *more]
     assert not [thread for thread in threading.enumerate() if thread.name == "bodega-pulse"]
-
-
-def test_the_middle_of_none_is_no_number():
-    assert math.isnan(middle([]))
-    assert middle([3.0, 1.0, 2.0]) == 2.0

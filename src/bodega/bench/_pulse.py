@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 EVERY = 0.2
 """Seconds between two looks; one costs 1 to 4 ms."""
 STEPS = 30_000
@@ -51,8 +49,3 @@ class Pulse:
             stop.set()
             thread.join()
             self.beats += taken
-
-
-def middle(beats: list[float]) -> float:
-    """The median; NaN of none."""
-    return float(np.median(beats)) if beats else float("nan")
